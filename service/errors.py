@@ -1,0 +1,68 @@
+"""What can go wrong between a request and its matrix, placed on the way it takes.
+
+    request -> Jobs.create   OverLimit           a quota or ceiling, named with its value
+            -> Jobs.get      UnknownJob          no such job for this tenant
+    dataset -> get, load     UnknownDataset      no such dataset for this tenant
+    results -> ensure_tiles  TilesMissing        tiles are being computed again; come back later
+    start   -> serve, worker StartError          a port, directory, lock or address that cannot be used
+
+    ServiceError
+    |-- OverLimit
+    |-- UnknownJob
+    |-- UnknownDataset
+    |-- TilesMissing
+    `-- StartError
+
+`service.problems` turns the first four into problem documents; `service.__main__` prints the last.
+"""
+
+
+class ServiceError(Exception):
+    """The root of the service's own errors; `str(error)` is the detail shown to the caller."""
+
+
+class OverLimit(ServiceError):
+    """A limit was hit.
+
+    Arguments: limit, its name as in `GET /v1/limits`; value, what it is set to; actual, what the
+    request would have needed; detail, a sentence for the caller.
+    """
+
+    def __init__(self, limit: str, value: int | float, actual: int | float, detail: str) -> None:
+        super().__init__(detail)
+        self.limit = limit
+        self.value = value
+        self.actual = actual
+        self.detail = detail
+
+
+class UnknownJob(ServiceError):
+    """The tenant has no job of this id (never had, deleted it, or it expired long ago)."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no kernel job {job_id!r}; it may have been deleted or have expired")
+        self.job_id = job_id
+
+
+class UnknownDataset(ServiceError):
+    """The tenant has no dataset of this id."""
+
+    def __init__(self, dataset_id: str) -> None:
+        super().__init__(f"no dataset {dataset_id!r}; it may have been deleted or have expired")
+        self.dataset_id = dataset_id
+
+
+class TilesMissing(ServiceError):
+    """Tiles of a finished job were evicted and are being computed again."""
+
+    def __init__(self, retry_after: int, missing: int) -> None:
+        super().__init__(
+            f"{missing} tiles left the cache and are being computed again; "
+            f"ask again in {retry_after} s"
+        )
+        self.retry_after = retry_after
+        self.missing = missing
+
+
+class StartError(ServiceError):
+    """A process of the service cannot start; the message says why and what to do."""

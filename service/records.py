@@ -1,0 +1,90 @@
+"""What a kernel job is: what was asked, what is known about it, and how its result is laid out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from kernels.inputs import Inputs
+from kernels.plan.tiles import TilePlan
+from kernels.spec.architecture import Architecture
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+ENDED: frozenset[State] = frozenset({"succeeded", "failed", "cancelled", "expired"})
+
+
+def _exact() -> Mapping[str, Any]:
+    return {"type": "exact"}
+
+
+@dataclass(frozen=True)
+class KernelRequest:
+    """A validated request for kernel matrices: its inputs fit its architecture.
+
+    `inputs2` is None for the symmetric matrix of `inputs1` with itself. `outputs` is any
+    non-empty selection of "nngp" and "ntk".
+    """
+
+    architecture: Architecture
+    inputs1: Inputs
+    inputs2: Inputs | None
+    outputs: tuple[str, ...]
+    dtype: str
+    form: str = "matrix"
+    method: Mapping[str, Any] = field(default_factory=_exact)
+    warnings: tuple[str, ...] = ()
+
+
+class JobRecord(BaseModel):
+    """What is known about a job; its JSON form is the heart of `GET /v1/kernels/{id}`.
+
+    `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
+    which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
+    nothing to base one on. `error` is a problem document and `receipt` says what was computed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    tenant: str
+    state: State
+    architecture: str
+    dtype: str
+    outputs: tuple[str, ...]
+    form: str
+    method: dict[str, Any]
+    n1: int
+    n2: int
+    symmetric: bool
+    tiles_total: int
+    tiles_done: int = 0
+    tiles_reused: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime
+    eta_s: float | None = None
+    error: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    receipt: dict[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state can no longer change (except to expired)."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the pieces of a job's matrices are.
+
+    `digests[t]` names tile `plan.tiles[t]` in the tile store; `done` holds the indices of the
+    tiles that have been computed (one of them may since have been evicted: `Jobs.ensure_tiles`).
+    """
+
+    record: JobRecord
+    plan: TilePlan
+    digests: tuple[str, ...]
+    done: frozenset[int]

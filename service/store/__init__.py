@@ -1,0 +1,1 @@
+"""What the service keeps in Redis: names and lifetimes, records, inputs, datasets and tiles."""
