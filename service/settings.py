@@ -1,0 +1,161 @@
+"""Every knob of the service, read from the environment once, and every limit in force."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from service.errors import StartError
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """Where the embedded service keeps its stores: `$XDG_DATA_HOME/gramd` or `~/.local/share/gramd`."""
+    base = environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "gramd"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one process; `from_env` reads them, the supervisor hands them to its children.
+
+    Sizes are bytes and durations are timedelta. The comment of a field that is a limit says what
+    its default rests on; `limits()` is what `GET /v1/limits` answers.
+    """
+
+    # Redis A (queue, records, inputs) and Redis B (tiles); None until the embedded servers are up.
+    redis_url: str | None = None
+    tiles_url: str | None = None
+    data_dir: Path = field(default_factory=lambda: default_data_dir(os.environ))
+    # Where compiled programs are kept between runs of the workers; None: nowhere.
+    compile_dir: Path | None = None
+    workers: int = 1
+    log_level: str = "INFO"
+
+    # One request's body: comfortably the largest worked example (1,000 x 492 x 50 float32, 98 MB).
+    max_body_bytes: int = 256 * MIB
+    # Job inputs and datasets of one tenant in Redis A, which evicts nothing.
+    max_input_bytes: int = 2 * GIB
+    # Rows on one side of a matrix, and tiles of one job: what one plan and record hold in memory.
+    max_rows: int = 200_000
+    max_tiles: int = 200_000
+    max_unfinished_jobs: int = 1_000
+    # Longest that a request may ask to be kept waiting (Prefer: wait).
+    max_wait: timedelta = timedelta(seconds=60)
+
+    job_ttl: timedelta = timedelta(hours=24)
+    tile_ttl: timedelta = timedelta(days=7)
+    dataset_ttl: timedelta = timedelta(days=7)
+
+    # A worker that does not renew its lease for this long is taken for dead.
+    lease: timedelta = timedelta(seconds=15)
+    tile_deadline: timedelta = timedelta(minutes=10)
+    max_deliveries: int = 3
+    # How long a worker told to stop may spend on the tiles it has begun.
+    grace: timedelta = timedelta(seconds=10)
+    sweep_interval: timedelta = timedelta(seconds=3)
+    # Rows that a worker keeps at hand so that a row of tiles is fetched once.
+    worker_cache_bytes: int = 256 * MIB
+
+    # Ceiling of the embedded tile store; a server of one's own has its own maxmemory.
+    tiles_bytes: int = 2 * GIB
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Settings from REDIS_URL, TILES_URL and GRAMD_* variables.
+
+        Raises StartError for a value that is not what its name calls for, and for REDIS_URL
+        without TILES_URL: the two stores need different eviction policies, so they are two servers.
+        """
+        redis_url, tiles_url = environ.get("REDIS_URL") or None, environ.get("TILES_URL") or None
+        if (redis_url is None) != (tiles_url is None):
+            given, missing = ("REDIS_URL", "TILES_URL") if redis_url else ("TILES_URL", "REDIS_URL")
+            raise StartError(
+                f"{given} is set and {missing} is not: set both (REDIS_URL: queue, records and "
+                "inputs, maxmemory-policy noeviction; TILES_URL: a second server for tiles, "
+                "maxmemory-policy allkeys-lru), or neither to use the embedded servers"
+            )
+        changes: dict[str, Any] = {"redis_url": redis_url, "tiles_url": tiles_url}
+        defaults = cls()
+        for name, variable in VARIABLES.items():
+            text = environ.get(variable)
+            if text:
+                changes[name] = _parse(variable, text, getattr(defaults, name))
+        settings = replace(defaults, **changes)
+        # 512 MiB is Redis's limit for one value (proto-max-bulk-len).
+        if not 0 < settings.max_body_bytes < 512 * MIB:
+            raise StartError("GRAMD_MAX_BODY_BYTES must lie between 1 and 536870911 (512 MiB)")
+        return settings
+
+    def to_env(self) -> dict[str, str]:
+        """The variables that make a child process read these very settings."""
+        defaults = Settings()
+        environ = {"REDIS_URL": self.redis_url or "", "TILES_URL": self.tiles_url or ""}
+        for name, variable in VARIABLES.items():
+            value = getattr(self, name)
+            if value is None or (value == getattr(defaults, name) and name != "data_dir"):
+                continue
+            environ[variable] = (
+                str(value.total_seconds()) if isinstance(value, timedelta) else str(value)
+            )
+        return environ
+
+    def limits(self) -> dict[str, int | float]:
+        """Every limit in force, by the name that problem documents use for it."""
+        return {
+            "max_body_bytes": self.max_body_bytes,
+            "max_input_bytes": self.max_input_bytes,
+            "max_rows": self.max_rows,
+            "max_tiles": self.max_tiles,
+            "max_unfinished_jobs": self.max_unfinished_jobs,
+            "max_wait_s": self.max_wait.total_seconds(),
+            "job_ttl_s": self.job_ttl.total_seconds(),
+            "tile_ttl_s": self.tile_ttl.total_seconds(),
+            "dataset_ttl_s": self.dataset_ttl.total_seconds(),
+            "tile_deadline_s": self.tile_deadline.total_seconds(),
+            "max_deliveries": self.max_deliveries,
+        }
+
+
+VARIABLES = {
+    "data_dir": "GRAMD_DATA_DIR",
+    "compile_dir": "GRAMD_COMPILE_DIR",
+    "workers": "GRAMD_WORKERS",
+    "log_level": "GRAMD_LOG_LEVEL",
+    "max_body_bytes": "GRAMD_MAX_BODY_BYTES",
+    "max_input_bytes": "GRAMD_MAX_INPUT_BYTES",
+    "max_rows": "GRAMD_MAX_ROWS",
+    "max_tiles": "GRAMD_MAX_TILES",
+    "max_unfinished_jobs": "GRAMD_MAX_UNFINISHED_JOBS",
+    "max_wait": "GRAMD_MAX_WAIT_S",
+    "job_ttl": "GRAMD_JOB_TTL_S",
+    "tile_ttl": "GRAMD_TILE_TTL_S",
+    "dataset_ttl": "GRAMD_DATASET_TTL_S",
+    "lease": "GRAMD_LEASE_S",
+    "tile_deadline": "GRAMD_TILE_DEADLINE_S",
+    "max_deliveries": "GRAMD_MAX_DELIVERIES",
+    "grace": "GRAMD_GRACE_S",
+    "sweep_interval": "GRAMD_SWEEP_INTERVAL_S",
+    "worker_cache_bytes": "GRAMD_WORKER_CACHE_BYTES",
+    "tiles_bytes": "GRAMD_TILES_BYTES",
+}
+
+
+def _parse(variable: str, text: str, default: object) -> object:
+    """The value of one variable, of the kind its default is."""
+    if isinstance(default, Path) or default is None:
+        return Path(text).expanduser()
+    if isinstance(default, str):
+        return text
+    try:
+        number = float(text) if isinstance(default, timedelta) else int(text)
+    except ValueError as error:
+        kind = "a number of seconds" if isinstance(default, timedelta) else "a whole number"
+        raise StartError(f"{variable} must be {kind}, got {text!r}") from error
+    if not 0 < number < 1e15:
+        raise StartError(f"{variable} must be positive, got {text}")
+    return timedelta(seconds=number) if isinstance(default, timedelta) else number
