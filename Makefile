@@ -1,0 +1,82 @@
+# gramd: every habit is a command. `make` alone prints them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first Python on PATH that is new enough; `make install PYTHON=/some/python` overrides it.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# `make test ARGS="-k tiles"` passes anything on to pytest; JOBS=1 turns parallel tests off.
+ARGS ?=
+JOBS ?= 2
+# `make serve PORT=9000 DATA=/some/dir WORKERS=1`
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?=
+WORKERS ?=
+SERVE := $(BIN)/python -m service serve --host $(HOST) --port $(PORT) \
+	$(if $(DATA),--data-dir $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## create .venv with everything, pinned and checked by hash
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "gramd needs Python 3.11 or newer on PATH (or: make install PYTHON=...)" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned dependencies (a few minutes the first time, nothing when unchanged)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+		-r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## digits through the embedded service: NNGP and NTK, accuracy, a picture
+	@$(BIN)/python examples/digits/demo.py
+
+serve: install ## start the service (embedded Redis, API, workers) on http://127.0.0.1:8000
+	@exec $(SERVE)
+
+test: lint generated ## the checks and the tests that CI runs
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+
+test-all: lint types generated ## the same with types and the slow tests
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: install ## ruff: format and rules; import contracts
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-cache >.import-lint.log || { cat .import-lint.log; rm -f .import-lint.log; exit 1; }
+	@rm -f .import-lint.log
+
+format: install ## rewrite the sources as ruff likes them
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: install ## pyright, strict
+	@$(BIN)/pyright
+
+generated: install ## generated files are up to date
+	@$(BIN)/python -m service.openapi --check
+
+openapi: install ## regenerate openapi.yaml from the code
+	@$(BIN)/python -m service.openapi
+
+cov: install ## tests with branch coverage
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term --cov-report=html $(ARGS)
+
+LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
+lock: install ## pin the dependencies of every image and of .venv anew
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	$(LOCK) --extra dev -o requirements/dev.txt >/dev/null && \
+	for extra in api worker cuda; do \
+		$(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt >/dev/null || exit 1; done
+
+clean: ## remove what the tools, the service and the demo made (not .venv)
+	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
+	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
+
+.PHONY: help install demo serve test test-all lint format types generated openapi cov lock clean
