@@ -1,0 +1,214 @@
+"""Request bodies: how many bytes are read, and what kinds of them.
+
+    Content-Encoding, Content-Type    415 before a byte is read
+    Content-Length                    413 before a byte is read
+    the bytes                         counted while they come: 413 past the limit, 400 when they do not match
+                                      Content-Length, 408 when they stop coming
+    the parts of a form               their number, names and headers bounded; part of the same count
+
+The framework's own readers are not used: their limits are not ours, and they answer in their own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import anyio
+from anyio.to_thread import run_sync
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartCallbacks, parse_options_header
+from starlette.requests import Request
+
+from service.problems import InvalidRequest, MalformedRequest, SlowRequest, TooLarge, UnsupportedMedia
+from service.strict_json import MAX_DEPTH, read_json
+
+JSON = "application/json"
+NPY = "application/x-npy"
+OCTETS = "application/octet-stream"
+FORM = "multipart/form-data"
+
+# A sender may pause for this long, as slow links and large disks do, and no longer.
+PAUSE_SECONDS = 30.0
+# request, x1, x2, mask1, mask2, and room for what a later version adds.
+MAX_PARTS = 8
+MAX_PART_HEADERS = 8
+MAX_PART_HEADER_BYTES = 1024
+# RFC 2046, section 5.1.1.
+MAX_BOUNDARY = 70
+
+# The limits of this module and those it uses, as `GET /v1/limits` names them.
+LIMITS: dict[str, int | float] = {
+    "max_parts": MAX_PARTS,
+    "max_part_headers": MAX_PART_HEADERS,
+    "max_part_header_bytes": MAX_PART_HEADER_BYTES,
+    "max_json_depth": MAX_DEPTH,
+    "body_pause_s": PAUSE_SECONDS,
+}
+
+
+def media_type(request: Request, accepted: tuple[str, ...], *, default: str | None = None) -> str:
+    """The request's content type without parameters, one of `accepted`; `default` when it names none.
+
+    Raises UnsupportedMedia for any other, and for a content coding, which could hide any size.
+    """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", ""):
+        raise UnsupportedMedia(
+            f"bodies are read as they are: send no Content-Encoding (got {coding[:60]!r})",
+            parameter="Content-Encoding",
+            headers={"Accept-Encoding": "identity"},
+        )
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower() or default
+    if given not in accepted:
+        came = f"got {given[:100]!r}" if given else "the request names none"
+        raise UnsupportedMedia(
+            f"expected Content-Type {' or '.join(accepted)}, {came}; with curl, -H 'Content-Type: {accepted[0]}'",
+            parameter="Content-Type",
+            headers={"Accept": ", ".join(accepted)},
+        )
+    return given
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes of it."""
+    body = bytearray()
+    async for chunk in _chunks(request, limit):
+        body += chunk
+    return bytes(body)
+
+
+async def read_json_body(request: Request, limit: int) -> Any:
+    """The body's JSON value; parsed off the event loop, since inline arrays may be large."""
+    body = await read_body(request, limit)
+    return await run_sync(read_json, body)
+
+
+async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytes]:
+    """The parts of a multipart/form-data body by name, fields and files alike.
+
+    Raises MalformedRequest for what is not multipart, InvalidRequest for a part of another name or one that comes
+    twice, TooLarge past MAX_PARTS or `limit` bytes in all.
+    """
+    _, options = parse_options_header(request.headers["content-type"])
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= MAX_BOUNDARY:
+        raise MalformedRequest(
+            f"expected a multipart boundary of 1 to {MAX_BOUNDARY} characters in Content-Type, got {len(boundary)}"
+        )
+    form = _Form(names)
+    parser = MultipartParser(
+        boundary,
+        cast(MultipartCallbacks, form.callbacks()),
+        max_header_count=MAX_PART_HEADERS,
+        max_header_size=MAX_PART_HEADER_BYTES,
+    )
+    try:
+        async for chunk in _chunks(request, limit):
+            parser.write(chunk)
+        parser.finalize()
+    except FormParserError as error:
+        raise MalformedRequest(f"not multipart/form-data with boundary {boundary!r}: {error}") from error
+    if not form.ended:
+        raise MalformedRequest("the multipart body ends before its closing boundary")
+    return {name: bytes(part) for name, part in form.parts.items()}
+
+
+async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes, counted against its limit and its own announcement."""
+    announced = _content_length(request.headers)
+    if announced is not None and announced > limit:
+        raise _too_large(limit, announced)
+    came = 0
+    stream = request.stream()
+    while True:
+        try:
+            with anyio.fail_after(PAUSE_SECONDS):
+                chunk = await anext(stream, None)
+        except TimeoutError as error:
+            raise SlowRequest(
+                f"no byte of the body came for {PAUSE_SECONDS:g} s", headers={"Connection": "close"}
+            ) from error
+        if chunk is None:
+            break
+        came += len(chunk)
+        if came > limit:
+            raise _too_large(limit, came)
+        yield chunk
+    if announced is not None and announced != came:
+        raise MalformedRequest(f"Content-Length says {announced} bytes, {came} came", limit=announced, actual=came)
+
+
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise MalformedRequest(f"Content-Length must be a number of bytes, got {text[:60]!r}", parameter="Content-Length")
+    return int(text)
+
+
+def _too_large(limit: int, actual: int) -> TooLarge:
+    return TooLarge(
+        f"the body may have {limit} bytes; send fewer rows, or raise GRAMD_MAX_BODY_BYTES on the server",
+        limit=limit,
+        actual=actual,
+        also={"limit_name": "max_body_bytes"},
+        # What is left of the body is not read.
+        headers={"Connection": "close"},
+    )
+
+
+@dataclass
+class _Form:
+    """Collects the parts that the multipart parser announces."""
+
+    names: tuple[str, ...]
+    parts: dict[str, bytearray] = field(default_factory=dict[str, bytearray])
+    ended: bool = False
+    _part: bytearray = field(default_factory=bytearray)
+    _header: bytearray = field(default_factory=bytearray)
+    _value: bytearray = field(default_factory=bytearray)
+    _disposition: bytes = b""
+
+    def callbacks(self) -> dict[str, Any]:
+        return {
+            "on_part_begin": self._begin,
+            "on_part_data": lambda data, start, end: self._part.extend(data[start:end]),
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._name,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) == MAX_PARTS:
+            raise TooLarge("the form has too many parts", limit=MAX_PARTS, also={"limit_name": "max_parts"})
+        self._disposition = b""
+
+    def _header_end(self) -> None:
+        name = bytes(self._header).strip().lower()
+        if name == b"content-disposition":
+            self._disposition = bytes(self._value)
+        if name == b"content-transfer-encoding" and bytes(self._value).strip().lower() not in (b"binary", b"8bit", b"7bit"):
+            raise UnsupportedMedia("parts are read as they are: send no Content-Transfer-Encoding but binary")
+        self._header.clear()
+        self._value.clear()
+
+    def _name(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if name not in self.names:
+            raise InvalidRequest(
+                f"expected parts named {', '.join(self.names)}, got one named {name[:60]!r}",
+                pointer="/" + name[:60].replace("~", "~0").replace("/", "~1"),
+            )
+        if name in self.parts:
+            raise InvalidRequest(f"the part {name} comes twice", pointer=f"/{name}")
+        self._part = self.parts[name] = bytearray()
+
+    def _end(self) -> None:
+        self.ended = True

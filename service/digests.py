@@ -1,0 +1,44 @@
+"""The name of a tile: a keyed digest of everything its values depend on."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kernels import NUMERICS_VERSION
+
+
+def tile_digest(
+    secret: bytes,
+    *,
+    architecture: str,
+    method: Mapping[str, Any],
+    dtype: str,
+    outputs: Sequence[str],
+    form: str,
+    rows1: str,
+    rows2: str,
+    shared: bool,
+    landmarks: str | None = None,
+) -> str:
+    """HMAC-SHA256 (hex) under the tenant's secret; equal digests mean equal values.
+
+    Arguments: architecture, the digest of the canonical form; method with its parameters and seed;
+    rows1 and rows2, content digests of the two groups of rows, masked entries zeroed; shared,
+    whether the two sides are the same inputs (dropout cares, and so do exact diagonals);
+    landmarks, the digest of a landmark set frozen with the job, for methods that have one.
+    """
+    document = {
+        "architecture": architecture,
+        "method": dict(method),
+        "numerics": NUMERICS_VERSION,
+        "dtype": dtype,
+        "outputs": sorted(outputs),
+        "form": form,
+        "rows": [rows1, rows2],
+        "shared": shared,
+        "landmarks": landmarks,
+    }
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hmac.new(secret, canonical.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,226 @@
+"""Everything that can go wrong in a request, and the one table from error to status.
+
+Each becomes one RFC 9457 document (`application/problem+json`).
+
+    Exception
+     +-- Problem                     raised by the HTTP code itself
+     |    +-- MalformedRequest       400  not JSON, not multipart, not what Content-Length said
+     |    +-- UnknownResource        404  no such path
+     |    +-- MethodNotAllowed       405  the path knows other methods (Allow)
+     |    +-- NotAcceptable          406  no representation that Accept admits
+     |    +-- SlowRequest            408  the body stopped coming
+     |    +-- Pending                409  rows that are not finished yet (Retry-After)
+     |    +-- Unavailable            409  rows that will never be finished: the job failed or was cancelled
+     |    +-- Gone                   410  the job's results have expired
+     |    +-- TooLarge               413  a size limit, named with its value
+     |    +-- UnsupportedMedia       415  a content type or coding that is not read here
+     |    +-- InvalidRequest         422  understood, but wrong, with a pointer
+     +-- KernelError                 422  an architecture or an array that kernels refuses, with a pointer
+     |    +-- SpecError, InputError
+     +-- UnknownJob, UnknownDataset  404
+     +-- OverLimit                   507  storage; 413 the size of one job; 429 the number of jobs
+     +-- TilesMissing                503  evicted results are being computed again (Retry-After)
+     +-- RedisError                  503  the store cannot be reached
+     +-- anything else               500  our fault: the log has the traceback under the request id
+"""
+
+from __future__ import annotations
+
+import http
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from kernels.errors import InputError, KernelError, SpecError
+from service.errors import OverLimit, TilesMissing, UnknownDataset, UnknownJob
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:problem-type:gramd:"
+
+
+class Problem(Exception):
+    """An error that says what was expected, what came and what to do.
+
+    detail: that sentence. pointer: RFC 6901, into the body. parameter: the query parameter or header at fault.
+    limit, actual: the limit that was hit and what came. headers: for the response. also: further members.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        pointer: str | None = None,
+        parameter: str | None = None,
+        limit: int | float | None = None,
+        actual: int | float | None = None,
+        headers: dict[str, str] | None = None,
+        also: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+        members = {"pointer": pointer, "parameter": parameter, "limit": limit, "actual": actual}
+        self.members = {name: value for name, value in members.items() if value is not None} | (also or {})
+
+
+class MalformedRequest(Problem):
+    """The bytes are not what their content type or length says."""
+
+
+class UnknownResource(Problem):
+    """There is nothing at this path."""
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, but not for this method."""
+
+
+class NotAcceptable(Problem):
+    """None of the representations on offer is one that Accept admits."""
+
+
+class SlowRequest(Problem):
+    """The body stopped arriving."""
+
+
+class Pending(Problem):
+    """The rows asked for are not finished yet."""
+
+
+class Unavailable(Problem):
+    """The rows asked for are not finished, and the job has ended."""
+
+
+class Gone(Problem):
+    """The job has expired."""
+
+
+class TooLarge(Problem):
+    """A limit on size was passed."""
+
+
+class UnsupportedMedia(Problem):
+    """A content type or content coding that is not read here."""
+
+
+class InvalidRequest(Problem):
+    """A well-formed request that asks for something wrong."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a class of errors looks like from outside."""
+
+    status: int
+    name: str
+    title: str
+
+
+# The one table from error to status; a subclass that is not listed is its nearest listed parent.
+KINDS: dict[type[Exception], Kind] = {
+    MalformedRequest: Kind(400, "malformed-request", "The request is malformed"),
+    UnknownResource: Kind(404, "not-found", "There is no such resource"),
+    UnknownJob: Kind(404, "not-found", "There is no such resource"),
+    UnknownDataset: Kind(404, "not-found", "There is no such resource"),
+    MethodNotAllowed: Kind(405, "method-not-allowed", "The resource does not know this method"),
+    NotAcceptable: Kind(406, "not-acceptable", "No representation that Accept admits"),
+    SlowRequest: Kind(408, "slow-request", "The request body stopped arriving"),
+    Pending: Kind(409, "not-finished", "The rows asked for are not finished"),
+    Unavailable: Kind(409, "not-computed", "The rows asked for were not computed"),
+    Gone: Kind(410, "expired", "The job has expired"),
+    TooLarge: Kind(413, "too-large", "A size limit was passed"),
+    UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
+    InvalidRequest: Kind(422, "invalid-request", "The request asks for something wrong"),
+    SpecError: Kind(422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"),
+    InputError: Kind(422, "invalid-input", "An input array is wrong"),
+    KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
+    OverLimit: Kind(507, "over-limit", "A limit was passed"),
+    TilesMissing: Kind(503, "recomputing", "Evicted results are being computed again"),
+    RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),
+    Exception: Kind(500, "internal-error", "Something went wrong here"),
+}
+
+# Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
+LIMIT_STATUS = {"max_unfinished_jobs": 429, "max_rows": 413, "max_tiles": 413}
+
+
+def kind_of(error: Exception) -> Kind:
+    """The row of the table for this error."""
+    return next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+
+
+def problem_response(request: Request, error: Exception) -> Response:
+    """The problem document of any error at all, as a response."""
+    if isinstance(error, HTTPException):
+        error = _of_framework(request, error)
+    if isinstance(error, ClientDisconnect):
+        error = MalformedRequest("the connection was closed before the whole body came")
+    kind = kind_of(error)
+    status, headers, members = kind.status, dict[str, str](), dict[str, Any]()
+    detail = str(error)
+    if isinstance(error, Problem):
+        headers, members = error.headers, error.members
+    elif isinstance(error, KernelError):
+        detail, members = error.detail, {"pointer": error.pointer}
+    elif isinstance(error, OverLimit):
+        status = LIMIT_STATUS.get(error.limit, kind.status)
+        members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
+        if status == 429:
+            headers = {"Retry-After": "5"}
+    elif isinstance(error, TilesMissing):
+        headers = {"Retry-After": str(max(1, error.retry_after))}
+    elif isinstance(error, RedisError):
+        headers, detail = {"Retry-After": "2"}, "the store does not answer; try again soon"
+    elif kind.status == 500:
+        # The message of an unforeseen error may hold what a client must not see; the log has it.
+        detail = "an unexpected error; the log holds it under this request id"
+    return render(request, status, kind.name, kind.title, detail, members, headers)
+
+
+def render(
+    request: Request,
+    status: int,
+    name: str,
+    title: str,
+    detail: str,
+    members: dict[str, Any],
+    headers: dict[str, str],
+) -> Response:
+    """One RFC 9457 document."""
+    document = {"type": TYPE_PREFIX + name, "title": title, "status": status, "detail": detail, **members}
+    document["request_id"] = request.scope.get("state", {}).get("request_id")
+    # ASCII, because a detail may quote a lone surrogate, which UTF-8 cannot hold.
+    return Response(json.dumps(document).encode("ascii"), status, headers, MEDIA_TYPE)
+
+
+def _of_framework(request: Request, error: HTTPException) -> Exception:
+    """Our error for one that Starlette or FastAPI raised by themselves."""
+    if error.status_code == 404:
+        return UnknownResource("there is nothing at this path; the paths are listed in /openapi.json")
+    if error.status_code == 405:
+        allowed = allowed_methods(request)
+        return MethodNotAllowed(
+            f"{request.method} is not known here; known: {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)}
+        )
+    if error.status_code < 500:
+        phrase = http.HTTPStatus(error.status_code).phrase
+        return MalformedRequest(f"{phrase}: {error.detail}")
+    return error
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """The methods that some route of the application knows at this request's path.
+
+    Starlette itself names those of the first route that has the path only.
+    """
+    def known(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    return [method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if known(method)]

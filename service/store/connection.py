@@ -1,0 +1,48 @@
+"""Connections to the two Redis servers, each owned by an `async with`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+# The longest a single blocking read may last; the socket must not give up before it.
+BLOCK_MS = 5_000
+SOCKET_TIMEOUT = 30.0
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncGenerator[Redis, None]:
+    """A client with its own pool on the server at `url` (redis://, rediss:// or unix://)."""
+    client: Redis = Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT, protocol=2)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def now(client: Redis) -> float:
+    """The server's clock in seconds, the one clock that all hosts share."""
+    seconds, microseconds = await client.time()
+    return float(seconds) + float(microseconds) / 1e6
+
+
+async def policy_problem(client: Redis, name: str, wanted: tuple[str, ...]) -> str | None:
+    """Why this server cannot play its part: unreachable, or another eviction policy; else None.
+
+    INFO is asked and not CONFIG, which managed servers forbid.
+    """
+    try:
+        memory = await client.info("memory")
+    except (RedisError, OSError) as error:
+        return f"{name} cannot be reached: {error}"
+    policy = str(memory.get("maxmemory_policy", ""))
+    if policy not in wanted:
+        return f"{name} must have maxmemory-policy {' or '.join(wanted)}, it has {policy!r}"
+    return None
+
+
+async def ceiling(client: Redis) -> int | None:
+    """The server's maxmemory in bytes, None when it has none."""
+    memory = await client.info("memory")
+    return int(memory.get("maxmemory", 0)) or None

@@ -1,0 +1,139 @@
+"""Uploaded arrays, content-addressed per tenant: the same bytes are stored once."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from redis.asyncio import Redis
+
+from service.errors import UnknownDataset
+from service.store import keys
+from service.store.inputs import hold
+from service.tenants import Tenants
+
+# One Redis value each; small enough that no command holds the server for long.
+PIECE = 8 << 20
+
+
+class Dataset(BaseModel):
+    """What is known about a dataset: `shape` and `dtype` as uploaded, `digest` of its content."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    shape: tuple[int, ...]
+    dtype: str
+    digest: str
+    masked: bool
+    bytes: int
+    created_at: datetime
+    expires_at: datetime
+
+
+def content_digest(x: np.ndarray, mask: np.ndarray | None) -> str:
+    """SHA-256 (hex) of shape, dtype, values and mask."""
+    digest = hashlib.sha256(json.dumps([x.shape, x.dtype.str, mask is not None]).encode())
+    digest.update(np.ascontiguousarray(x).data.cast("B") if x.size else b"")
+    if mask is not None:
+        digest.update(np.packbits(mask).tobytes())
+    return digest.hexdigest()
+
+
+def _encode(x: np.ndarray, mask: np.ndarray | None) -> tuple[str, bytes]:
+    data = np.ascontiguousarray(x, x.dtype.newbyteorder("<"))
+    bits = b"" if mask is None else np.packbits(mask).tobytes()
+    return content_digest(data, mask), data.tobytes() + bits
+
+
+class DatasetStore:
+    """Datasets on Redis A; each lives `ttl` from its last upload or use."""
+
+    def __init__(self, client: Redis, tenants: Tenants, ttl: timedelta, quota: int) -> None:
+        self._client = client
+        self._tenants = tenants
+        self._ttl = ttl
+        self._quota = quota
+
+    async def create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None = None) -> Dataset:
+        """Store an array (n, ..., channels) and its boolean mask; raises OverLimit (quota).
+
+        The same content has the same id, so uploading it again is harmless.
+        """
+        digest, data = await asyncio.to_thread(_encode, x, mask)
+        secret = await self._tenants.secret(tenant)
+        dataset_id = "d" + hmac.new(secret, digest.encode(), hashlib.sha256).hexdigest()[:31]
+        await hold(
+            self._client, tenant, {f"dataset:{dataset_id}": len(data)}, self._ttl, self._quota
+        )
+        pieces = range(0, len(data), PIECE)
+        for number, start in enumerate(pieces):
+            name = keys.dataset(tenant, dataset_id, number)
+            await self._client.set(name, data[start : start + PIECE], ex=self._ttl)
+        fields: dict[str, Any] = {
+            "shape": list(x.shape),
+            "dtype": x.dtype.newbyteorder("<").str,
+            "digest": digest,
+            "masked": mask is not None,
+            "bytes": len(data),
+            "pieces": len(pieces),
+            "created_at": datetime.now(timezone.utc).isoformat(),
+        }
+        # The record comes last: a dataset that can be seen is complete.
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self._ttl)
+            await pipe.execute()
+        return await self.get(tenant, dataset_id)
+
+    async def get(self, tenant: str, dataset_id: str) -> Dataset:
+        """What is known about the dataset; raises UnknownDataset."""
+        fields, left = await self._record(tenant, dataset_id)
+        expires = datetime.now(timezone.utc) + left
+        return Dataset(id=dataset_id, expires_at=expires, **fields)
+
+    async def load(self, tenant: str, dataset_id: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
+        fields, _ = await self._record(tenant, dataset_id)
+        names = [keys.dataset(tenant, dataset_id, piece) for piece in range(fields["pieces"])]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.getex(name, ex=self._ttl)
+            pipe.expire(keys.dataset(tenant, dataset_id), self._ttl)
+            *found, _ = await pipe.execute()
+        if any(piece is None for piece in found):
+            raise UnknownDataset(dataset_id)
+        await hold(
+            self._client, tenant, {f"dataset:{dataset_id}": fields["bytes"]}, self._ttl, self._quota
+        )
+        return await asyncio.to_thread(_decode, b"".join(found), fields)
+
+    async def delete(self, tenant: str, dataset_id: str) -> None:
+        """Remove the dataset; raises UnknownDataset. Jobs made from it keep their own rows."""
+        fields, _ = await self._record(tenant, dataset_id)
+        names = [keys.dataset(tenant, dataset_id, piece) for piece in range(fields["pieces"])]
+        await self._client.delete(keys.dataset(tenant, dataset_id), *names)
+        await self._client.zrem(keys.held(tenant), f"dataset:{dataset_id}|{fields['bytes']}")
+
+    async def _record(self, tenant: str, dataset_id: str) -> tuple[dict[str, Any], timedelta]:
+        key = keys.dataset(tenant, dataset_id)
+        data, milliseconds = await self._client.get(key), await self._client.pttl(key)
+        # Ids never contain a colon; one that does must not reach a piece or another tenant's name.
+        if data is None or ":" in dataset_id:
+            raise UnknownDataset(dataset_id)
+        return json.loads(data), timedelta(milliseconds=max(0, milliseconds))
+
+
+def _decode(data: bytes, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+    shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
+    count = int(np.prod(shape))
+    x = np.frombuffer(data, dtype, count=count).reshape(shape)
+    if not fields["masked"]:
+        return x, None
+    bits = np.frombuffer(data, np.uint8, offset=count * dtype.itemsize)
+    # A mask covers the array without its channels (its last axis).
+    mask_shape = shape[:-1]
+    return x, np.unpackbits(bits, count=int(np.prod(mask_shape))).astype(bool).reshape(mask_shape)

@@ -1,0 +1,126 @@
+"""What workers need to compute a tile, by content: architectures and the rows of groups.
+
+Everything here lives on Redis A, is pinned while a job needs it, and counts against the quota.
+"""
+
+import asyncio
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from redis.asyncio import Redis
+
+from kernels.inputs import Inputs
+from service.errors import OverLimit
+from service.store import keys
+from service.store.connection import now
+from service.store.scripts import HOLD
+
+_LENGTH = struct.Struct("<I")
+
+
+def pack(rows: Inputs) -> bytes:
+    """Rows as bytes: the length of a JSON header, the header, the values, the mask in bits."""
+    x = np.ascontiguousarray(rows.x, rows.x.dtype.newbyteorder("<"))
+    header = json.dumps(
+        {"shape": x.shape, "dtype": x.dtype.str, "masked": rows.mask is not None}
+    ).encode()
+    mask = b"" if rows.mask is None else np.packbits(rows.mask).tobytes()
+    return b"".join((_LENGTH.pack(len(header)), header, x.tobytes(), mask))
+
+
+def unpack(data: bytes) -> Inputs:
+    """The rows that `pack` packed."""
+    (length,) = _LENGTH.unpack_from(data)
+    start = _LENGTH.size + length
+    header = json.loads(data[_LENGTH.size : start])
+    shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+    size = int(np.prod(shape)) * dtype.itemsize
+    x = np.frombuffer(data, dtype, count=int(np.prod(shape)), offset=start).reshape(shape)
+    mask = None
+    if header["masked"]:
+        bits = np.frombuffer(data, np.uint8, offset=start + size)
+        mask = np.unpackbits(bits, count=int(np.prod(shape[:-1]))).astype(bool).reshape(shape[:-1])
+    return Inputs(x=x, mask=mask)
+
+
+async def hold(client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int) -> None:
+    """Book bytes against the tenant's input quota until `ttl` from now; the same name counts once.
+
+    Raises OverLimit when the quota does not allow it; then nothing is booked.
+    """
+    moment = await now(client)
+    fields = [item for name, size in sizes.items() for item in (name, size)]
+    fits, total = await client.register_script(HOLD)(
+        keys=[keys.held(tenant)], args=[moment, quota, moment + ttl.total_seconds(), *fields]
+    )
+    if not fits:
+        raise OverLimit(
+            "max_input_bytes",
+            quota,
+            int(total),
+            f"inputs and datasets kept for this tenant would take {int(total)} bytes, and "
+            f"{quota} are allowed; delete jobs or datasets, or wait until they expire",
+        )
+
+
+class InputStore:
+    """Architectures and row groups, each stored once per tenant under its content digest."""
+
+    def __init__(self, client: Redis, ttl: timedelta, quota: int) -> None:
+        self._client = client
+        self._ttl = ttl
+        self._quota = quota
+
+    async def put(
+        self, tenant: str, architecture: tuple[str, str], groups: Mapping[str, Inputs]
+    ) -> None:
+        """Store an architecture (digest, canonical JSON) and row groups (digest -> rows).
+
+        What is there already only gets its lifetime renewed. Raises OverLimit (quota).
+        """
+        sizes = {
+            f"rows:{digest}": rows.x.nbytes + (0 if rows.mask is None else (rows.mask.size + 7) // 8)
+            for digest, rows in groups.items()
+        }
+        await hold(self._client, tenant, sizes, self._ttl, self._quota)
+        await self._client.set(
+            keys.architecture(tenant, architecture[0]), architecture[1], ex=self._ttl
+        )
+        for digest, rows in groups.items():
+            key = keys.rows(tenant, digest)
+            if not await self._client.expire(key, self._ttl):
+                await self._client.set(key, await asyncio.to_thread(pack, rows), ex=self._ttl)
+
+    async def renew(self, tenant: str, architecture: str, groups: Iterable[str]) -> None:
+        """Give an architecture and row groups their full lifetime again."""
+        moment = await now(self._client)
+        expiry = moment + self._ttl.total_seconds()
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.expire(keys.architecture(tenant, architecture), self._ttl)
+            wanted = list(groups)
+            for digest in wanted:
+                pipe.expire(keys.rows(tenant, digest), self._ttl)
+            await pipe.execute()
+        held = keys.held(tenant)
+        names = {f"rows:{digest}" for digest in wanted}
+        members: list[bytes] = await self._client.zrange(held, 0, -1)
+        renewed: dict[Any, float] = {
+            member: expiry for member in members if member.decode().rpartition("|")[0] in names
+        }
+        if renewed:
+            await self._client.zadd(held, renewed, gt=True)
+            await self._client.expire(held, self._ttl, gt=True)
+
+    async def architecture(self, tenant: str, digest: str) -> str | None:
+        """The canonical JSON of an architecture, or None when it is gone."""
+        data = await self._client.get(keys.architecture(tenant, digest))
+        return None if data is None else data.decode()
+
+    async def rows(self, tenant: str, digest: str) -> Inputs | None:
+        """The rows of a group, or None when they are gone."""
+        data = await self._client.get(keys.rows(tenant, digest))
+        return None if data is None else unpack(data)

@@ -1,0 +1,222 @@
+"""The atomic steps of dispatch, as Lua that Redis A runs. What each does is said in `dispatch.py`.
+
+Key names are built inside the scripts from the prefixes of `keys`: fine on one server, which Redis
+A is; a Redis Cluster would need every key passed in.
+"""
+
+from service.store import keys
+
+_PRELUDE = f"""
+local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
+'{keys.DELIVERIES_PREFIX}'
+local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
+local EVENTS_KEPT = {keys.EVENTS_KEPT}
+local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
+""" + """
+local function tenant_of(ref) return string.match(ref, '^([^:]*):') end
+local function name_of(ref) return string.match(ref, ':(.*)$') end
+
+local function announce(ref, ttl)
+  local job, events = JOB .. ref, JOB .. ref .. ':events'
+  redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'state', redis.call('HGET', job, 'state'),
+    'tiles_done', redis.call('HGET', job, 'tiles_done'),
+    'tiles_total', redis.call('HGET', job, 'tiles_total'))
+  redis.call('EXPIRE', events, ttl)
+end
+
+local function active(ref)
+  local state = redis.call('HGET', JOB .. ref, 'state')
+  return state == '"queued"' or state == '"running"'
+end
+
+-- The tiles that the job has asked for no longer wait for it; what nobody waits for stops.
+local function withdraw(ref)
+  local asked = JOB .. ref .. ':asked'
+  for _, digest in ipairs(redis.call('HKEYS', asked)) do
+    redis.call('HDEL', WAITERS .. tenant_of(ref) .. ':' .. digest, ref)
+  end
+  redis.call('DEL', asked, JOB .. ref .. ':pending')
+  redis.call('ZREM', RING, ref)
+end
+
+local function settle(ref, state, now, ttl)
+  redis.call('HSET', JOB .. ref, 'state', '"' .. state .. '"', 'finished_at', now,
+    'expires_at', now + ttl)
+  redis.call('EXPIRE', JOB .. ref, ttl + TOMBSTONE)
+  redis.call('ZREM', LIVE, ref)
+end
+"""
+
+# ARGV: window, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
+TAKE = _PRELUDE + """
+local window, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
+local taken = {}
+while redis.call('HLEN', INFLIGHT) < window do
+  local head = redis.call('ZPOPMIN', RING)
+  if #head == 0 then break end
+  local ref = head[1]
+  local pending, asked = JOB .. ref .. ':pending', JOB .. ref .. ':asked'
+  local entry = redis.call('LPOP', pending)
+  local task = redis.call('HGET', JOB .. ref, 'task')
+  if entry and task then
+    local indices, digest, rows1, rows2 = unpack(cjson.decode(entry))
+    local tile = tenant_of(ref) .. ':' .. digest
+    redis.call('HSET', WAITERS .. tile, ref, indices)
+    redis.call('EXPIRE', WAITERS .. tile, ttl)
+    redis.call('HSET', asked, digest, indices)
+    redis.call('EXPIRE', asked, ttl)
+    local flight = cjson.encode({owner = ref, tile = tile, rows1 = rows1, rows2 = rows2,
+      task = task})
+    if redis.call('HSETNX', INFLIGHT, tile, flight) == 1 then taken[#taken + 1] = flight end
+    if redis.call('LLEN', pending) > 0 then
+      redis.call('ZADD', RING, redis.call('INCR', TURN), ref)
+    end
+  end
+end
+return taken
+"""
+
+# ARGV: tile, now, ttl, deliveries ttl -> how often the tile has been begun; 0: nobody waits for it
+BEGIN = _PRELUDE + """
+local tile, now, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local refs = redis.call('HKEYS', WAITERS .. tile)
+if #refs == 0 then
+  redis.call('HDEL', INFLIGHT, tile)
+  redis.call('DEL', DELIVERIES .. tile)
+  return 0
+end
+for _, ref in ipairs(refs) do
+  if redis.call('HGET', JOB .. ref, 'state') == '"queued"' then
+    redis.call('HSET', JOB .. ref, 'state', '"running"', 'started_at', now)
+    announce(ref, ttl)
+  end
+end
+local count = redis.call('INCR', DELIVERIES .. tile)
+redis.call('EXPIRE', DELIVERIES .. tile, tonumber(ARGV[4]))
+return count
+"""
+
+# ARGV: tile, computed (1) or found in the cache (0), now, ttl, provenance JSON -> jobs that ended
+FINISH = _PRELUDE + """
+local tile, computed, now, ttl = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
+local provenance = ARGV[5]
+local flight = redis.call('HGET', INFLIGHT, tile)
+local owner = flight and cjson.decode(flight).owner
+local waiting = redis.call('HGETALL', WAITERS .. tile)
+if not owner or redis.call('HEXISTS', WAITERS .. tile, owner) == 0 then owner = waiting[1] end
+redis.call('HDEL', INFLIGHT, tile)
+redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
+local ended = {}
+for i = 1, #waiting, 2 do
+  local ref, indices = waiting[i], waiting[i + 1]
+  local job, done = JOB .. ref, JOB .. ref .. ':done'
+  redis.call('HDEL', job .. ':asked', name_of(tile))
+  if redis.call('EXISTS', job) == 1 then
+    local fresh = 0
+    for index in string.gmatch(indices, '%d+') do
+      fresh = fresh + redis.call('SADD', done, index)
+    end
+    redis.call('EXPIRE', done, ttl)
+    if fresh > 0 then
+      local own = (computed and ref == owner) and 1 or 0
+      redis.call('HINCRBY', job, 'tiles_done', fresh)
+      redis.call('HINCRBY', job, 'tiles_computed', own)
+      redis.call('HINCRBY', job, 'tiles_reused', fresh - own)
+      redis.call('HSET', job, 'provenance', provenance)
+    end
+    if active(ref) and redis.call('HGET', job, 'tiles_done') == redis.call('HGET', job,
+        'tiles_total') then
+      settle(ref, 'succeeded', now, ttl)
+      ended[#ended + 1] = ref
+    end
+    announce(ref, ttl)
+  end
+end
+return ended
+"""
+
+# ARGV: tile, now, ttl, problem JSON -> jobs that ended
+FAIL = _PRELUDE + """
+local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local refs = redis.call('HKEYS', WAITERS .. tile)
+redis.call('HDEL', INFLIGHT, tile)
+redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
+local ended = {}
+for _, ref in ipairs(refs) do
+  redis.call('HDEL', JOB .. ref .. ':asked', name_of(tile))
+  if active(ref) then
+    withdraw(ref)
+    redis.call('HSET', JOB .. ref, 'error', problem)
+    settle(ref, 'failed', now, ttl)
+    announce(ref, ttl)
+    ended[#ended + 1] = ref
+  end
+end
+return ended
+"""
+
+# ARGV: job, now, ttl -> 1 if the job was unfinished
+CANCEL = _PRELUDE + """
+local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if not active(ref) then return 0 end
+withdraw(ref)
+settle(ref, 'cancelled', now, ttl)
+announce(ref, ttl)
+return 1
+"""
+
+# ARGV: job, its list of jobs, names of its parts -> nothing
+DELETE = _PRELUDE + """
+local ref = ARGV[1]
+withdraw(ref)
+redis.call('ZREM', LIVE, ref)
+redis.call('ZREM', ARGV[2], name_of(ref))
+redis.call('DEL', JOB .. ref)
+for i = 3, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
+"""
+
+# ARGV: job, ttl, entries as in pending -> how many were not already asked for
+REFILL = _PRELUDE + """
+local ref, ttl, added = ARGV[1], tonumber(ARGV[2]), 0
+local pending, asked = JOB .. ref .. ':pending', JOB .. ref .. ':asked'
+for i = 3, #ARGV do
+  local indices, digest = unpack(cjson.decode(ARGV[i]))
+  if redis.call('HSETNX', asked, digest, indices) == 1 then
+    redis.call('RPUSH', pending, ARGV[i])
+    added = added + 1
+  end
+end
+if added > 0 then
+  redis.call('EXPIRE', pending, ttl)
+  redis.call('EXPIRE', asked, ttl)
+  redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
+end
+return added
+"""
+
+# KEYS: held; ARGV: now, quota, expiry, then name, bytes, ...
+# -> {1, bytes after} when all fit (and are now booked), {0, bytes that they would make}
+HOLD = """
+local now, quota, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local total, names = 0, {}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  total = total + tonumber(string.match(member, '|(%d+)$'))
+  names[member] = true
+end
+for i = 4, #ARGV, 2 do
+  local member = ARGV[i] .. '|' .. ARGV[i + 1]
+  if not names[member] then
+    total = total + tonumber(ARGV[i + 1])
+    names[member] = true
+  end
+end
+if total > quota then return {0, total} end
+for i = 4, #ARGV, 2 do
+  redis.call('ZADD', KEYS[1], 'GT', expiry, ARGV[i] .. '|' .. ARGV[i + 1])
+end
+local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+if last then redis.call('EXPIREAT', KEYS[1], math.ceil(tonumber(last))) end
+return {1, total}
+"""
