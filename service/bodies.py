@@ -72,12 +72,12 @@ def media_type(request: Request, accepted: tuple[str, ...], *, default: str | No
     return given
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytearray:
     """The whole body, at most `limit` bytes of it."""
     body = bytearray()
     async for chunk in _chunks(request, limit):
         body += chunk
-    return bytes(body)
+    return body
 
 
 async def read_json_body(request: Request, limit: int) -> Any:
@@ -86,7 +86,7 @@ async def read_json_body(request: Request, limit: int) -> Any:
     return await run_sync(read_json, body)
 
 
-async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytes]:
+async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytearray]:
     """The parts of a multipart/form-data body by name, fields and files alike.
 
     Raises MalformedRequest for what is not multipart, InvalidRequest for a part of another name or one that comes
@@ -113,7 +113,7 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
         raise MalformedRequest(f"not multipart/form-data with boundary {boundary!r}: {error}") from error
     if not form.ended:
         raise MalformedRequest("the multipart body ends before its closing boundary")
-    return {name: bytes(part) for name, part in form.parts.items()}
+    return form.parts
 
 
 async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:

@@ -1,9 +1,27 @@
 """Kernel jobs, as the API sees them: create, look up, wait for, list, cancel, delete, lay out."""
 
+import asyncio
+import json
+import math
+import secrets
+import time
 from collections.abc import Iterable
+from typing import Any
 
+from redis.asyncio import Redis
+
+from kernels.plan.tiles import TilePlan
+from service import blueprint
+from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
+from service.settings import Settings
+from service.store import keys
+from service.store.connection import ceiling, now
+from service.store.inputs import InputStore
+from service.store.records import RecordStore
+from service.store.tiles import TileStore
+from service.tenants import Tenants
 
 __all__ = [
     "ENDED",
@@ -17,17 +35,235 @@ __all__ = [
     "UnknownJob",
 ]
 
+# The share of the tile store that one result may take: some room must stay for the others.
+RESULT_SHARE = 0.8
+# What a client is told to wait before it asks again for tiles that are being computed.
+RETRY_AFTER_S = 2
+
 
 class Jobs:
-    """Signatures; the bodies follow within minutes (room)."""
+    """The jobs of all tenants. One per process, owned by `service.state.open_service`."""
 
-    async def create(self, tenant: str, request: KernelRequest) -> JobRecord: ...
-    async def get(self, tenant: str, job_id: str) -> JobRecord: ...
-    async def wait(self, tenant: str, job_id: str, seconds: float) -> JobRecord: ...
+    def __init__(
+        self,
+        *,
+        tiles_client: Redis,
+        client: Redis,
+        records: RecordStore,
+        inputs: InputStore,
+        tiles: TileStore,
+        tenants: Tenants,
+        dispatch: Dispatch,
+        settings: Settings,
+    ) -> None:
+        self._tiles_client = tiles_client
+        self._client = client
+        self._records = records
+        self._inputs = inputs
+        self._tiles = tiles
+        self._tenants = tenants
+        self._dispatch = dispatch
+        self._settings = settings
+
+    async def create(self, tenant: str, request: KernelRequest) -> JobRecord:
+        """Store the inputs, plan the tiles, count those cached already, and queue the first ones.
+
+        Raises OverLimit when the request, its result or what the tenant holds is too large, or
+        when too many jobs are unfinished; then nothing is left behind.
+        """
+        await self._check_rows_and_jobs(request)
+        secret = await self._tenants.secret(tenant)
+        drawn = await asyncio.to_thread(blueprint.draw, request, secret)
+        await self._check_result(drawn)
+        cached = await self._tiles.exists(tenant, drawn.digests)
+        done = [index for index, there in enumerate(cached) if there]
+        architecture = request.architecture.digest
+        document = (architecture, request.architecture.canonical_json())
+        await self._inputs.put(tenant, document, drawn.rows)
+
+        moment = await now(self._client)
+        fields = _first_fields(tenant, request, drawn.plan, len(done), moment, self._settings)
+        if len(done) == len(drawn.digests):
+            meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
+            fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
+            fields["provenance"] = {k: v for k, v in meta.items() if k not in ("shape", "dtype")}
+        missing = (index for index, there in enumerate(cached) if not there)
+        pending = blueprint.pending_entries(
+            drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
+        )
+        ref = keys.ref(tenant, fields["id"])
+        await self._records.write(ref, fields, drawn.layout(architecture), pending, done)
+        if pending:
+            await self._dispatch.pump()
+        return await self._records.read(ref)
+
+    async def get(self, tenant: str, job_id: str) -> JobRecord:
+        """The job's record; raises UnknownJob."""
+        return await self._records.read(_ref(tenant, job_id))
+
+    async def wait(self, tenant: str, job_id: str, seconds: float) -> JobRecord:
+        """The record as soon as the job has ended, or after `seconds`; raises UnknownJob."""
+        ref = _ref(tenant, job_id)
+        deadline = time.monotonic() + seconds
+        # The newest event is noted before the record is read: what happens after it is not missed.
+        last = await self._records.last_event(ref)
+        record = await self._records.read(ref)
+        while not record.ended and (left := deadline - time.monotonic()) > 0:
+            event = await self._records.next_event(ref, last, left)
+            if event is None or event[1] in ENDED:
+                record = await self._records.read(ref)
+            if event is not None:
+                last = event[0]
+        return await self._records.read(ref)
+
     async def list(
         self, tenant: str, cursor: str | None, limit: int
-    ) -> tuple[list[JobRecord], str | None]: ...
-    async def cancel(self, tenant: str, job_id: str) -> JobRecord: ...
-    async def delete(self, tenant: str, job_id: str) -> None: ...
-    async def layout(self, tenant: str, job_id: str) -> Layout: ...
-    async def ensure_tiles(self, layout: Layout, tiles: Iterable[int], seconds: float) -> None: ...
+    ) -> tuple[list[JobRecord], str | None]:
+        """A page of the tenant's jobs, newest first, and the cursor of the next page."""
+        ids = await self._records.page(tenant, cursor, limit + 1)
+        found: list[JobRecord] = []
+        for job_id in ids[:limit]:
+            try:
+                found.append(await self._records.read(_ref(tenant, job_id)))
+            except UnknownJob:
+                await self._records.forget(tenant, job_id)
+        return found, ids[limit - 1] if len(ids) > limit else None
+
+    async def cancel(self, tenant: str, job_id: str) -> JobRecord:
+        """Stop an unfinished job; finished tiles stay cached. A job that has ended stays as it is.
+
+        Raises UnknownJob.
+        """
+        ref = _ref(tenant, job_id)
+        await self._records.read(ref)
+        await self._dispatch.cancel(ref)
+        return await self._records.read(ref)
+
+    async def delete(self, tenant: str, job_id: str) -> None:
+        """Forget the job, stopping it first when it is unfinished; raises UnknownJob."""
+        ref = _ref(tenant, job_id)
+        await self._records.read(ref)
+        await self._dispatch.cancel(ref)
+        await self._dispatch.delete(ref)
+
+    async def layout(self, tenant: str, job_id: str) -> Layout:
+        """Where the job's tiles are; raises UnknownJob."""
+        ref = _ref(tenant, job_id)
+        record = await self._records.read(ref)
+        stored, done = await self._records.layout(ref)
+        plan = await asyncio.to_thread(TilePlan.from_json, stored["plan"])
+        return Layout(record, plan, tuple(stored["digests"]), done)
+
+    async def ensure_tiles(self, layout: Layout, tiles: Iterable[int], seconds: float) -> None:
+        """See to it that the tiles are in the store, computing those again that were evicted.
+
+        `tiles` are indices of finished tiles. Raises TilesMissing when they are not all there
+        after `seconds`; they are being computed then.
+        """
+        tenant, wanted = layout.record.tenant, sorted(set(tiles))
+        ref = _ref(tenant, layout.record.id)
+        deadline = time.monotonic() + seconds
+        last = await self._records.last_event(ref)
+        missing = await self._missing(layout, wanted)
+        if not missing:
+            return
+        stored, _ = await self._records.layout(ref)
+        entries = await asyncio.to_thread(
+            blueprint.pending_entries,
+            layout.plan, layout.digests, stored["rows1"], stored["rows2"], missing,
+        )  # fmt: skip
+        await self._dispatch.refill(ref, entries)
+        while missing and (left := deadline - time.monotonic()) > 0:
+            event = await self._records.next_event(ref, last, left)
+            last = event[0] if event else last
+            missing = await self._missing(layout, missing)
+        # An early tile can be gone again by the time the last one is there.
+        missing = await self._missing(layout, wanted)
+        if missing:
+            raise TilesMissing(RETRY_AFTER_S, len(missing))
+
+    async def _missing(self, layout: Layout, tiles: list[int]) -> list[int]:
+        digests = [layout.digests[index] for index in tiles]
+        there = await self._tiles.exists(layout.record.tenant, digests)
+        return [index for index, found in zip(tiles, there, strict=True) if not found]
+
+    async def _check_rows_and_jobs(self, request: KernelRequest) -> None:
+        rows = max(
+            len(request.inputs1.x), 0 if request.inputs2 is None else len(request.inputs2.x)
+        )
+        if rows > self._settings.max_rows:
+            raise OverLimit(
+                "max_rows", self._settings.max_rows, rows,
+                f"one side of the matrix has {rows} rows, {self._settings.max_rows} are allowed",
+            )  # fmt: skip
+        unfinished = await self._records.unfinished()
+        if unfinished >= self._settings.max_unfinished_jobs:
+            raise OverLimit(
+                "max_unfinished_jobs", self._settings.max_unfinished_jobs, unfinished + 1,
+                f"{unfinished} jobs are unfinished, no more are taken; try again later",
+            )  # fmt: skip
+
+    async def _check_result(self, drawn: blueprint.Blueprint) -> None:
+        if len(drawn.digests) > self._settings.max_tiles:
+            raise OverLimit(
+                "max_tiles", self._settings.max_tiles, len(drawn.digests),
+                f"the job would have {len(drawn.digests)} tiles, "
+                f"{self._settings.max_tiles} are allowed; ask for fewer rows at a time",
+            )  # fmt: skip
+        maximum = await ceiling(self._tiles_client)
+        if maximum is not None and drawn.result_bytes > RESULT_SHARE * maximum:
+            allowed = math.floor(RESULT_SHARE * maximum)
+            raise OverLimit(
+                "max_result_bytes", allowed, drawn.result_bytes,
+                f"the matrices take {drawn.result_bytes} bytes and the tile store can keep "
+                f"{allowed} for one job; ask for one output, float32, or fewer rows at a time",
+            )  # fmt: skip
+
+
+def _ref(tenant: str, job_id: str) -> str:
+    # Ids are hexadecimal; anything else could name a part of another key.
+    if not job_id.isalnum():
+        raise UnknownJob(job_id)
+    return keys.ref(tenant, job_id)
+
+
+def _first_fields(
+    tenant: str, request: KernelRequest, plan: TilePlan, reused: int, moment: float,
+    settings: Settings,
+) -> dict[str, Any]:  # fmt: skip
+    """The stored fields of a new job, of which `reused` tiles are cached already."""
+    # Ids begin with their time, so that sorting them sorts jobs by age.
+    job_id = f"k{int(moment * 1000):012x}{secrets.token_hex(8)}"
+    task = {
+        "architecture": request.architecture.digest,
+        "dtype": request.dtype,
+        "outputs": ",".join(sorted(request.outputs)),
+        "form": request.form,
+        "method": json.dumps(dict(request.method), sort_keys=True),
+    }
+    inputs = {"x1": request.inputs1.digest()}
+    if request.inputs2 is not None:
+        inputs["x2"] = request.inputs2.digest()
+    return {
+        "id": job_id,
+        "tenant": tenant,
+        "state": "queued",
+        "architecture": request.architecture.digest,
+        "dtype": request.dtype,
+        "outputs": list(request.outputs),
+        "form": request.form,
+        "method": dict(request.method),
+        "n1": plan.n1,
+        "n2": plan.n2,
+        "symmetric": plan.symmetric,
+        "tiles_total": len(plan.tiles),
+        "tiles_done": reused,
+        "tiles_reused": reused,
+        "tiles_computed": 0,
+        "reused_at_start": reused,
+        "created_at": moment,
+        "expires_at": moment + settings.job_ttl.total_seconds(),
+        "warnings": list(request.warnings),
+        "inputs": inputs,
+        "task": json.dumps(task),
+    }

@@ -11,12 +11,14 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |    +-- SlowRequest            408  the body stopped coming
      |    +-- Pending                409  rows that are not finished yet (Retry-After)
      |    +-- Unavailable            409  rows that will never be finished: the job failed or was cancelled
+     |    +-- Conflict               409  a change of state that the job's state does not allow
      |    +-- Gone                   410  the job's results have expired
      |    +-- TooLarge               413  a size limit, named with its value
      |    +-- UnsupportedMedia       415  a content type or coding that is not read here
+     |    +-- NotReady               503  readiness: what is wrong with the stores and workers
      |    +-- InvalidRequest         422  understood, but wrong, with a pointer
-     +-- KernelError                 422  an architecture or an array that kernels refuses, with a pointer
-     |    +-- SpecError, InputError
+     |         +-- InvalidArchitecture, InvalidInput      what kernels refused, with its pointer into the body
+     +-- KernelError                 422  the same from a place that knows no body
      +-- UnknownJob, UnknownDataset  404
      +-- OverLimit                   507  storage; 413 the size of one job; 429 the number of jobs
      +-- TilesMissing                503  evicted results are being computed again (Retry-After)
@@ -37,7 +39,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from kernels.errors import InputError, KernelError, SpecError
+from kernels.errors import KernelError
 from service.errors import OverLimit, TilesMissing, UnknownDataset, UnknownJob
 
 MEDIA_TYPE = "application/problem+json"
@@ -97,6 +99,10 @@ class Unavailable(Problem):
     """The rows asked for are not finished, and the job has ended."""
 
 
+class Conflict(Problem):
+    """The job's state does not allow this change."""
+
+
 class Gone(Problem):
     """The job has expired."""
 
@@ -111,6 +117,18 @@ class UnsupportedMedia(Problem):
 
 class InvalidRequest(Problem):
     """A well-formed request that asks for something wrong."""
+
+
+class InvalidArchitecture(InvalidRequest):
+    """The architecture is wrong, or does not fit the inputs."""
+
+
+class InvalidInput(InvalidRequest):
+    """An input array or mask is wrong."""
+
+
+class NotReady(Problem):
+    """The service cannot do its work at the moment."""
 
 
 @dataclass(frozen=True)
@@ -133,14 +151,16 @@ KINDS: dict[type[Exception], Kind] = {
     SlowRequest: Kind(408, "slow-request", "The request body stopped arriving"),
     Pending: Kind(409, "not-finished", "The rows asked for are not finished"),
     Unavailable: Kind(409, "not-computed", "The rows asked for were not computed"),
+    Conflict: Kind(409, "conflict", "The state of the resource does not allow this"),
     Gone: Kind(410, "expired", "The job has expired"),
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
     InvalidRequest: Kind(422, "invalid-request", "The request asks for something wrong"),
-    SpecError: Kind(422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"),
-    InputError: Kind(422, "invalid-input", "An input array is wrong"),
+    InvalidArchitecture: Kind(422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"),
+    InvalidInput: Kind(422, "invalid-input", "An input array is wrong"),
     KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
     OverLimit: Kind(507, "over-limit", "A limit was passed"),
+    NotReady: Kind(503, "not-ready", "The service is not ready"),
     TilesMissing: Kind(503, "recomputing", "Evicted results are being computed again"),
     RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),
     Exception: Kind(500, "internal-error", "Something went wrong here"),

@@ -1,0 +1,98 @@
+"""From a validated request to named tiles: the plan, the groups' rows, every tile's digest."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kernels.inputs import Inputs
+from kernels.plan.tiles import RowGroup, TilePlan, plan_tiles
+from service.digests import tile_digest
+from service.records import KernelRequest
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A job before anything of it is stored. `digests[t]` names `plan.tiles[t]`; `rows1[g]` is the
+    content digest of group g of side 1 and `rows` holds the rows of every such digest."""
+
+    plan: TilePlan
+    digests: tuple[str, ...]
+    rows1: tuple[str, ...]
+    rows2: tuple[str, ...]
+    rows: dict[str, Inputs]
+    result_bytes: int
+
+    def layout(self, architecture: str) -> str:
+        """What is stored to find the tiles again, as JSON."""
+        return json.dumps(
+            {
+                "architecture": architecture,
+                "plan": self.plan.to_json(),
+                "digests": self.digests,
+                "rows1": self.rows1,
+                "rows2": self.rows2,
+            }
+        )
+
+
+def draw(request: KernelRequest, secret: bytes) -> Blueprint:
+    """Plan a request. Hashes every byte of the inputs, so it belongs on a thread."""
+    plan = plan_tiles(request.architecture, request.inputs1, request.inputs2)
+    rows: dict[str, Inputs] = {}
+
+    def digests_of(inputs: Inputs, groups: Iterable[RowGroup]) -> tuple[str, ...]:
+        names: list[str] = []
+        for group in groups:
+            taken = inputs.take(group.rows, group.grid)
+            names.append(taken.digest())
+            rows[names[-1]] = taken
+        return tuple(names)
+
+    rows1 = digests_of(request.inputs1, plan.groups1)
+    rows2 = rows1 if request.inputs2 is None else digests_of(request.inputs2, plan.groups2)
+    digests = tuple(
+        tile_digest(
+            secret,
+            architecture=request.architecture.digest,
+            method=request.method,
+            dtype=request.dtype,
+            outputs=request.outputs,
+            form=request.form,
+            rows1=rows1[tile.row],
+            rows2=rows2[tile.col],
+            shared=plan.is_diagonal(tile),
+        )
+        for tile in plan.tiles
+    )
+    entries = sum(
+        len(plan.groups1[tile.row].rows) * len(plan.groups2[tile.col].rows) for tile in plan.tiles
+    )
+    result_bytes = entries * len(request.outputs) * np.dtype(request.dtype).itemsize
+    return Blueprint(plan, digests, rows1, rows2, rows, result_bytes)
+
+
+def pending_entries(
+    plan: TilePlan,
+    digests: Sequence[str],
+    rows1: Sequence[str],
+    rows2: Sequence[str],
+    wanted: Iterable[int],
+) -> list[str]:
+    """What the dispatcher needs to know of the wanted tiles: JSON [indices, digest, rows1, rows2].
+
+    Tiles of one digest (repeated rows) are one entry. On the diagonal rows2 is "": the worker
+    computes the rows against themselves.
+    """
+    indices: dict[str, list[int]] = {}
+    for index in wanted:
+        indices.setdefault(digests[index], []).append(index)
+    entries: list[str] = []
+    for digest, places in indices.items():
+        tile = plan.tiles[places[0]]
+        other = "" if plan.is_diagonal(tile) else rows2[tile.col]
+        entry: list[Any] = [",".join(map(str, places)), digest, rows1[tile.row], other]
+        entries.append(json.dumps(entry))
+    return entries

@@ -1,0 +1,227 @@
+"""From the body of POST /v1/kernels to a validated KernelRequest.
+
+    body -> KernelBody           its fields and their types          (pydantic)
+         -> Source per array     an inline list, a part or a dataset
+         -> Inputs               finite, of the job's dtype, masked  (kernels.inputs)
+         -> KernelRequest        that fit the architecture           (kernels.inputs.check_job)
+
+Nothing is stored on the way, so a request that is refused leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from anyio.to_thread import run_sync
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+
+from kernels.errors import InputError, KernelError, SpecError
+from kernels.inputs import Inputs, check_job, read_inputs
+from kernels.spec.architecture import Architecture, parse_architecture
+from service.arrays import read_list, read_npy
+from service.errors import UnknownDataset
+from service.problems import InvalidArchitecture, InvalidInput, InvalidRequest
+from service.records import KernelRequest
+from service.store.datasets import DatasetStore
+
+Body = TypeVar("Body", bound=BaseModel)
+
+ARRAYS = ("x1", "x2", "mask1", "mask2")
+PARTS = ("request", *ARRAYS)
+
+
+class DatasetReference(BaseModel):
+    """An uploaded dataset in the place of an array; its mask comes with it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dataset: str = Field(description="id of a dataset of POST /v1/datasets", max_length=64)
+
+
+# Errors name the branch that was meant; the tags stand in their locations, which are no part of the body.
+_LIST, _REFERENCE = "(list)", "(reference)"
+Array = Annotated[
+    Annotated[list[Any], Tag(_LIST)] | Annotated[DatasetReference, Tag(_REFERENCE)],
+    Discriminator(lambda value: _REFERENCE if isinstance(value, dict) else _LIST),
+]
+
+
+class ExactMethod(BaseModel):
+    """The kernel in closed form."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["exact"] = "exact"
+
+
+class KernelBody(BaseModel):
+    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2 (or x1 again)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    architecture: dict[str, Any] = Field(
+        description='the network, {"layers": [...]}; GET /v1/layers has the vocabulary'
+    )
+    x1: Array | None = Field(
+        default=None,
+        description="inputs (n, d), (n, T, d) or (n, H, W, C): nested lists, a dataset, or absent when it comes as a part",
+    )
+    x2: Array | None = Field(
+        default=None, description="the other side; left out, the matrix is the symmetric one of x1 with itself"
+    )
+    mask1: list[Any] | None = Field(default=None, description="true where a position of x1 is real: (n, T) or (n, H, W)")
+    mask2: list[Any] | None = Field(default=None, description="the same for x2")
+    outputs: list[Literal["nngp", "ntk"]] = Field(default=["nngp", "ntk"], min_length=1, max_length=2)
+    dtype: Literal["float32", "float64"] = "float32"
+    form: Literal["matrix"] = Field(default="matrix", description="the (n1, n2) matrix is what this version computes")
+    method: ExactMethod = Field(default=ExactMethod(), description="the exact closed form is what this version computes")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the values of one array are: exactly one of a part, a list and a dataset; None of them when absent."""
+
+    part: bytearray | None = None
+    inline: list[Any] | None = None
+    stored: np.ndarray | None = None
+
+    @property
+    def given(self) -> bool:
+        return any(place is not None for place in (self.part, self.inline, self.stored))
+
+    def read(self, name: str) -> np.ndarray | None:
+        """The array, as it came; raises InvalidRequest with a pointer below /name."""
+        if self.part is not None:
+            return read_npy(self.part, f"/{name}")
+        if self.inline is not None:
+            return read_list(self.inline, f"/{name}", boolean=name.startswith("mask"))
+        return self.stored
+
+
+def read_fields(model: type[Body], value: Any) -> Body:
+    """A body's fields, checked by its pydantic model; raises InvalidRequest that points at the first wrong one."""
+    if not isinstance(value, dict):
+        raise InvalidRequest("expected a JSON object", pointer="")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+        found = [(_pointer(item["loc"]), _sentence(item["msg"], item["type"], item["input"])) for item in errors]
+        also = [{"pointer": pointer, "detail": detail} for pointer, detail in found[:20]]
+        raise InvalidRequest(
+            found[0][1], pointer=found[0][0], also={"errors": also} if len(also) > 1 else None
+        ) from error
+
+
+def read_architecture(document: Mapping[str, Any]) -> Architecture:
+    """The architecture in a body's field of that name; raises InvalidArchitecture."""
+    with as_body_errors():
+        return parse_architecture(document)
+
+
+@contextmanager
+def as_body_errors() -> Iterator[None]:
+    """Turns what kernels refuses into problems whose pointers lead into the body."""
+    try:
+        yield
+    except SpecError as error:
+        raise InvalidArchitecture(error.detail, pointer="/architecture" + error.pointer) from error
+    except InputError as error:
+        raise InvalidInput(error.detail, pointer=error.pointer) from error
+    except KernelError as error:
+        raise InvalidRequest(error.detail, pointer=error.pointer) from error
+
+
+async def read_kernel_request(
+    value: Any, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+) -> KernelRequest:
+    """The request that a JSON value and the .npy parts beside it make; raises InvalidRequest."""
+    body = read_fields(KernelBody, value)
+    if len(set(body.outputs)) != len(body.outputs):
+        raise InvalidRequest("every output is named once", pointer="/outputs")
+    architecture = read_architecture(body.architecture)
+    sources = {name: await _source(name, body, parts, tenant, datasets) for name in ("x1", "x2")}
+    masks = {
+        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1]) for side in (1, 2)
+    }
+    if not sources["x1"][0].given:
+        raise InvalidRequest(
+            'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a .npy file', pointer="/x1"
+        )
+    if masks["mask2"].given and not sources["x2"][0].given:
+        raise InvalidRequest("mask2 is given without x2", pointer="/mask2")
+    arrays = {name: source for name, (source, _) in sources.items()} | masks
+    return await run_sync(_build, body, architecture, arrays)
+
+
+async def _source(
+    name: str, body: KernelBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+) -> tuple[Source, np.ndarray | None]:
+    """Where x1 or x2 is, and the mask that a dataset brings along."""
+    given = getattr(body, name)
+    if name in parts and given is not None:
+        raise InvalidRequest(f"{name} is given twice, as a part and in the request", pointer=f"/{name}")
+    if name in parts:
+        return Source(part=parts[name]), None
+    if isinstance(given, DatasetReference):
+        try:
+            x, mask = await datasets.load(tenant, given.dataset)
+        except UnknownDataset as error:
+            raise InvalidRequest(str(error), pointer=f"/{name}/dataset") from error
+        return Source(stored=x), mask
+    return Source(inline=given), None
+
+
+def _mask_source(
+    name: str, body: KernelBody, parts: Mapping[str, bytearray], stored: np.ndarray | None
+) -> Source:
+    """Where mask1 or mask2 is."""
+    given = getattr(body, name)
+    if (name in parts) + (given is not None) + (stored is not None) > 1:
+        raise InvalidRequest(f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}")
+    return Source(part=parts.get(name), inline=given, stored=stored)
+
+
+def _build(body: KernelBody, architecture: Architecture, arrays: Mapping[str, Source]) -> KernelRequest:
+    """The heavy part, run in a thread: arrays read, cast and checked."""
+
+    def side(number: int) -> Inputs | None:
+        x = arrays[f"x{number}"].read(f"x{number}")
+        if x is None:
+            return None
+        mask = arrays[f"mask{number}"].read(f"mask{number}")
+        return read_inputs(x, mask, dtype=body.dtype, name=f"x{number}")
+
+    with as_body_errors():
+        inputs1, inputs2 = side(1), side(2)
+        assert inputs1 is not None, "checked by read_kernel_request"
+        warnings = check_job(architecture, inputs1, inputs2)
+    return KernelRequest(
+        architecture=architecture,
+        inputs1=inputs1,
+        inputs2=inputs2,
+        outputs=tuple(body.outputs),
+        dtype=body.dtype,
+        form=body.form,
+        method=body.method.model_dump(),
+        warnings=tuple(warnings),
+    )
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A pydantic location as a pointer into the body."""
+    steps = [step for step in location if step not in (_LIST, _REFERENCE)]
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def _sentence(message: str, kind: str, given: Any) -> str:
+    """What pydantic says, with what came."""
+    if kind == "missing":
+        return "this field is required"
+    if kind == "extra_forbidden":
+        return "there is no field of this name here"
+    return f"{message[0].lower()}{message[1:]}; got {repr(given)[:60]}"

@@ -1,0 +1,90 @@
+"""The task queue. Docket (on Redis Streams) does the work; only this module knows it.
+
+Delivery is at least once: a tile whose worker dies is handed to another one after `lease`. A tile
+that is queued or running is not queued again.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import astuple
+from datetime import timedelta
+
+from docket import Disposition, Docket, Worker
+
+from service.store import keys
+from service.tasks import TileTask
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[TileTask], Awaitable[None]]
+
+TASK = "compute_tile"
+# Docket looks for work this often while it has none or is full; its default of 250 ms would make
+# a job of small tiles take a quarter second each.
+CHECK_INTERVAL = timedelta(milliseconds=15)
+RECONNECTION_DELAY = timedelta(seconds=1)
+
+
+class Queue:
+    """Tiles to compute, in the order in which they were added."""
+
+    def __init__(self, docket: Docket, lease: timedelta) -> None:
+        self._docket = docket
+        self._lease = lease
+        # Enqueueing is by name, and Docket wants the name registered with its signature.
+        docket.register(_not_here, names=[TASK])
+
+    async def add(self, tasks: Sequence[TileTask]) -> None:
+        """Queue tiles; those already queued or running are left as they are.
+
+        Raises what Redis raised for the first one that could not be queued.
+        """
+        if not tasks:
+            return
+        calls = [self._docket.call(TASK, key=task.ref)(*astuple(task)) for task in tasks]
+        for execution in await self._docket.add_many(calls):
+            if execution.disposition is Disposition.FAILED:
+                raise execution.schedule_exception or RuntimeError("a tile could not be queued")
+
+    async def serve(self, handler: Handler, *, name: str, slots: int) -> None:
+        """Hand tiles to `handler`, `slots` at a time, until cancelled; then wait for those begun."""
+
+        async def compute_tile(
+            tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
+            dtype: str, outputs: str, form: str, method: str,
+        ) -> None:  # fmt: skip
+            await handler(
+                TileTask(
+                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method
+                )
+            )
+
+        self._docket.register(compute_tile, names=[TASK])
+        async with Worker(
+            self._docket,
+            name=name,
+            concurrency=slots,
+            redelivery_timeout=self._lease,
+            reconnection_delay=RECONNECTION_DELAY,
+            minimum_check_interval=CHECK_INTERVAL,
+            scheduling_resolution=timedelta(seconds=1),
+            schedule_automatic_tasks=False,
+        ) as worker:
+            await worker.run_forever()
+
+
+async def _not_here(
+    tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
+    dtype: str, outputs: str, form: str, method: str,
+) -> None:  # fmt: skip
+    raise RuntimeError("this process only queues tiles; a worker computes them")
+
+
+@asynccontextmanager
+async def open_queue(url: str, lease: timedelta) -> AsyncGenerator[Queue, None]:
+    """The queue on Redis A; closed at the end of the block."""
+    # Docket logs two lines a tile at INFO.
+    logging.getLogger("docket").setLevel(logging.WARNING)
+    async with Docket(name=keys.DOCKET, url=url, execution_ttl=keys.EXECUTIONS) as docket:
+        yield Queue(docket, lease)

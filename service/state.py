@@ -1,0 +1,107 @@
+"""Everything a process of the service opens at its start and closes at its end."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.dispatch import Dispatch
+from service.errors import StartError
+from service.jobs import Jobs
+from service.lifetimes import Lifetimes
+from service.queue import Queue, open_queue
+from service.roster import Roster
+from service.settings import Settings
+from service.store.connection import ceiling, connect, policy_problem
+from service.store.datasets import DatasetStore
+from service.store.inputs import InputStore
+from service.store.records import RecordStore
+from service.store.tiles import TileStore
+from service.tenants import Tenants
+
+KEEPS = ("noeviction",)
+# Any of these throws out what was not used lately, and only ever tiles live there.
+FORGETS = ("allkeys-lru", "volatile-lru", "allkeys-lfu", "volatile-lfu")
+
+
+@dataclass(frozen=True)
+class Service:
+    """The open parts of the service, shared by the API's routes and by a worker."""
+
+    settings: Settings
+    client: Redis
+    tiles_client: Redis
+    tenants: Tenants
+    tiles: TileStore
+    inputs: InputStore
+    datasets: DatasetStore
+    records: RecordStore
+    lifetimes: Lifetimes
+    roster: Roster
+    queue: Queue
+    dispatch: Dispatch
+    jobs: Jobs
+
+    async def store_problems(self) -> list[str]:
+        """What is wrong with the two stores; empty when both can be used."""
+        found = [
+            await policy_problem(self.client, "the queue's Redis (REDIS_URL)", KEEPS),
+            await policy_problem(self.tiles_client, "the tiles' Redis (TILES_URL)", FORGETS),
+        ]
+        return [problem for problem in found if problem is not None]
+
+    async def readiness(self) -> list[str]:
+        """Why no job could be computed right now; empty when the service is ready."""
+        problems = await self.store_problems()
+        if problems:
+            return problems
+        try:
+            workers = await self.roster.alive()
+            if await ceiling(self.tiles_client) is None:
+                problems.append("the tiles' Redis (TILES_URL) has no maxmemory: set a ceiling")
+        except (RedisError, OSError) as error:
+            return [f"a store cannot be reached: {error}"]
+        if not workers:
+            problems.append("no worker has been seen in the last seconds")
+        return problems
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
+    """Open every connection; they are closed when the block ends. Raises StartError without URLs."""
+    if settings.redis_url is None or settings.tiles_url is None:
+        raise StartError(
+            "REDIS_URL and TILES_URL are not set; `python -m service serve` starts embedded "
+            "servers and sets them for its children"
+        )
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connect(settings.redis_url))
+        tiles_client = await stack.enter_async_context(connect(settings.tiles_url))
+        queue = await stack.enter_async_context(open_queue(settings.redis_url, settings.lease))
+        tenants = Tenants(client)
+        quota = settings.max_input_bytes
+        inputs = InputStore(client, settings.job_ttl, quota)
+        tiles = TileStore(tiles_client, settings.tile_ttl)
+        records = RecordStore(client, settings.job_ttl)
+        roster = Roster(client)
+        dispatch = Dispatch(client, queue, roster, settings.job_ttl)
+        yield Service(
+            settings=settings,
+            client=client,
+            tiles_client=tiles_client,
+            tenants=tenants,
+            tiles=tiles,
+            inputs=inputs,
+            datasets=DatasetStore(client, tenants, settings.dataset_ttl, quota),
+            records=records,
+            lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
+            roster=roster,
+            queue=queue,
+            dispatch=dispatch,
+            jobs=Jobs(
+                tiles_client=tiles_client, client=client, records=records, inputs=inputs,
+                tiles=tiles, tenants=tenants, dispatch=dispatch, settings=settings,
+            ),
+        )  # fmt: skip

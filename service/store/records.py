@@ -1,0 +1,136 @@
+"""Job records on Redis A: a hash per job, its layout, its events, and each tenant's list."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+
+from service.errors import UnknownJob
+from service.records import JobRecord
+from service.store import keys
+from service.store.connection import BLOCK_MS, now
+
+
+class RecordStore:
+    """Reads and writes records; what changes them while they run is in `store.scripts`."""
+
+    def __init__(self, client: Redis, ttl: timedelta) -> None:
+        self._client = client
+        self._ttl = ttl
+
+    async def write(
+        self,
+        ref: str,
+        fields: Mapping[str, Any],
+        layout: str,
+        pending: list[str],
+        done: list[int],
+    ) -> None:
+        """Make a job visible, all at once: record, layout, tiles to do and tiles done."""
+        tenant, job_id = keys.split(ref)
+        turn = await self._client.incr(keys.TURN) if pending else 0
+        async with self._client.pipeline(transaction=True) as pipe:
+            encoded: dict[Any, Any] = {name: json.dumps(value) for name, value in fields.items()}
+            # The scripts hand this field through as it is: no second layer of JSON.
+            encoded["task"] = fields["task"]
+            pipe.hset(keys.job(ref), mapping=encoded)  # pyright: ignore[reportUnknownMemberType]
+            pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)
+            pipe.set(keys.job(ref, "layout"), layout, ex=self._ttl)
+            if done:
+                pipe.sadd(keys.job(ref, "done"), *done)
+                pipe.expire(keys.job(ref, "done"), self._ttl)
+            pipe.zadd(keys.jobs(tenant), {job_id: 0})
+            pipe.expire(keys.jobs(tenant), self._ttl + keys.TOMBSTONE)
+            state = {name: encoded[name] for name in ("state", "tiles_done", "tiles_total")}
+            pipe.xadd(keys.job(ref, "events"), state)
+            pipe.expire(keys.job(ref, "events"), self._ttl)
+            if pending:
+                pipe.rpush(keys.job(ref, "pending"), *pending)
+                pipe.expire(keys.job(ref, "pending"), self._ttl)
+                pipe.zadd(keys.RING, {ref: turn})
+                pipe.zadd(keys.LIVE, {ref: fields["created_at"]})
+            await pipe.execute()
+
+    async def read(self, ref: str) -> JobRecord:
+        """The record as it stands; raises UnknownJob."""
+        stored: dict[bytes, bytes] = await self._client.hgetall(keys.job(ref))  # pyright: ignore[reportGeneralTypeIssues]
+        if not stored:
+            raise UnknownJob(keys.split(ref)[1])
+        fields: dict[str, Any] = {k.decode(): json.loads(v) for k, v in stored.items()}
+        return _record(fields, await now(self._client))
+
+    async def layout(self, ref: str) -> tuple[dict[str, Any], frozenset[int]]:
+        """The stored layout and the indices of finished tiles; raises UnknownJob."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.get(keys.job(ref, "layout"))
+            pipe.smembers(keys.job(ref, "done"))
+            layout, done = await pipe.execute()
+        if layout is None:
+            raise UnknownJob(keys.split(ref)[1])
+        return json.loads(layout), frozenset(int(index) for index in done)
+
+    async def last_event(self, ref: str) -> str:
+        """The id of the job's newest event ("0" when it has none)."""
+        newest = await self._client.xrevrange(keys.job(ref, "events"), count=1)
+        return newest[0][0].decode() if newest else "0"
+
+    async def next_event(self, ref: str, after: str, seconds: float) -> tuple[str, str] | None:
+        """Wait for the event after `after`: its id and the job's state; None: nothing happened.
+
+        May return None early; the caller keeps its own deadline.
+        """
+        block = max(1, min(BLOCK_MS, int(seconds * 1000)))
+        answer = await self._client.xread({keys.job(ref, "events"): after}, block=block)
+        if not answer:
+            return None
+        event_id, fields = answer[0][1][-1]
+        return event_id.decode(), json.loads(fields[b"state"])
+
+    async def page(self, tenant: str, cursor: str | None, limit: int) -> list[str]:
+        """Ids of jobs, newest first, from after `cursor` on (ids begin with their time)."""
+        top = "+" if cursor is None else f"({cursor}"
+        found = await self._client.zrevrangebylex(keys.jobs(tenant), top, "-", 0, limit)
+        return [job_id.decode() for job_id in found]
+
+    async def forget(self, tenant: str, job_id: str) -> None:
+        """Take an id whose record is gone off the tenant's list."""
+        await self._client.zrem(keys.jobs(tenant), job_id)
+
+    async def unfinished(self) -> int:
+        """How many jobs are queued or running, of all tenants."""
+        return int(await self._client.zcard(keys.LIVE))
+
+
+def _record(fields: dict[str, Any], moment: float) -> JobRecord:
+    """The public record of the stored fields, with what follows from them and the time."""
+    ended = fields.get("finished_at")
+    started = fields.get("started_at")
+    done, total = fields["tiles_done"], fields["tiles_total"]
+    worked = fields["tiles_done"] - fields["reused_at_start"]
+    if fields["state"] == "running" and started is not None and worked > 0:
+        fields["eta_s"] = round(max(0.0, moment - started) / worked * (total - done), 1)
+    if fields["state"] == "succeeded":
+        fields["receipt"] = _receipt(fields, ended - (started or fields["created_at"]))
+    if ended is not None and moment > fields["expires_at"]:
+        fields["state"] = "expired"
+    return JobRecord.model_validate(fields)
+
+
+def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
+    return {
+        "architecture": fields["architecture"],
+        "inputs": fields["inputs"],
+        "dtype": fields["dtype"],
+        "outputs": fields["outputs"],
+        "form": fields["form"],
+        "method": fields["method"],
+        **fields.get("provenance", {}),
+        "tiles": {
+            "total": fields["tiles_total"],
+            "computed": fields["tiles_computed"],
+            "reused": fields["tiles_reused"],
+        },
+        "seconds": round(max(0.0, seconds), 3),
+    }

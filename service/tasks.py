@@ -1,0 +1,36 @@
+"""One tile as a task: everything a worker needs to compute it, in plain strings."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TileTask:
+    """Names of the parts of one tile, by content; `rows2` is "" for a tile on the diagonal.
+
+    `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
+    """
+
+    tenant: str
+    tile: str
+    architecture: str
+    rows1: str
+    rows2: str
+    dtype: str
+    outputs: str
+    form: str
+    method: str
+
+    @property
+    def ref(self) -> str:
+        """The tile's name across tenants."""
+        return f"{self.tenant}:{self.tile}"
+
+    @classmethod
+    def from_flight(cls, flight: bytes | str) -> "TileTask":
+        """The task of an entry of the in-flight table (see `store.scripts.TAKE`)."""
+        entry: dict[str, Any] = json.loads(flight)
+        tenant, _, digest = entry["tile"].partition(":")
+        common: dict[str, str] = json.loads(entry["task"])
+        return cls(tenant, digest, rows1=entry["rows1"], rows2=entry["rows2"], **common)
