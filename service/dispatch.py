@@ -39,6 +39,7 @@ class Dispatch:
         self._ttl = int(job_ttl.total_seconds())
         self._take = client.register_script(scripts.TAKE)
         self._begin = client.register_script(scripts.BEGIN)
+        self._unbegin = client.register_script(scripts.UNBEGIN)
         self._finish = client.register_script(scripts.FINISH)
         self._fail = client.register_script(scripts.FAIL)
         self._cancel = client.register_script(scripts.CANCEL)
@@ -64,8 +65,7 @@ class Dispatch:
 
     async def unbegin(self, task: TileTask) -> None:
         """The tile's worker stops for reasons of its own: that beginning does not count."""
-        if await self._client.exists(keys.deliveries(task.ref)):
-            await self._client.decr(keys.deliveries(task.ref))
+        await self._unbegin(keys=[keys.deliveries(task.ref)])
 
     async def wanted(self, task: TileTask) -> bool:
         """Whether any job still waits for the tile."""

@@ -188,9 +188,7 @@ class Jobs:
         return [index for index, found in zip(tiles, there, strict=True) if not found]
 
     async def _check_rows_and_jobs(self, request: KernelRequest) -> None:
-        rows = max(
-            len(request.inputs1.x), 0 if request.inputs2 is None else len(request.inputs2.x)
-        )
+        rows = max(len(request.inputs1.x), 0 if request.inputs2 is None else len(request.inputs2.x))
         if rows > self._settings.max_rows:
             raise OverLimit(
                 "max_rows", self._settings.max_rows, rows,

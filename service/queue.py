@@ -55,9 +55,7 @@ class Queue:
             dtype: str, outputs: str, form: str, method: str,
         ) -> None:  # fmt: skip
             await handler(
-                TileTask(
-                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method
-                )
+                TileTask(tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method)
             )
 
         self._docket.register(compute_tile, names=[TASK])

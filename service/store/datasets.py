@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class DatasetStore:
             "masked": mask is not None,
             "bytes": len(data),
             "pieces": len(pieces),
-            "created_at": datetime.now(timezone.utc).isoformat(),
+            "created_at": datetime.now(UTC).isoformat(),
         }
         # The record comes last: a dataset that can be seen is complete.
         async with self._client.pipeline(transaction=True) as pipe:
@@ -92,7 +92,7 @@ class DatasetStore:
     async def get(self, tenant: str, dataset_id: str) -> Dataset:
         """What is known about the dataset; raises UnknownDataset."""
         fields, left = await self._record(tenant, dataset_id)
-        expires = datetime.now(timezone.utc) + left
+        expires = datetime.now(UTC) + left
         return Dataset(id=dataset_id, expires_at=expires, **fields)
 
     async def load(self, tenant: str, dataset_id: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -47,7 +47,9 @@ def unpack(data: bytes) -> Inputs:
     return Inputs(x=x, mask=mask)
 
 
-async def hold(client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int) -> None:
+async def hold(
+    client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int
+) -> None:
     """Book bytes against the tenant's input quota until `ttl` from now; the same name counts once.
 
     Raises OverLimit when the quota does not allow it; then nothing is booked.
@@ -83,7 +85,8 @@ class InputStore:
         What is there already only gets its lifetime renewed. Raises OverLimit (quota).
         """
         sizes = {
-            f"rows:{digest}": rows.x.nbytes + (0 if rows.mask is None else (rows.mask.size + 7) // 8)
+            f"rows:{digest}": rows.x.nbytes
+            + (0 if rows.mask is None else (rows.mask.size + 7) // 8)
             for digest, rows in groups.items()
         }
         await hold(self._client, tenant, sizes, self._ttl, self._quota)

@@ -6,13 +6,15 @@ A is; a Redis Cluster would need every key passed in.
 
 from service.store import keys
 
-_PRELUDE = f"""
+_PRELUDE = (
+    f"""
 local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 '{keys.DELIVERIES_PREFIX}'
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
 local EVENTS_KEPT = {keys.EVENTS_KEPT}
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
-""" + """
+"""
+    """
 local function tenant_of(ref) return string.match(ref, '^([^:]*):') end
 local function name_of(ref) return string.match(ref, ':(.*)$') end
 
@@ -47,9 +49,12 @@ local function settle(ref, state, now, ttl)
   redis.call('ZREM', LIVE, ref)
 end
 """
+)
 
 # ARGV: window, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
-TAKE = _PRELUDE + """
+TAKE = (
+    _PRELUDE
+    + """
 local window, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
 local taken = {}
 while redis.call('HLEN', INFLIGHT) < window do
@@ -76,9 +81,12 @@ while redis.call('HLEN', INFLIGHT) < window do
 end
 return taken
 """
+)
 
 # ARGV: tile, now, ttl, deliveries ttl -> how often the tile has been begun; 0: nobody waits for it
-BEGIN = _PRELUDE + """
+BEGIN = (
+    _PRELUDE
+    + """
 local tile, now, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local refs = redis.call('HKEYS', WAITERS .. tile)
 if #refs == 0 then
@@ -96,9 +104,17 @@ local count = redis.call('INCR', DELIVERIES .. tile)
 redis.call('EXPIRE', DELIVERIES .. tile, tonumber(ARGV[4]))
 return count
 """
+)
+
+# KEYS: deliveries; one beginning less, if any is counted
+UNBEGIN = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end
+"""
 
 # ARGV: tile, computed (1) or found in the cache (0), now, ttl, provenance JSON -> jobs that ended
-FINISH = _PRELUDE + """
+FINISH = (
+    _PRELUDE
+    + """
 local tile, computed, now, ttl = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
 local provenance = ARGV[5]
 local flight = redis.call('HGET', INFLIGHT, tile)
@@ -135,9 +151,12 @@ for i = 1, #waiting, 2 do
 end
 return ended
 """
+)
 
 # ARGV: tile, now, ttl, problem JSON -> jobs that ended
-FAIL = _PRELUDE + """
+FAIL = (
+    _PRELUDE
+    + """
 local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local refs = redis.call('HKEYS', WAITERS .. tile)
 redis.call('HDEL', INFLIGHT, tile)
@@ -155,9 +174,12 @@ for _, ref in ipairs(refs) do
 end
 return ended
 """
+)
 
 # ARGV: job, now, ttl -> 1 if the job was unfinished
-CANCEL = _PRELUDE + """
+CANCEL = (
+    _PRELUDE
+    + """
 local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not active(ref) then return 0 end
 withdraw(ref)
@@ -165,9 +187,12 @@ settle(ref, 'cancelled', now, ttl)
 announce(ref, ttl)
 return 1
 """
+)
 
 # ARGV: job, its list of jobs, names of its parts -> nothing
-DELETE = _PRELUDE + """
+DELETE = (
+    _PRELUDE
+    + """
 local ref = ARGV[1]
 withdraw(ref)
 redis.call('ZREM', LIVE, ref)
@@ -175,9 +200,12 @@ redis.call('ZREM', ARGV[2], name_of(ref))
 redis.call('DEL', JOB .. ref)
 for i = 3, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
 """
+)
 
 # ARGV: job, ttl, entries as in pending -> how many were not already asked for
-REFILL = _PRELUDE + """
+REFILL = (
+    _PRELUDE
+    + """
 local ref, ttl, added = ARGV[1], tonumber(ARGV[2]), 0
 local pending, asked = JOB .. ref .. ':pending', JOB .. ref .. ':asked'
 for i = 3, #ARGV do
@@ -194,6 +222,7 @@ if added > 0 then
 end
 return added
 """
+)
 
 # KEYS: held; ARGV: now, quota, expiry, then name, bytes, ...
 # -> {1, bytes after} when all fit (and are now booked), {0, bytes that they would make}

@@ -30,7 +30,10 @@ class TileStore:
     ) -> None:
         """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
         first = next(iter(values.values()))
-        header = dict(meta) | {"shape": list(first.shape), "dtype": first.dtype.newbyteorder("<").str}
+        header = dict(meta) | {
+            "shape": list(first.shape),
+            "dtype": first.dtype.newbyteorder("<").str,
+        }
         fields: dict[str, bytes] = {
             name: np.ascontiguousarray(value, first.dtype.newbyteorder("<")).tobytes()
             for name, value in values.items()

@@ -1,0 +1,235 @@
+"""`python -m service serve`: the embedded stores, the API and the workers as one command.
+
+    supervisor --- redis-server (queue)   no REDIS_URL only; end it, and the queue is on disk
+               |-- redis-server (tiles)   no REDIS_URL only; snapshot at a clean end
+               |-- python -m service api
+               `-- python -m service worker   x N
+
+Children are started again when they die, later each time they die young. All of them end with the
+supervisor, even when it is killed: `children.spawn` ties them to it.
+"""
+
+import fcntl
+import http.client
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+from service.children import spawn, stop
+from service.embedded import find_redis_server, servers, wait_until_answering
+from service.errors import StartError
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# A child that lives this long was healthy; one that dies younger waits longer before each start.
+HEALTHY_S = 20.0
+BACKOFF_S = 0.5
+BACKOFF_MAX_S = 30.0
+POLL_S = 0.1
+# How long the stores may take to load what is on disk.
+LOAD_S = 120.0
+# How long a previous supervisor's servers, which hold the lock, may take to write their data.
+LOCK_S = 20.0
+
+
+class Stopping(Exception):
+    """A signal asked the supervisor to end."""
+
+
+@dataclass
+class Child:
+    """A process that is kept running: how to start it, and when it may be started next."""
+
+    name: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    backoff: float = BACKOFF_S
+    not_before: float = field(default=0.0)
+
+    def keep_running(self) -> None:
+        """Start it, or start it again when it has ended and its time has come."""
+        moment = time.monotonic()
+        if self.process is not None and self.process.poll() is not None:
+            lived = moment - self.started
+            self.backoff = BACKOFF_S if lived > HEALTHY_S else min(2 * self.backoff, BACKOFF_MAX_S)
+            self.not_before = moment + (0.0 if lived > HEALTHY_S else self.backoff)
+            logger.warning("%s ended (%s); starting it again", self.name, self.process.returncode)
+            self.process = None
+        if self.process is None and moment >= self.not_before:
+            self.process, self.started = self.start(), moment
+
+
+class Supervisor:
+    """Runs the whole service until SIGTERM or SIGINT. Use `run`, on the main thread."""
+
+    def __init__(self, settings: Settings, host: str, port: int) -> None:
+        self._settings = settings
+        self._host = host
+        self._port = port
+        self._stores: list[subprocess.Popen[bytes]] = []
+        self._children: list[Child] = []
+
+    def run(self) -> int:
+        """Start everything, say where it listens, look after it; returns the exit code.
+
+        Raises StartError, with nothing left behind, when it cannot start.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _raise_stopping)
+        try:
+            with _listen(self._host, self._port) as listener:
+                self._start(listener)
+                self._look_after(listener)
+        except Stopping:
+            logger.info("stopping")
+        finally:
+            # A second Ctrl-C must not leave half of it running.
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            self._stop()
+        return 0
+
+    def _start(self, listener: socket.socket) -> None:
+        settings = self._settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.compile_dir is None:
+            settings = replace(settings, compile_dir=settings.data_dir / "compiled")
+        if settings.redis_url is None:
+            settings = self._start_stores(settings)
+        environ = {**os.environ, **settings.to_env()}
+        api = [sys.executable, "-m", "service", "api", "--fd", str(listener.fileno())]
+        worker = [sys.executable, "-m", "service", "worker"]
+        self._children = [
+            Child("api", lambda: spawn(api, environ=environ, pass_fds=[listener.fileno()])),
+            *(
+                Child(f"worker {number}", lambda: spawn(worker, environ=environ))
+                for number in range(1, settings.workers + 1)
+            ),
+        ]
+
+    def _start_stores(self, settings: Settings) -> Settings:
+        binary = find_redis_server()
+        lock = _lock(settings.data_dir)
+        pair = servers(settings.data_dir, settings.tiles_bytes)
+        for server in pair:
+            # They inherit the lock: the directory is theirs until their data is on disk.
+            self._stores.append(
+                spawn(server.command(binary), on_parent_death=signal.SIGTERM, pass_fds=[lock])
+            )
+        for server, process in zip(pair, self._stores, strict=True):
+            wait_until_answering(server, LOAD_S, lambda p=process: p.poll() is None)
+        return replace(settings, redis_url=pair[0].url, tiles_url=pair[1].url)
+
+    def _look_after(self, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        announced = False
+        while True:
+            for process in self._stores:
+                if process.poll() is not None:
+                    raise StartError(
+                        f"an embedded redis-server ended ({process.returncode}); "
+                        f"see the logs in {self._settings.data_dir}"
+                    )
+            for child in self._children:
+                child.keep_running()
+            if not announced and _ready(host, port):
+                announced = True
+                shown = f"[{host}]" if ":" in host else host
+                print(f"gramd listens on http://{shown}:{port} (Ctrl-C stops it)", flush=True)
+            time.sleep(POLL_S)
+
+    def _stop(self) -> None:
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            if process.poll() is None:
+                process.terminate()
+        # Workers finish or give back what they have begun; a little more than they may take.
+        deadline = time.monotonic() + self._settings.grace.total_seconds() + 5
+        for process in running:
+            stop(process, max(0.1, deadline - time.monotonic()))
+        for process in self._stores:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._stores:
+            stop(process, LOAD_S)
+
+
+def _raise_stopping(number: int, frame: FrameType | None) -> None:
+    raise Stopping
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The API's socket, bound before anything is started and kept when the API is restarted."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            "is another service there? Choose another one with --port"
+        ) from error
+    return listener
+
+
+def _lock(data_dir: Path) -> int:
+    """Take the data directory for this supervisor; the lock ends with the processes that hold it."""
+    descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            owner = os.pread(descriptor, 32, 0).decode().strip()
+            # Without its supervisor a store is only writing its data; that takes a moment.
+            if _alive(owner) or time.monotonic() > deadline:
+                os.close(descriptor)
+                raise StartError(
+                    f"{data_dir} is in use by another gramd (process {owner or 'unknown'}); "
+                    "stop it, or choose another directory with --data-dir"
+                ) from None
+            time.sleep(POLL_S)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _alive(owner: str) -> bool:
+    if not owner.isdigit():
+        return False
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _ready(host: str, port: int) -> bool:
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    connection = http.client.HTTPConnection(target, port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,176 @@
+"""What a worker does with one tile, from its delivery to its place in the store.
+
+A tile ends in one of five ways: computed, found in the cache, unwanted (its jobs were cancelled),
+failed (its jobs fail and others go on), or given back because the worker stops. A tile that takes
+its worker down with it is delivered again, alone on its next worker so that it harms no other,
+and given up after `max_deliveries`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from kernels.errors import KernelError, Stopped
+from kernels.inputs import Inputs
+from kernels.spec.architecture import Architecture
+from service.provenance import provenance
+from service.roster import WorkerCard
+from service.sharing import Sharing
+from service.shelf import InputsGone, Shelf
+from service.state import Service
+from service.tasks import TileTask
+
+logger = logging.getLogger(__name__)
+
+# How often a running tile's worker asks whether anybody still waits for it.
+WATCH_S = 0.5
+
+Compute = Callable[
+    [Architecture, Inputs, Inputs | None, tuple[str, ...], Callable[[], bool]],
+    dict[str, np.ndarray],
+]
+# Called when a tile has passed its deadline; does not return in a worker process.
+Overdue = Callable[[TileTask], None]
+
+
+class Tiler:
+    """Computes tiles with `compute`, in `pool`, for as long as `draining` is not set."""
+
+    def __init__(
+        self, service: Service, compute: Compute, pool: ThreadPoolExecutor, card: WorkerCard,
+        overdue: Overdue,
+    ) -> None:  # fmt: skip
+        self._service = service
+        self._compute = compute
+        self._pool = pool
+        self._overdue = overdue
+        self._about = provenance(card)
+        self._shelf = Shelf(service.inputs, service.settings.worker_cache_bytes)
+        self._sharing = Sharing()
+        self.active: set[TileTask] = set()
+        self.draining = False
+        self._stopping = False
+
+    async def handle(self, task: TileTask) -> None:
+        """Take one tile to its end, then let the next one in."""
+        dispatch = self._service.dispatch
+        suspect = await dispatch.begun(task) > 0
+        async with self._sharing.alone() if suspect else self._sharing.together():
+            await self._attempts(task)
+        await dispatch.pump()
+
+    async def _attempts(self, task: TileTask) -> None:
+        """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
+        dispatch, allowed = self._service.dispatch, self._service.settings.max_deliveries
+        reason = "its worker died or ran past the deadline each time"
+        while not self.draining:
+            count = await dispatch.begin(task)
+            if count == 0:
+                logger.info("tile %s: nobody waits for it", task.ref)
+                return
+            if count > allowed:
+                await self._fail(
+                    task,
+                    "tile-failed",
+                    f"a tile of this job was begun {allowed} times and never finished: {reason}",
+                )
+                return
+            self.active.add(task)
+            try:
+                await self._once(task)
+                return
+            except Stopped:
+                # Cancelled, or the worker stops. Either way this beginning was not the tile's
+                # fault; the next round finds out whether somebody wants it (again).
+                await dispatch.unbegin(task)
+            except (KernelError, InputsGone) as error:
+                await self._fail(task, "tile-refused", f"a tile was refused: {error}")
+                return
+            except (RedisConnectionError, RedisTimeoutError):
+                # A store is away, which no tile is to blame for: the sweep queues it again.
+                raise
+            except Exception as error:
+                # Boundary: whatever a tile raises must not end the worker; it is told to the
+                # jobs that wait once the tile is given up.
+                logger.exception("tile %s failed (beginning %d)", task.ref, count)
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                self.active.discard(task)
+
+    async def _once(self, task: TileTask) -> None:
+        service, tenant = self._service, task.tenant
+        if (await service.tiles.exists(tenant, [task.tile]))[0]:
+            meta = await service.tiles.meta(tenant, task.tile) or {}
+            about = {name: meta[name] for name in self._about if name in meta}
+            await self._finish(task, computed=False, about=about or self._about)
+            return
+        architecture = await self._shelf.architecture(tenant, task.architecture)
+        rows1 = await self._shelf.rows(tenant, task.rows1)
+        rows2 = await self._shelf.rows(tenant, task.rows2) if task.rows2 else None
+        started = time.monotonic()
+        values = await self._watched(task, architecture, rows1, rows2)
+        meta = self._about | {"seconds": round(time.monotonic() - started, 6)}
+        await service.tiles.write(tenant, task.tile, values, meta)
+        await self._finish(task, computed=True, about=self._about)
+
+    async def _watched(
+        self, task: TileTask, architecture: Architecture, rows1: Inputs, rows2: Inputs | None
+    ) -> dict[str, np.ndarray]:
+        """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
+        unwanted = False
+
+        def should_stop() -> bool:
+            return unwanted
+
+        outputs = tuple(task.outputs.split(","))
+        future = asyncio.get_running_loop().run_in_executor(
+            self._pool, self._compute, architecture, rows1, rows2, outputs, should_stop
+        )
+        deadline = time.monotonic() + self._service.settings.tile_deadline.total_seconds()
+        while True:
+            ready, _ = await asyncio.wait({future}, timeout=WATCH_S)
+            if ready:
+                return future.result()
+            if time.monotonic() > deadline:
+                # A thread cannot be stopped from outside, so the process has to go. The tiles
+                # beside this one are not to blame.
+                for other in self.active - {task}:
+                    await self._service.dispatch.unbegin(other)
+                self._overdue(task)
+            unwanted = self._stopping or not await self._wanted(task)
+
+    async def _wanted(self, task: TileTask) -> bool:
+        try:
+            return await self._service.dispatch.wanted(task)
+        except RedisError:
+            # Not knowing is no reason to throw away work; the store may be back by its end.
+            logger.warning("tile %s: the queue's Redis cannot be reached", task.ref)
+            return True
+
+    def stop(self) -> None:
+        """Have running tiles stop at their next check; they are given back."""
+        self.draining = True
+        self._stopping = True
+
+    async def _finish(self, task: TileTask, *, computed: bool, about: dict[str, str]) -> None:
+        ended = await self._service.dispatch.finish(task, computed=computed, provenance=about)
+        for ref in ended:
+            await self._service.lifetimes.renew(ref)
+
+    async def _fail(self, task: TileTask, kind: str, detail: str) -> None:
+        logger.error("tile %s given up: %s", task.ref, detail)
+        problem = {
+            "type": f"urn:gramd:problem:{kind}",
+            "title": "The kernel could not be computed",
+            "status": 500 if kind == "tile-failed" else 422,
+            "detail": detail,
+        }
+        for ref in await self._service.dispatch.fail(task, problem):
+            await self._service.lifetimes.renew(ref)
