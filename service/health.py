@@ -1,4 +1,4 @@
-"""Health checks of one process, as a container runtime asks them: `python -m service health api|worker`."""
+"""Whether the API or a worker of this host is alive: `python -m service health api|worker`."""
 
 import asyncio
 import socket

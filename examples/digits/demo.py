@@ -1,9 +1,9 @@
 """Handwritten digits, recognised by an infinitely wide attention network, over HTTP.
 
-Run it with `make demo`. The script is a plain HTTP client: it starts the service as its users would,
-uploads 1,797 images of 8 x 8 pixels as sequences of 8 rows, asks for the NNGP and NTK matrices of the
-network below, and classifies held-out digits by kernel regression. A second run finds every tile of
-the matrices in the service's cache.
+Run it with `make demo`. The script is a plain HTTP client: it starts the service as its users
+would, uploads 1,797 images of 8 x 8 pixels as sequences of 8 rows, asks for the NNGP and NTK
+matrices of the network below, and classifies held-out digits by kernel regression. A second run
+finds every tile of the matrices in the service's cache.
 
 Data: Optical Recognition of Handwritten Digits, UCI, CC BY 4.0 (see NOTICE).
 """
@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
 
-# Two hidden layers; the attention between them looks at each row's neighbours: queries and keys carry a
-# positional kernel exp(-|i - j|^2 / 2) besides the content. Chosen on the training images only.
+# Two hidden layers; the attention between them looks at each row's neighbours: queries and keys
+# carry a positional kernel exp(-|i - j|^2 / 2) besides the content.
 ARCHITECTURE = {
     "layers": [
         {"type": "dense", "w_std": 1.5, "b_std": 0.1},
@@ -65,10 +65,12 @@ def main() -> None:
 
 
 def run(url: str, images: np.ndarray, labels: np.ndarray, output: Path) -> None:
-    """Have the kernels computed at `url`, report on them, and draw them into `output`/kernel.png."""
+    """Have the kernels computed at `url`, report on them, and draw `output`/kernel.png."""
     with httpx.Client(base_url=url, timeout=120) as client:
         dataset = upload(client, images)
-        print(f"Uploaded {len(images)} digits as sequences of 8 rows of 8 pixels: dataset {dataset}")
+        print(
+            f"Uploaded {len(images)} digits as sequences of 8 rows of 8 pixels: dataset {dataset}"
+        )
         started = time.perf_counter()
         job = compute(client, dataset)
         seconds = time.perf_counter() - started

@@ -25,19 +25,25 @@ def draw_kernels(kernels: dict[str, np.ndarray], labels: np.ndarray, path: Path)
             f"{len(labels):,} handwritten digits seen by an infinitely wide attention network",
             fontsize=14,
         )
-        for axes, (name, kernel) in zip(figure.subplots(1, len(kernels)), kernels.items(), strict=True):
+        for axes, (name, kernel) in zip(
+            figure.subplots(1, len(kernels)), kernels.items(), strict=True
+        ):
             scale = np.sqrt(np.diag(kernel))
             correlation = (kernel / np.outer(scale, scale))[np.ix_(order, order)]
             # The darkest colour is the lowest hundredth: outliers would wash the classes out.
             low = float(np.quantile(correlation, 0.01))
-            image = axes.imshow(correlation, cmap="magma", vmin=low, vmax=1, interpolation="antialiased")
+            image = axes.imshow(
+                correlation, cmap="magma", vmin=low, vmax=1, interpolation="antialiased"
+            )
             for edge in starts[1:]:
                 axes.axhline(edge - 0.5, color="white", linewidth=0.5, alpha=0.5)
                 axes.axvline(edge - 0.5, color="white", linewidth=0.5, alpha=0.5)
             axes.set_xticks(middles, [str(c) for c in classes])
             axes.set_yticks(middles, [str(c) for c in classes])
             axes.tick_params(length=0, labelsize=11, colors=INK)
-            axes.set_title(f"{name.upper()}: correlation of every pair, by digit", fontsize=12, pad=8)
+            axes.set_title(
+                f"{name.upper()}: correlation of every pair, by digit", fontsize=12, pad=8
+            )
             for side in axes.spines.values():
                 side.set_visible(False)
             bar = figure.colorbar(image, ax=axes, shrink=0.82, pad=0.02, extend="min")

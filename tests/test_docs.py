@@ -1,0 +1,67 @@
+"""What users and operators need is in the documents: every setting, limit, route and dependency."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.settings import VARIABLES, Settings
+
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def test_every_setting_is_in_the_operations_page(root: Path) -> None:
+    page = (root / "docs" / "operations.md").read_text()
+    wanted = {"REDIS_URL", "TILES_URL", *VARIABLES.values()}
+    assert sorted(name for name in wanted if f"`{name}`" not in page) == []
+
+
+def test_the_operations_page_names_no_setting_that_is_gone(root: Path) -> None:
+    page = (root / "docs" / "operations.md").read_text()
+    assert sorted(set(re.findall(r"`(GRAMD_\w+)`", page)) - set(VARIABLES.values())) == []
+
+
+def test_the_defaults_of_the_operations_page_are_those_of_the_code(root: Path) -> None:
+    page = (root / "docs" / "operations.md").read_text()
+    stated = dict(re.findall(r"^\| `(GRAMD_\w+)` \| ([\w.]+) \|", page, re.MULTILINE))
+    settings = Settings()
+    for field, variable in VARIABLES.items():
+        value = getattr(settings, field)
+        if field in ("data_dir", "compile_dir"):
+            continue
+        seconds = getattr(value, "total_seconds", None)
+        expected = f"{seconds():g}" if seconds else str(value)
+        if seconds and float(expected) != seconds():
+            expected = str(int(seconds()))
+        assert stated.get(variable) == expected, f"docs/operations.md, {variable}"
+
+
+def test_every_route_is_in_the_readme(root: Path) -> None:
+    readme = (root / "README.md").read_text()
+    paths = yaml.safe_load((root / "openapi.yaml").read_text())["paths"]
+    # `{id}` whatever the code calls it; the two matrices share a line.
+    plain = {re.sub(r"\{\w+\}", "{id}", path) for path in paths} - {"/v1/kernels/{id}/ntk"}
+    assert sorted(path for path in plain if path not in readme) == []
+
+
+def test_every_dependency_has_a_reason(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    names = {re.split(r"[\[<>=;]", item)[0] for group in groups for item in group}
+    page = (root / "docs" / "dependencies.md").read_text()
+    words = set(re.findall(r"[\w-]+", page))
+    assert sorted(names - {"gramd-server"} - words) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs"])
+def test_links_between_documents_lead_somewhere(root: Path, page: str) -> None:
+    top = root / page
+    broken = [
+        f"{path.relative_to(root)}: {target}"
+        for path in ([top] if top.is_file() else sorted(top.rglob("*.md")))
+        for target in LINK.findall(path.read_text())
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []
