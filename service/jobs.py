@@ -5,7 +5,7 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -116,7 +116,7 @@ class Jobs:
                 last = event[0]
         return await self._records.read(ref)
 
-    async def list(
+    async def list(  # noqa: A003 - the resource's own word
         self, tenant: str, cursor: str | None, limit: int
     ) -> tuple[list[JobRecord], str | None]:
         """A page of the tenant's jobs, newest first, and the cursor of the next page."""
@@ -182,7 +182,7 @@ class Jobs:
         if missing:
             raise TilesMissing(RETRY_AFTER_S, len(missing))
 
-    async def _missing(self, layout: Layout, tiles: list[int]) -> list[int]:
+    async def _missing(self, layout: Layout, tiles: Sequence[int]) -> Sequence[int]:
         digests = [layout.digests[index] for index in tiles]
         there = await self._tiles.exists(layout.record.tenant, digests)
         return [index for index, found in zip(tiles, there, strict=True) if not found]
