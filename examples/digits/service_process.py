@@ -20,9 +20,9 @@ STOP_SECONDS = 30.0
 def running_service(data_dir: Path) -> Iterator[str]:
     """Start `python -m service serve` on a free port of this machine and yield its address.
 
-    What it computes stays in `data_dir` for the next time; its log is `data_dir`/service.log. On the
-    way out the service is told to stop and waited for. Exits with the end of the log when it does
-    not start.
+    What it computes stays in `data_dir` for the next time; its log is `data_dir`/service.log. On
+    the way out the service is told to stop and waited for. Exits with the end of the log when it
+    does not start.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "service.log"
