@@ -1,4 +1,4 @@
-"""`python -m service`: serve (everything), api or worker (its parts, for several machines)."""
+"""`python -m service`: serve (everything), api or worker (its parts), health (is a part alive)."""
 
 import argparse
 import asyncio
@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _serve(options, settings)
         if options.part == "api":
             return _api(options, settings)
+        if options.part == "health":
+            return _health(options, settings)
         from service.worker import run
 
         return run(settings)
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gramd {__version__}")
-    parts = parser.add_subparsers(dest="part", required=True, metavar="serve | api | worker")
+    parts = parser.add_subparsers(dest="part", required=True, metavar="serve | api | worker | health")
 
     def part(name: str, about: str) -> argparse.ArgumentParser:
         return parts.add_parser(
@@ -67,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = part("serve", "the whole service: stores (embedded unless REDIS_URL), API, workers")
     api = part("api", "the HTTP API alone, on REDIS_URL and TILES_URL")
     part("worker", "one worker alone, on REDIS_URL and TILES_URL")
+    health = part("health", "whether the API or the worker of this host is alive (exit code 0, 1)")
+    health.add_argument("of", choices=("api", "worker"))
+    health.add_argument("--port", type=_port, default=8000, help="the API's (%(default)s)")
     for command in (serve, api):
         command.add_argument(
             "--host", default="127.0.0.1", help="address to listen on (%(default)s)"
@@ -108,6 +113,14 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     if workers is not None:
         settings = replace(settings, workers=workers)
     return Supervisor(settings, options.host, options.port).run()
+
+
+def _health(options: argparse.Namespace, settings: Settings) -> int:
+    from service.health import api_problem, worker_problem
+
+    problem = api_problem(options.port) if options.of == "api" else worker_problem(settings)
+    print(problem or "alive")
+    return 1 if problem else 0
 
 
 def _api(options: argparse.Namespace, settings: Settings) -> int:

@@ -1,0 +1,147 @@
+"""Requests, and workers in this process whose tiles the test can hold, fail and count."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels.errors import Stopped
+from kernels.inputs import Inputs, read_inputs
+from kernels.spec.architecture import Architecture, parse_architecture
+from service.jobs import JobRecord, KernelRequest
+from service.roster import WorkerCard
+from service.state import Service
+from service.tasks import TileTask
+from service.tiler import Tiler
+
+PATIENCE_S = 30.0
+
+
+class Workbench:
+    """Computes tiles for the dispatch tests: the plain Gram matrix, under the test's control.
+
+    What a tile's numbers are does not matter to the queue; the tests of real numbers run real
+    workers. `hold` keeps tiles from finishing; `verdict` may raise for a tile.
+    """
+
+    def __init__(self) -> None:
+        self.computed: Counter[bytes] = Counter()
+        self.order: list[int] = []
+        self.stopped = 0
+        self.hold = threading.Event()
+        self.hold.set()
+        self.verdict: Callable[[Inputs], None] = lambda rows: None
+
+    def __call__(
+        self,
+        architecture: Architecture,
+        rows1: Inputs,
+        rows2: Inputs | None,
+        outputs: tuple[str, ...],
+        should_stop: Callable[[], bool],
+    ) -> dict[str, np.ndarray]:
+        self.verdict(rows1)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.hold.wait(0.01):
+            if should_stop():
+                self.stopped += 1
+                raise Stopped
+            assert time.monotonic() < deadline, "the test never let this tile go"
+        other = rows1 if rows2 is None else rows2
+        self.computed[rows1.x.tobytes() + other.x.tobytes()] += 1
+        self.order.append(len(rows1.x))
+        gram = rows1.x.reshape(len(rows1.x), -1) @ other.x.reshape(len(other.x), -1).T
+        return dict.fromkeys(outputs, gram)
+
+
+@pytest.fixture
+def workbench() -> Workbench:
+    """What the worker of this test computes tiles with."""
+    return Workbench()
+
+
+Worker = Callable[..., AbstractAsyncContextManager[Tiler]]
+
+
+@pytest.fixture
+def worker(service: Service, workbench: Workbench) -> Worker:
+    """`async with worker():` a live worker on the service's queue, with the real queue and tiler."""
+
+    @asynccontextmanager
+    async def live(slots: int = 1, name: str = "tester") -> AsyncIterator[Tiler]:
+        card = WorkerCard(name, slots, "cpu", "none")
+        await service.roster.announce(card)
+
+        def overdue(task: TileTask) -> None:
+            raise AssertionError(f"tile {task.ref} ran past its deadline")
+
+        with ThreadPoolExecutor(slots) as pool:
+            tiler = Tiler(service, workbench, pool, card, overdue)
+            await service.dispatch.sweep()
+            serving = asyncio.create_task(
+                service.queue.serve(tiler.handle, name=name, slots=slots)
+            )
+            try:
+                yield tiler
+            finally:
+                workbench.hold.set()
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+
+    return live
+
+
+@pytest.fixture
+def request_of() -> Callable[..., KernelRequest]:
+    """Requests for a small network on `n` vectors; the same seed gives the same rows."""
+
+    def build(
+        n: int = 4, n2: int | None = None, *, seed: int = 0, w_std: float = 1.0, **changes: Any
+    ) -> KernelRequest:
+        layers = [{"type": "dense", "w_std": w_std}, {"type": "relu"}, {"type": "dense"}]
+        rows = np.random.default_rng(seed).standard_normal((n, 3))
+        other = None
+        if n2 is not None:
+            other = read_inputs(
+                np.random.default_rng(seed + 1).standard_normal((n2, 3)), name="x2"
+            )
+        fields: dict[str, Any] = {"outputs": ("nngp", "ntk"), "dtype": "float32"} | changes
+        return KernelRequest(
+            architecture=parse_architecture({"layers": layers}),
+            inputs1=read_inputs(rows),
+            inputs2=other,
+            **fields,
+        )
+
+    return build
+
+
+@pytest.fixture
+def finished(service: Service) -> Callable[[JobRecord], Awaitable[JobRecord]]:
+    """Wait until a job has ended."""
+
+    async def wait(record: JobRecord) -> JobRecord:
+        ended = await service.jobs.wait(record.tenant, record.id, PATIENCE_S)
+        assert ended.ended, f"still {ended.state} after {PATIENCE_S} s"
+        return ended
+
+    return wait
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
+    """Wait for a condition, never for a time."""
+
+    async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not await condition():
+                await asyncio.sleep(0.02)
+
+    return wait

@@ -1,0 +1,282 @@
+"""The life of a job: created, computed once, waited for, listed, cancelled, deleted."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from kernels.errors import InputError
+from kernels.inputs import Inputs
+from service.errors import OverLimit, TilesMissing, UnknownJob
+from service.jobs import JobRecord, KernelRequest
+from service.state import Service, open_service
+from service.store import keys
+
+from .conftest import Workbench, Worker
+
+Finished = Callable[[JobRecord], Awaitable[JobRecord]]
+Requests = Callable[..., KernelRequest]
+Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+# Rows of a full group of vectors (kernels.plan.tiles): 2 x FULL rows are 2 groups, 3 tiles.
+FULL = 512
+
+
+async def test_a_job_is_computed_and_says_what_was_done(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished
+) -> None:
+    async with worker():
+        record = await service.jobs.create("default", request_of(4))
+        assert record.state in ("queued", "running")
+        ended = await finished(record)
+    assert ended.state == "succeeded"
+    assert (ended.tiles_total, ended.tiles_done, ended.tiles_reused) == (1, 1, 0)
+    assert ended.started_at is not None
+    assert ended.finished_at is not None
+    assert ended.receipt is not None
+    assert ended.receipt["tiles"] == {"total": 1, "computed": 1, "reused": 0}
+    assert ended.receipt["device_kind"] == "cpu"
+    assert ended.receipt["architecture"] == request_of(4).architecture.digest
+    assert set(ended.receipt["inputs"]) == {"x1"}
+    layout = await service.jobs.layout("default", record.id)
+    values = await service.tiles.read("default", layout.digests[0], "ntk")
+    assert values is not None
+    x = request_of(4).inputs1.x
+    np.testing.assert_array_equal(values, x @ x.T)
+
+
+async def test_identical_requests_compute_nothing_twice(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    async with worker():
+        await finished(await service.jobs.create("default", request_of(4, 3)))
+        again = await service.jobs.create("default", request_of(4, 3))
+    assert again.state == "succeeded"
+    assert again.receipt is not None
+    assert again.receipt["tiles"] == {"total": 1, "computed": 0, "reused": 1}
+    assert again.receipt["device_kind"] == "cpu"
+    assert set(workbench.computed.values()) == {1}
+
+
+async def test_jobs_that_want_one_tile_at_once_compute_it_once(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    workbench.hold.clear()
+    async with worker(slots=2):
+        records = [await service.jobs.create("default", request_of(5)) for _ in range(3)]
+        workbench.hold.set()
+        ended = [await finished(record) for record in records]
+    assert [record.state for record in ended] == ["succeeded"] * 3
+    assert sum(workbench.computed.values()) == 1
+    receipts = [record.receipt["tiles"]["computed"] for record in ended if record.receipt]
+    assert sorted(receipts) == [0, 0, 1]
+
+
+async def test_an_extension_reuses_the_tiles_of_its_prefix(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished
+) -> None:
+    async with worker():
+        first = await finished(await service.jobs.create("default", request_of(FULL)))
+        longer = await finished(await service.jobs.create("default", request_of(FULL + 40)))
+    assert first.tiles_total == 1
+    assert (longer.tiles_total, longer.tiles_reused) == (3, 1)
+
+
+async def test_repeated_rows_are_one_tile_and_all_places_are_filled(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    once = request_of(FULL)
+    twice = replace(once, inputs1=Inputs(np.concatenate([once.inputs1.x] * 3), None))
+    async with worker():
+        ended = await finished(await service.jobs.create("default", twice))
+    # Three diagonal tiles share a digest, and so do the three beside the diagonal.
+    assert (ended.tiles_total, ended.tiles_done) == (6, 6)
+    assert sum(workbench.computed.values()) == 2
+
+
+async def test_other_tenants_share_nothing(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished
+) -> None:
+    async with worker():
+        mine = await finished(await service.jobs.create("default", request_of(4)))
+        theirs = await finished(await service.jobs.create("other", request_of(4)))
+    assert theirs.tiles_reused == 0
+    digests = [
+        (await service.jobs.layout(record.tenant, record.id)).digests for record in (mine, theirs)
+    ]
+    assert digests[0] != digests[1]
+    with pytest.raises(UnknownJob):
+        await service.jobs.get("other", mine.id)
+
+
+async def test_cancelling_stops_a_running_tile_and_keeps_the_record(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    eventually: Eventually,
+) -> None:
+    workbench.hold.clear()
+    async with worker() as tiler:
+
+        async def running() -> bool:
+            return bool(tiler.active)
+
+        record = await service.jobs.create("default", request_of(2 * FULL))
+        await eventually(running)
+        cancelled = await service.jobs.cancel("default", record.id)
+        assert cancelled.state == "cancelled"
+
+        async def idle() -> bool:
+            return await service.client.hlen(keys.INFLIGHT) == 0
+
+        await eventually(idle)
+        assert workbench.stopped == 1
+        assert not workbench.computed
+        # Cancelling again, or waiting, changes nothing.
+        assert (await service.jobs.cancel("default", record.id)).state == "cancelled"
+        assert (await service.jobs.wait("default", record.id, 0.1)).state == "cancelled"
+
+
+async def test_cancelling_one_of_two_jobs_lets_the_other_have_its_tile(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    workbench.hold.clear()
+    async with worker():
+        first = await service.jobs.create("default", request_of(6))
+        second = await service.jobs.create("default", request_of(6))
+        await service.jobs.cancel("default", first.id)
+        workbench.hold.set()
+        ended = await finished(second)
+    assert ended.state == "succeeded"
+    assert workbench.stopped == 0
+
+
+async def test_deleting_leaves_no_trace_of_the_job(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished
+) -> None:
+    async with worker():
+        record = await finished(await service.jobs.create("default", request_of(4)))
+    await service.jobs.delete("default", record.id)
+    with pytest.raises(UnknownJob):
+        await service.jobs.get("default", record.id)
+    assert [key async for key in service.client.scan_iter(f"*{record.id}*")] == []
+    assert await service.jobs.list("default", None, 10) == ([], None)
+
+
+async def test_waiting_returns_when_the_time_is_up(service: Service, request_of: Requests) -> None:
+    record = await service.jobs.create("default", request_of(4))
+    assert (await service.jobs.wait("default", record.id, 0.05)).state == "queued"
+
+
+async def test_jobs_are_listed_newest_first_page_by_page(
+    service: Service, request_of: Requests
+) -> None:
+    made = [(await service.jobs.create("default", request_of(2, seed=s))).id for s in range(5)]
+    first, cursor = await service.jobs.list("default", None, 3)
+    rest, end = await service.jobs.list("default", cursor, 3)
+    assert {record.id for record in first + rest} == set(made)
+    assert [record.created_at for record in first + rest] == sorted(
+        (record.created_at for record in first + rest), reverse=True
+    )
+    assert (len(first), len(rest), end) == (3, 2, None)
+
+
+async def test_evicted_tiles_are_computed_again_for_a_reader(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished
+) -> None:
+    async with worker():
+        record = await finished(await service.jobs.create("default", request_of(2 * FULL)))
+        layout = await service.jobs.layout("default", record.id)
+        await service.tiles_client.flushall()
+        await service.jobs.ensure_tiles(layout, [0, 2], 20)
+        there = await service.tiles.exists("default", layout.digests)
+    assert there == [True, False, True]
+    assert (await service.jobs.get("default", record.id)).state == "succeeded"
+
+
+async def test_evicted_tiles_without_a_worker_are_said_to_be_missing(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished
+) -> None:
+    async with worker():
+        record = await finished(await service.jobs.create("default", request_of(4)))
+    layout = await service.jobs.layout("default", record.id)
+    await service.tiles_client.flushall()
+    with pytest.raises(TilesMissing):
+        await service.jobs.ensure_tiles(layout, [0], 0.1)
+
+
+async def test_a_refused_tile_fails_its_job_with_the_reason(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    def refuse(rows: Inputs) -> None:
+        if len(rows.x) == 3:
+            raise InputError("expected rows of another kind", "/x1")
+
+    workbench.verdict = refuse
+    async with worker():
+        bad = await finished(await service.jobs.create("default", request_of(3)))
+        good = await finished(await service.jobs.create("default", request_of(4)))
+    assert (bad.state, good.state) == ("failed", "succeeded")
+    assert bad.error is not None
+    assert "expected rows of another kind" in bad.error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "change", "n"),
+    [
+        ("max_rows", {"max_rows": 9}, 10),
+        ("max_tiles", {"max_tiles": 2}, FULL + 1),
+        ("max_input_bytes", {"max_input_bytes": 100}, 10),
+        ("max_unfinished_jobs", {"max_unfinished_jobs": 0}, 2),
+        ("max_result_bytes", {}, 4000),
+    ],
+)
+async def test_limits_are_named_and_leave_nothing_behind(
+    service: Service, request_of: Requests, limit: str, change: dict[str, int], n: int
+) -> None:
+    async with open_service(replace(service.settings, **change)) as strict:
+        with pytest.raises(OverLimit) as caught:
+            await strict.jobs.create("default", request_of(n))
+    assert caught.value.limit == limit
+    assert caught.value.actual > caught.value.value
+    left = [key async for key in service.client.scan_iter("gramd:*") if b"secret" not in key]
+    assert left == []
+
+
+async def test_an_expired_job_says_so(
+    service: Service, worker: Worker, request_of: Requests, finished: Finished, eventually: Eventually
+) -> None:
+    brief = replace(service.settings, job_ttl=timedelta(seconds=1))
+    async with open_service(brief) as short, worker():
+        # The worker's own settings decide when the job it finishes expires; keep it cached.
+        await finished(await service.jobs.create("default", request_of(4)))
+        record = await short.jobs.create("default", request_of(4))
+        assert record.state == "succeeded"
+
+        async def expired() -> bool:
+            return (await short.jobs.get("default", record.id)).state == "expired"
+
+        await eventually(expired)
