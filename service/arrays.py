@@ -10,6 +10,7 @@ import io
 import math
 import re
 import struct
+import sys
 from itertools import chain
 from typing import Any
 
@@ -23,6 +24,8 @@ MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 10_000
 # (n, d), (n, T, d), (n, H, W, C) and 3-D volumes need 5; more is a mistake, and is named as one.
 MAX_RANK = 8
+# As `GET /v1/limits` names them.
+LIMITS: dict[str, int | float] = {"max_npy_header_bytes": MAX_HEADER_BYTES, "max_axes": MAX_RANK}
 # Kinds of element that stand for real numbers: bool, signed, unsigned and floating. float128 (itemsize 16) is left
 # out, since its layout differs from machine to machine.
 DTYPES = re.compile(r"(?P<order>[<>=|])(?P<code>b1|[iu][1248]|f[248])")
@@ -71,7 +74,8 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
     """descr, fortran_order, shape and the offset of the first element."""
     if bytes(view[:6]) != MAGIC:
         raise InvalidRequest(
-            "expected a .npy file (numpy.save), got something that does not start with \\x93NUMPY", pointer=pointer
+            "expected a .npy file (numpy.save), got something that does not start with \\x93NUMPY",
+            pointer=pointer,
         )
     version = tuple(view[6:8])
     if version == (1, 0):
@@ -79,14 +83,19 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
     elif version in ((2, 0), (3, 0)):
         width, layout = 4, "<I"
     else:
-        raise InvalidRequest(f"expected .npy format 1.0 or 2.0, got version {version}", pointer=pointer)
+        raise InvalidRequest(
+            f"expected .npy format 1.0 or 2.0, got version {version}", pointer=pointer
+        )
     if len(view) < 8 + width:
         raise InvalidRequest("the .npy file ends inside its header", pointer=pointer)
     (length,) = struct.unpack(layout, view[8 : 8 + width])
     start = 8 + width + length
     if length > MAX_HEADER_BYTES:
         raise InvalidRequest(
-            "the .npy header is longer than any plain array needs", pointer=pointer, limit=MAX_HEADER_BYTES, actual=length
+            "the .npy header is longer than any plain array needs",
+            pointer=pointer,
+            limit=MAX_HEADER_BYTES,
+            actual=length,
         )
     if len(view) < start:
         raise InvalidRequest("the .npy file ends inside its header", pointer=pointer)
@@ -95,7 +104,7 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
     position = 1
     while (entry := _ENTRY.match(text, position)) is not None:
         entries[entry["key"]] = entry
-        if entry["other"] is not None:
+        if entry["key"] == "descr" and entry["other"] is not None:
             raise InvalidRequest(
                 f"expected a plain array of real numbers, got a structured one ({entry['key']} is {entry['other'][:60]}...)",
                 pointer=pointer,
@@ -103,18 +112,24 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
         position = entry.end()
     wanted = {"descr": "text", "fortran_order": "flag", "shape": "shape"}
     whole = text[:1] == "{" and text[position:].strip() == "}"
-    if not whole or any(key not in entries or entries[key][group] is None for key, group in wanted.items()):
+    if not whole or any(
+        key not in entries or entries[key][group] is None for key, group in wanted.items()
+    ):
         raise InvalidRequest(
             "expected a .npy header with descr, fortran_order and shape, as numpy.save writes it, got "
             f"{text[:100]!r}",
             pointer=pointer,
         )
-    numbers = [part.strip().rstrip("L") for part in entries["shape"]["shape"].strip("()").split(",")]
+    numbers = [
+        part.strip().rstrip("L") for part in entries["shape"]["shape"].strip("()").split(",")
+    ]
     if numbers[-1] == "":
         numbers.pop()
     # 19 digits hold every 64-bit size; longer ones would only cost time to convert.
     if any(not number.isdecimal() or len(number) > 19 for number in numbers):
-        raise InvalidRequest(f"the .npy header's shape {entries['shape']['shape'][:100]} is not one", pointer=pointer)
+        raise InvalidRequest(
+            f"the .npy header's shape {entries['shape']['shape'][:100]} is not one", pointer=pointer
+        )
     shape = tuple(int(number) for number in numbers)
     return entries["descr"]["text"][1:-1], entries["fortran_order"]["flag"] == "True", shape, start
 
@@ -134,7 +149,8 @@ def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
     """
     if not isinstance(value, list):
         raise InvalidRequest(
-            f'expected nested lists of {_word(boolean)}s or {{"dataset": id}}, got {_name(value)}', pointer=pointer
+            f'expected nested lists of {_word(boolean)}s or {{"dataset": id}}, got {_name(value)}',
+            pointer=pointer,
         )
     shape: list[int] = []
     level: list[Any] = [value]
@@ -142,7 +158,10 @@ def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
         length = len(level[0])
         if len(shape) == MAX_RANK:
             raise InvalidRequest(
-                "the lists are nested too deep", pointer=pointer + "/0" * MAX_RANK, limit=MAX_RANK, actual=MAX_RANK + 1
+                "the lists are nested too deep",
+                pointer=pointer + "/0" * MAX_RANK,
+                limit=MAX_RANK,
+                actual=MAX_RANK + 1,
             )
         for number, item in enumerate(level):
             if type(item) is not list:
@@ -162,15 +181,21 @@ def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
     if not set(map(type, level)) <= allowed:
         number = next(index for index, item in enumerate(level) if type(item) not in allowed)
         raise InvalidRequest(
-            f"expected a {_word(boolean)}, got {_name(level[number])}", pointer=pointer + _path(number, shape)
+            f"expected a {_word(boolean)}, got {_name(level[number])}",
+            pointer=pointer + _path(number, shape),
         )
     try:
         return np.array(level, dtype=bool if boolean else np.float64).reshape(shape)
     except OverflowError:
-        number = next(index for index, item in enumerate(level) if abs(item) > np.finfo(np.float64).max)
+        number = next(index for index, item in enumerate(level) if not _fits(item))
         raise InvalidRequest(
-            "expected a number that float64 can hold, got a larger integer", pointer=pointer + _path(number, shape)
+            "expected a number that float64 can hold, got a larger integer",
+            pointer=pointer + _path(number, shape),
         ) from None
+
+
+def _fits(number: float) -> bool:
+    return -sys.float_info.max <= number <= sys.float_info.max
 
 
 def json_rows(values: np.ndarray) -> bytes:
@@ -195,5 +220,11 @@ def _word(boolean: bool) -> str:
 
 
 def _name(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")

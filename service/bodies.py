@@ -13,16 +13,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from service.problems import InvalidRequest, MalformedRequest, SlowRequest, TooLarge, UnsupportedMedia
+from service.problems import (
+    InvalidRequest,
+    MalformedRequest,
+    SlowRequest,
+    TooLarge,
+    UnsupportedMedia,
+)
 from service.strict_json import MAX_DEPTH, read_json
 
 JSON = "application/json"
@@ -101,7 +107,7 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
     form = _Form(names)
     parser = MultipartParser(
         boundary,
-        cast(MultipartCallbacks, form.callbacks()),
+        form.callbacks(),
         max_header_count=MAX_PART_HEADERS,
         max_header_size=MAX_PART_HEADER_BYTES,
     )
@@ -110,7 +116,9 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
-        raise MalformedRequest(f"not multipart/form-data with boundary {boundary!r}: {error}") from error
+        raise MalformedRequest(
+            f"not multipart/form-data with boundary {boundary!r}: {error}"
+        ) from error
     if not form.ended:
         raise MalformedRequest("the multipart body ends before its closing boundary")
     return form.parts
@@ -138,7 +146,9 @@ async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
             raise _too_large(limit, came)
         yield chunk
     if announced is not None and announced != came:
-        raise MalformedRequest(f"Content-Length says {announced} bytes, {came} came", limit=announced, actual=came)
+        raise MalformedRequest(
+            f"Content-Length says {announced} bytes, {came} came", limit=announced, actual=came
+        )
 
 
 def _content_length(headers: Mapping[str, str]) -> int | None:
@@ -146,7 +156,10 @@ def _content_length(headers: Mapping[str, str]) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
-        raise MalformedRequest(f"Content-Length must be a number of bytes, got {text[:60]!r}", parameter="Content-Length")
+        raise MalformedRequest(
+            f"Content-Length must be a number of bytes, got {text[:60]!r}",
+            parameter="Content-Length",
+        )
     return int(text)
 
 
@@ -173,7 +186,8 @@ class _Form:
     _value: bytearray = field(default_factory=bytearray)
     _disposition: bytes = b""
 
-    def callbacks(self) -> dict[str, Any]:
+    def callbacks(self) -> Any:
+        """By the names that python-multipart has for them (its own type for them is private)."""
         return {
             "on_part_begin": self._begin,
             "on_part_data": lambda data, start, end: self._part.extend(data[start:end]),
@@ -186,15 +200,23 @@ class _Form:
 
     def _begin(self) -> None:
         if len(self.parts) == MAX_PARTS:
-            raise TooLarge("the form has too many parts", limit=MAX_PARTS, also={"limit_name": "max_parts"})
+            raise TooLarge(
+                "the form has too many parts", limit=MAX_PARTS, also={"limit_name": "max_parts"}
+            )
         self._disposition = b""
 
     def _header_end(self) -> None:
         name = bytes(self._header).strip().lower()
         if name == b"content-disposition":
             self._disposition = bytes(self._value)
-        if name == b"content-transfer-encoding" and bytes(self._value).strip().lower() not in (b"binary", b"8bit", b"7bit"):
-            raise UnsupportedMedia("parts are read as they are: send no Content-Transfer-Encoding but binary")
+        if name == b"content-transfer-encoding" and bytes(self._value).strip().lower() not in (
+            b"binary",
+            b"8bit",
+            b"7bit",
+        ):
+            raise UnsupportedMedia(
+                "parts are read as they are: send no Content-Transfer-Encoding but binary"
+            )
         self._header.clear()
         self._value.clear()
 

@@ -71,14 +71,23 @@ class KernelBody(BaseModel):
         description="inputs (n, d), (n, T, d) or (n, H, W, C): nested lists, a dataset, or absent when it comes as a part",
     )
     x2: Array | None = Field(
-        default=None, description="the other side; left out, the matrix is the symmetric one of x1 with itself"
+        default=None,
+        description="the other side; left out, the matrix is the symmetric one of x1 with itself",
     )
-    mask1: list[Any] | None = Field(default=None, description="true where a position of x1 is real: (n, T) or (n, H, W)")
+    mask1: list[Any] | None = Field(
+        default=None, description="true where a position of x1 is real: (n, T) or (n, H, W)"
+    )
     mask2: list[Any] | None = Field(default=None, description="the same for x2")
-    outputs: list[Literal["nngp", "ntk"]] = Field(default=["nngp", "ntk"], min_length=1, max_length=2)
+    outputs: list[Literal["nngp", "ntk"]] = Field(
+        default=["nngp", "ntk"], min_length=1, max_length=2
+    )
     dtype: Literal["float32", "float64"] = "float32"
-    form: Literal["matrix"] = Field(default="matrix", description="the (n1, n2) matrix is what this version computes")
-    method: ExactMethod = Field(default=ExactMethod(), description="the exact closed form is what this version computes")
+    form: Literal["matrix"] = Field(
+        default="matrix", description="the (n1, n2) matrix is what this version computes"
+    )
+    method: ExactMethod = Field(
+        default=ExactMethod(), description="the exact closed form is what this version computes"
+    )
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,10 @@ def read_fields(model: type[Body], value: Any) -> Body:
         return model.model_validate(value)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-        found = [(_pointer(item["loc"]), _sentence(item["msg"], item["type"], item["input"])) for item in errors]
+        found = [
+            (_pointer(item["loc"]), _sentence(item["msg"], item["type"], item["input"]))
+            for item in errors
+        ]
         also = [{"pointer": pointer, "detail": detail} for pointer, detail in found[:20]]
         raise InvalidRequest(
             found[0][1], pointer=found[0][0], also={"errors": also} if len(also) > 1 else None
@@ -124,14 +136,18 @@ def read_architecture(document: Mapping[str, Any]) -> Architecture:
 
 
 @contextmanager
-def as_body_errors() -> Iterator[None]:
-    """Turns what kernels refuses into problems whose pointers lead into the body."""
+def as_body_errors(places: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turns what kernels refuses into problems whose pointers lead into the body.
+
+    places: where in the body kernels' /x1 and /mask1 are, when they have other names there.
+    """
     try:
         yield
     except SpecError as error:
         raise InvalidArchitecture(error.detail, pointer="/architecture" + error.pointer) from error
     except InputError as error:
-        raise InvalidInput(error.detail, pointer=error.pointer) from error
+        pointer = (places or {}).get(error.pointer, error.pointer)
+        raise InvalidInput(error.detail, pointer=pointer) from error
     except KernelError as error:
         raise InvalidRequest(error.detail, pointer=error.pointer) from error
 
@@ -146,11 +162,13 @@ async def read_kernel_request(
     architecture = read_architecture(body.architecture)
     sources = {name: await _source(name, body, parts, tenant, datasets) for name in ("x1", "x2")}
     masks = {
-        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1]) for side in (1, 2)
+        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1])
+        for side in (1, 2)
     }
     if not sources["x1"][0].given:
         raise InvalidRequest(
-            'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a .npy file', pointer="/x1"
+            'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a .npy file',
+            pointer="/x1",
         )
     if masks["mask2"].given and not sources["x2"][0].given:
         raise InvalidRequest("mask2 is given without x2", pointer="/mask2")
@@ -164,7 +182,9 @@ async def _source(
     """Where x1 or x2 is, and the mask that a dataset brings along."""
     given = getattr(body, name)
     if name in parts and given is not None:
-        raise InvalidRequest(f"{name} is given twice, as a part and in the request", pointer=f"/{name}")
+        raise InvalidRequest(
+            f"{name} is given twice, as a part and in the request", pointer=f"/{name}"
+        )
     if name in parts:
         return Source(part=parts[name]), None
     if isinstance(given, DatasetReference):
@@ -182,11 +202,15 @@ def _mask_source(
     """Where mask1 or mask2 is."""
     given = getattr(body, name)
     if (name in parts) + (given is not None) + (stored is not None) > 1:
-        raise InvalidRequest(f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}")
+        raise InvalidRequest(
+            f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}"
+        )
     return Source(part=parts.get(name), inline=given, stored=stored)
 
 
-def _build(body: KernelBody, architecture: Architecture, arrays: Mapping[str, Source]) -> KernelRequest:
+def _build(
+    body: KernelBody, architecture: Architecture, arrays: Mapping[str, Source]
+) -> KernelRequest:
     """The heavy part, run in a thread: arrays read, cast and checked."""
 
     def side(number: int) -> Inputs | None:

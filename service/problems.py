@@ -43,7 +43,7 @@ from kernels.errors import KernelError
 from service.errors import OverLimit, TilesMissing, UnknownDataset, UnknownJob
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:problem-type:gramd:"
+TYPE_PREFIX = "urn:gramd:problem:"
 
 
 class Problem(Exception):
@@ -68,7 +68,9 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers or {}
         members = {"pointer": pointer, "parameter": parameter, "limit": limit, "actual": actual}
-        self.members = {name: value for name, value in members.items() if value is not None} | (also or {})
+        self.members = {name: value for name, value in members.items() if value is not None} | (
+            also or {}
+        )
 
 
 class MalformedRequest(Problem):
@@ -156,7 +158,9 @@ KINDS: dict[type[Exception], Kind] = {
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
     InvalidRequest: Kind(422, "invalid-request", "The request asks for something wrong"),
-    InvalidArchitecture: Kind(422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"),
+    InvalidArchitecture: Kind(
+        422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"
+    ),
     InvalidInput: Kind(422, "invalid-input", "An input array is wrong"),
     KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
     OverLimit: Kind(507, "over-limit", "A limit was passed"),
@@ -213,7 +217,13 @@ def render(
     headers: dict[str, str],
 ) -> Response:
     """One RFC 9457 document."""
-    document = {"type": TYPE_PREFIX + name, "title": title, "status": status, "detail": detail, **members}
+    document = {
+        "type": TYPE_PREFIX + name,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        **members,
+    }
     document["request_id"] = request.scope.get("state", {}).get("request_id")
     # ASCII, because a detail may quote a lone surrogate, which UTF-8 cannot hold.
     return Response(json.dumps(document).encode("ascii"), status, headers, MEDIA_TYPE)
@@ -222,11 +232,14 @@ def render(
 def _of_framework(request: Request, error: HTTPException) -> Exception:
     """Our error for one that Starlette or FastAPI raised by themselves."""
     if error.status_code == 404:
-        return UnknownResource("there is nothing at this path; the paths are listed in /openapi.json")
+        return UnknownResource(
+            "there is nothing at this path; the paths are listed in /openapi.json"
+        )
     if error.status_code == 405:
         allowed = allowed_methods(request)
         return MethodNotAllowed(
-            f"{request.method} is not known here; known: {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)}
+            f"{request.method} is not known here; known: {', '.join(allowed)}",
+            headers={"Allow": ", ".join(allowed)},
         )
     if error.status_code < 500:
         phrase = http.HTTPStatus(error.status_code).phrase
@@ -239,6 +252,7 @@ def allowed_methods(request: Request) -> list[str]:
 
     Starlette itself names those of the first route that has the path only.
     """
+
     def known(method: str) -> bool:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)

@@ -23,9 +23,13 @@ def only(request: Request, *names: str) -> None:
     for name in given:
         if name not in names:
             known = ", ".join(names) if names else "none"
-            raise InvalidRequest(f"there is no parameter {name[:60]!r} here; known: {known}", parameter=name[:60])
+            raise InvalidRequest(
+                f"there is no parameter {name[:60]!r} here; known: {known}", parameter=name[:60]
+            )
         if given.count(name) > 1:
-            raise InvalidRequest(f"the parameter {name} comes {given.count(name)} times", parameter=name)
+            raise InvalidRequest(
+                f"the parameter {name} comes {given.count(name)} times", parameter=name
+            )
 
 
 def read_slice(text: str | None, length: int, parameter: str) -> range:
@@ -34,11 +38,16 @@ def read_slice(text: str | None, length: int, parameter: str) -> range:
         return range(length)
     match = _SLICE.fullmatch(text)
     if match is None:
-        raise InvalidRequest(f"expected a:b with 0 <= a < b <= {length}, got {text[:60]!r}", parameter=parameter)
+        raise InvalidRequest(
+            f"expected a:b with 0 <= a < b <= {length}, got {text[:60]!r}", parameter=parameter
+        )
     start, stop = int(match[1] or 0), int(match[2] or length)
     if not start < stop <= length:
         raise InvalidRequest(
-            f"expected a:b with 0 <= a < b <= {length}, got {text}", parameter=parameter, limit=length, actual=stop
+            f"expected a:b with 0 <= a < b <= {length}, got {text}",
+            parameter=parameter,
+            limit=length,
+            actual=stop,
         )
     return range(start, stop)
 
@@ -78,5 +87,8 @@ def negotiate(request: Request, offers: tuple[str, ...]) -> str:
 
     best = max(offers, key=liking)
     if liking(best) == 0.0:
-        raise NotAcceptable(f"expected Accept to admit {', '.join(offers)}, got {header[:100]!r}", parameter="Accept")
+        raise NotAcceptable(
+            f"expected Accept to admit {', '.join(offers)}, got {header[:100]!r}",
+            parameter="Accept",
+        )
     return best

@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 
 from kernels.plan.tiles import RowGroup
 from service.problems import Gone, Pending, Unavailable, UnknownResource
-from service.records import Layout
+from service.records import JobRecord, Layout
 
 STRIPE_BYTES = 8 << 20
 # Tiles that the next stripe reads again: those that a stripe boundary cuts, and mirror images.
@@ -112,7 +112,9 @@ class Window:
                     index, mirrored = self._tile(row, col)
                     values = await self._read(index, read)
                     source = values.T if mirrored else values
-                    await run_sync(_copy, stripe, into_rows, into_cols, source, from_rows, from_cols)
+                    await run_sync(
+                        _copy, stripe, into_rows, into_cols, source, from_rows, from_cols
+                    )
             yield stripe
 
     def _tile(self, row: int, col: int) -> tuple[int, bool]:
@@ -125,18 +127,22 @@ class Window:
         if values is None:
             values = await read(index)
         self._held[index] = values
-        while len(self._held) > 1 and sum(held.nbytes for held in self._held.values()) > HELD_TILE_BYTES:
+        while (
+            len(self._held) > 1
+            and sum(held.nbytes for held in self._held.values()) > HELD_TILE_BYTES
+        ):
             self._held.popitem(last=False)
         return values
 
 
-def window(layout: Layout, output: str, rows: range, cols: range) -> Window:
-    """A part of a job's result; raises Gone for an expired job and UnknownResource for an output it does not have."""
-    if layout.record.state == "expired":
+def check_available(record: JobRecord, output: str) -> None:
+    """Raises Gone for an expired job, and UnknownResource for an output it does not compute."""
+    if record.state == "expired":
         raise Gone("the job has expired; the same request computes it again")
-    if output not in layout.record.outputs:
-        raise UnknownResource(f"this job computes {', '.join(layout.record.outputs)}; ask for {output} when creating one")
-    return Window(layout, output, rows, cols)
+    if output not in record.outputs:
+        raise UnknownResource(
+            f"this job computes {', '.join(record.outputs)}; ask for {output} when creating one"
+        )
 
 
 def _run(places: np.ndarray) -> Index:
@@ -145,7 +151,14 @@ def _run(places: np.ndarray) -> Index:
     return slice(first, last + 1) if last - first + 1 == len(places) else places
 
 
-def _copy(stripe: np.ndarray, rows: Index, cols: Index, source: np.ndarray, from_rows: Index, from_cols: Index) -> None:
+def _copy(
+    stripe: np.ndarray,
+    rows: Index,
+    cols: Index,
+    source: np.ndarray,
+    from_rows: Index,
+    from_cols: Index,
+) -> None:
     stripe[_outer(rows, cols)] = source[_outer(from_rows, from_cols)]
 
 

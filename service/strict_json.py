@@ -39,9 +39,13 @@ def read_json(data: bytes | bytearray) -> Any:
         if "\\ud" in text or "\\uD" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedRequest(f"the JSON is not UTF-8: byte {error.start} cannot be decoded") from error
+        raise MalformedRequest(
+            f"the JSON is not UTF-8: byte {error.start} cannot be decoded"
+        ) from error
     except UnicodeEncodeError as error:
-        raise MalformedRequest("the JSON holds a lone surrogate (\\ud800 to \\udfff), which is no character") from error
+        raise MalformedRequest(
+            "the JSON holds a lone surrogate (\\ud800 to \\udfff), which is no character"
+        ) from error
     except json.JSONDecodeError as error:
         raise MalformedRequest(
             f"not JSON: {error.msg} at line {error.lineno}, column {error.colno} (character {error.pos})",
@@ -61,7 +65,9 @@ def _depth(data: bytes | bytearray) -> int:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedRequest(f"{name} is not JSON; numbers must be finite, and masked entries may be any number, such as 0")
+    raise MalformedRequest(
+        f"{name} is not JSON; numbers must be finite, and masked entries may be any number, such as 0"
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

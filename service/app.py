@@ -1,0 +1,59 @@
+"""The HTTP front end. It never imports JAX: workers compute, this process reads, checks, stores and streams."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from kernels.errors import KernelError
+from service.context import RequestContext
+from service.errors import ServiceError
+from service.openapi import describe_api
+from service.problems import InvalidRequest, Problem, problem_response
+from service.routes import architectures, datasets, health, kernels, results, vocabulary
+from service.settings import Settings
+from service.state import open_service
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; entering its lifespan opens the stores that `settings` name, leaving it closes them."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_service(settings) as service:
+            app.state.service = service
+            yield
+
+    # No /docs: FastAPI's page loads its script from a CDN. /openapi.json stays.
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.add_middleware(RequestContext)
+    for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
+        app.add_exception_handler(error, _answer)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    for module in (health, vocabulary, architectures, datasets, kernels, results):
+        app.include_router(module.router)
+    describe_api(app)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return problem_response(request, error)
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    """FastAPI checks path and query parameters; bodies are read by service.bodies."""
+    assert isinstance(error, RequestValidationError), "registered for this class alone"
+    first = error.errors()[0]
+    message: str = first["msg"]
+    name = str(first["loc"][-1])
+    problem = InvalidRequest(
+        f"{message[0].lower()}{message[1:]}; got {str(first['input'])[:60]!r}", parameter=name
+    )
+    return problem_response(request, problem)

@@ -1,0 +1,69 @@
+"""Around every request: its id, its log line, and the document for an error that nothing else caught."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.problems import problem_response
+
+log = logging.getLogger("gramd.api")
+access = logging.getLogger("gramd.access")
+
+# What may be taken over from a client into log lines and headers.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+
+
+class RequestContext:
+    """ASGI middleware: `scope["state"]["request_id"]`, X-Request-Id on every response, one access line each."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        began = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            log.exception("request_id=%s %s failed", request_id, _path(scope))
+            if status:
+                # Headers are out: only a broken connection can still say that the body is not whole.
+                raise
+            await problem_response(Request(scope), error)(scope, receive, send_with_id)
+        finally:
+            milliseconds = (time.perf_counter() - began) * 1e3
+            access.info(
+                "request_id=%s method=%s path=%s status=%d ms=%.1f",
+                request_id,
+                scope["method"],
+                _path(scope),
+                status,
+                milliseconds,
+            )
+
+
+def _path(scope: Scope) -> str:
+    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
+    return raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")

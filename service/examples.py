@@ -1,0 +1,36 @@
+"""Examples of bodies, for openapi.yaml; a test sends every one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ATTENTION: dict[str, Any] = {
+    "layers": [
+        {"type": "dense", "w_std": 1.4, "b_std": 0.1},
+        {"type": "relu"},
+        {"type": "attention", "mechanism": "softmax", "qk_std": 1.0},
+        {"type": "global_avg_pool"},
+        {"type": "dense"},
+    ]
+}
+
+EXAMPLES: dict[str, Any] = {
+    "KernelBody": {
+        "architecture": ATTENTION,
+        "x1": [[[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]], [[0.3, 0.1], [0.7, 0.2], [0.0, 0.0]]],
+        "mask1": [[True, True, True], [True, True, False]],
+        "outputs": ["nngp", "ntk"],
+        "dtype": "float32",
+    },
+    "ArchitectureBody": {"architecture": ATTENTION, "input_shape": [8, 8]},
+    "StateBody": {"state": "cancelled"},
+    "Matrix": {"shape": [1, 2], "dtype": "f4", "data": [[1.5, 0.25]]},
+    "ProblemDocument": {
+        "type": "urn:gramd:problem:invalid-input",
+        "title": "An input array is wrong",
+        "status": 422,
+        "detail": "expected finite numbers at real positions, got nan at [3, 0]",
+        "pointer": "/x1",
+        "request_id": "5f0c8f6e6d3b4a7f9b1d2c3e4f5a6b7c",
+    },
+}

@@ -1,0 +1,227 @@
+"""openapi.yaml: written from the application, and checked against it.
+
+    python -m service.openapi            writes openapi.yaml
+    python -m service.openapi --check    prints the difference and the command that mends it, exit code 1
+
+Routes read their own bodies (service.bodies), so FastAPI does not see them. Each route says in `openapi_extra` what it
+reads and answers, by these keys, which `describe_api` turns into OpenAPI:
+
+    x-problems          statuses whose answer is a problem document
+    x-body              media type -> schema name, or part -> schema name for forms; "npy?" is an optional .npy
+    x-answers           media type -> schema name of the 200, where it is not the response model's JSON
+    x-headers           status -> headers of that answer, described in HEADERS
+    x-request-headers   headers that change the answer, described in HEADERS
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from service.bodies import FORM
+from service.examples import EXAMPLES
+from service.kernel_requests import KernelBody
+from service.problems import MEDIA_TYPE
+from service.resources import Matrix, ProblemDocument
+from service.routes.architectures import ArchitectureBody
+from service.routes.kernels import StateBody
+
+FILE = Path(__file__).resolve().parent.parent / "openapi.yaml"
+COMMAND = "python -m service.openapi"
+# Of the contract, not of the software: what a client may rely on.
+CONTRACT_VERSION = "1.0"
+
+BODIES: tuple[type[BaseModel], ...] = (
+    KernelBody,
+    ArchitectureBody,
+    StateBody,
+    Matrix,
+    ProblemDocument,
+)
+
+HEADERS = {
+    "Location": "path of the resource",
+    "Retry-After": "seconds to wait before asking again",
+    "Preference-Applied": "the preference that was followed",
+    "Content-Length": "bytes of the body, known before the first is sent",
+    "X-Gramd-Shape": "rows,columns of what is sent",
+    "X-Gramd-Dtype": "f4 or f8, little-endian",
+    "Vary": "Accept",
+    "Allow": "methods known at this path",
+    "X-Request-Id": "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line and error",
+    "Prefer": "`wait=N`: answer when the job has ended, or after N seconds (at most max_wait_s of GET /v1/limits)",
+    "Accept": "`application/x-npy` (default), `application/octet-stream` or `application/json`",
+}
+
+DESCRIPTION = """\
+Exact NNGP and NTK matrices of infinitely wide networks, attention included: POST an architecture and inputs, fetch
+the matrices.
+
+Arrays travel as `.npy` (format 1.0 or 2.0; bool, integer and floating dtypes, either byte order, C or Fortran order),
+small ones as nested lists. JSON is UTF-8; unknown fields, names that occur twice in one object, NaN and Infinity are
+refused. Every error is an RFC 9457 problem document whose `pointer` leads to what was wrong and whose `limit` names a
+limit that was hit. Send `X-Request-Id` to find a request in the logs.
+"""
+
+
+def describe_api(app: FastAPI) -> None:
+    """Make `app.openapi()`, and with it GET /openapi.json, the whole contract."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title="gramd", version=CONTRACT_VERSION, description=DESCRIPTION, routes=app.routes
+    )
+    schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in BODIES:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for name, example in EXAMPLES.items():
+        schemas[name]["examples"] = [example]
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["responses"] = {"Problem": _problem("An error")}
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+    return document
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """One operation: FastAPI's part of it and the route's own keys, made one."""
+    responses: dict[str, Any] = operation["responses"]
+    responses.pop("422", None)
+    if "x-answers" in operation:
+        responses["200"]["content"] = {
+            media: {"schema": _schema(name)} for media, name in operation.pop("x-answers").items()
+        }
+    for status, names in operation.pop("x-headers", {}).items():
+        responses[status]["headers"] = {name: _header(name) for name in names}
+    for status in sorted({*operation.pop("x-problems", []), 405, 500}):
+        answer = _problem(HTTPStatus(status).phrase)
+        retry = {405: "Allow", 409: "Retry-After", 429: "Retry-After", 503: "Retry-After"}.get(
+            status
+        )
+        if retry:
+            answer["headers"] = {retry: _header(retry)}
+        responses[str(status)] = answer
+    for answer in responses.values():
+        answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _header("X-Request-Id")}
+    operation["responses"] = dict(sorted(responses.items()))
+    if "x-body" in operation:
+        content = {media: _media(media, body) for media, body in operation.pop("x-body").items()}
+        operation["requestBody"] = {"required": True, "content": content}
+    names = [*operation.pop("x-request-headers", []), "X-Request-Id"]
+    # Accept is described, not declared: OpenAPI 3.1 says that a parameter of this name is ignored.
+    declared = [
+        {"name": name, "in": "header", **_header(name)} for name in names if name != "Accept"
+    ]
+    if "Accept" in names:
+        operation["description"] += f"\n\nAccept: {HEADERS['Accept']}."
+    operation["parameters"] = [*operation.get("parameters", []), *declared]
+
+
+def _media(media: str, body: str | Mapping[str, str]) -> dict[str, Any]:
+    if media != FORM:
+        assert isinstance(body, str), "only forms have parts"
+        return {"schema": _schema(body)}
+    assert not isinstance(body, str), "forms have parts"
+    parts = {name: _schema(schema.removesuffix("?")) for name, schema in body.items()}
+    required = [name for name, schema in body.items() if not schema.endswith("?")]
+    types = {
+        name: {
+            "contentType": "application/x-npy" if schema.startswith("npy") else "application/json"
+        }
+        for name, schema in body.items()
+    }
+    schema = {
+        "type": "object",
+        "properties": parts,
+        "required": required,
+        "additionalProperties": False,
+    }
+    return {"schema": schema, "encoding": types}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    if name == "npy":
+        return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
+    if name == "octets":
+        return {
+            "type": "string",
+            "format": "binary",
+            "description": "little-endian elements, row after row",
+        }
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _header(name: str) -> dict[str, Any]:
+    kind = "integer" if name in ("Retry-After", "Content-Length") else "string"
+    return {"description": HEADERS[name], "schema": {"type": kind}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": _schema("ProblemDocument")}},
+    }
+
+
+def text() -> str:
+    """openapi.yaml as it must be."""
+    from service.app import create_app
+    from service.settings import Settings
+
+    document = create_app(Settings()).openapi()
+    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return f"# Generated from the code; change that, then run: {COMMAND}\n{body}"
+
+
+def main(arguments: list[str] | None = None, file: Path = FILE) -> int:
+    """The command line; 1 when --check finds a difference."""
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Write openapi.yaml, or check that it is up to date."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; print the difference, exit 1 if any"
+    )
+    options = parser.parse_args(arguments)
+    wanted = text()
+    if not options.check:
+        file.write_text(wanted, encoding="utf-8")
+        return 0
+    found = file.read_text(encoding="utf-8") if file.exists() else ""
+    if found == wanted:
+        return 0
+    difference = difflib.unified_diff(
+        found.splitlines(keepends=True),
+        wanted.splitlines(keepends=True),
+        "openapi.yaml",
+        "the application",
+    )
+    sys.stdout.writelines(difference)
+    print(f"openapi.yaml is not what the application does; to mend it, run: {COMMAND}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The JSON bodies that answers have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from service.records import JobRecord
+from service.store.datasets import Dataset
+
+
+class Status(BaseModel):
+    """Alive or ready."""
+
+    status: str
+
+
+class LayerType(BaseModel):
+    """One layer type, or one attention mechanism, of the vocabulary."""
+
+    type: str
+    summary: str
+    schema_: dict[str, Any] = Field(
+        alias="schema", description="JSON Schema of the layer, with its defaults"
+    )
+    exactness: str
+    equation: str
+    source: str
+
+
+class Layers(BaseModel):
+    """The vocabulary of architectures."""
+
+    layers: list[LayerType]
+    mechanisms: list[LayerType] = Field(description="what `mechanism` of an attention layer can be")
+
+
+class Limits(BaseModel):
+    """Every limit in force by name."""
+
+    limits: dict[str, int | float]
+
+
+class ArchitectureResource(BaseModel):
+    """An architecture in canonical form."""
+
+    architecture: dict[str, Any]
+    digest: str = Field(description="SHA-256 of the canonical form")
+    description: dict[str, Any] | None = Field(
+        description="what comes out for the input shape given"
+    )
+
+
+class DatasetResource(Dataset):
+    """An uploaded dataset."""
+
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DatasetResource:
+        """The resource of a stored dataset."""
+        return cls(**dataset.model_dump(), links={"self": f"/v1/datasets/{dataset.id}"})
+
+
+class KernelResource(JobRecord):
+    """A kernel job: what was asked, how far it is, and where its matrices are."""
+
+    tenant: str = Field(default="", exclude=True)
+    links: dict[str, str] = Field(description="self, and one for each output")
+
+    @classmethod
+    def of(cls, record: JobRecord) -> KernelResource:
+        """The resource of a job's record; whose it is stays inside."""
+        path = f"/v1/kernels/{record.id}"
+        links = {"self": path} | {output: f"{path}/{output}" for output in record.outputs}
+        return cls(**record.model_dump(exclude={"tenant"}), links=links)
+
+
+class KernelList(BaseModel):
+    """One page of jobs, newest first."""
+
+    kernels: list[KernelResource]
+    next: str | None = Field(description="the cursor of the next page; null on the last one")
+
+
+class Matrix(BaseModel):
+    """A matrix, or the part of it that was asked for, as JSON."""
+
+    shape: tuple[int, int]
+    dtype: str = Field(
+        description='"f4" or "f8"; every number reads back to the same element of this type'
+    )
+    data: list[list[float | None]] = Field(description="rows; null stands for what is not finite")
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457; further members may stand beside these."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    pointer: str | None = Field(default=None, description="RFC 6901, into the body")
+    parameter: str | None = Field(
+        default=None, description="the query parameter or header at fault"
+    )
+    limit: float | None = Field(default=None, description="the limit that was hit")
+    limit_name: str | None = Field(default=None, description="its name in GET /v1/limits")
+    actual: float | None = Field(default=None, description="what came")
+    request_id: str

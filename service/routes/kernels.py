@@ -1,0 +1,165 @@
+"""POST and GET /v1/kernels, GET, PATCH and DELETE /v1/kernels/{id}: kernel jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.bodies import FORM, JSON, media_type, read_form, read_json_body
+from service.kernel_requests import PARTS, read_fields, read_kernel_request
+from service.problems import Conflict, InvalidRequest
+from service.queries import only, waiting_seconds
+from service.records import JobRecord, KernelRequest
+from service.resources import KernelList, KernelResource
+from service.routes.dependencies import ID, JobId, ServiceNow, Tenant
+from service.state import Service
+from service.strict_json import read_json
+
+router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
+
+
+class StateBody(BaseModel):
+    """The one change of state that a client can make."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: Literal["cancelled"]
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Compute kernels",
+    response_model=KernelResource,
+    responses={
+        200: {"model": KernelResource, "description": "Finished within the seconds of Prefer: wait"}
+    },
+    openapi_extra={
+        "x-problems": [400, 408, 413, 415, 422, 429, 507],
+        "x-headers": {
+            "202": ["Location", "Retry-After", "Preference-Applied"],
+            "200": ["Location", "Preference-Applied"],
+        },
+        "x-body": {
+            JSON: "KernelBody",
+            FORM: {
+                "request": "KernelBody",
+                "x1": "npy?",
+                "x2": "npy?",
+                "mask1": "npy?",
+                "mask2": "npy?",
+            },
+        },
+        "x-request-headers": ["Prefer"],
+    },
+)
+async def create_kernel(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
+    """The NNGP and NTK matrices between the rows of x1 and x2, or of x1 with itself. As JSON with inline lists or
+    dataset ids, or as a form: `request` (the JSON, a field or a file) beside `.npy` parts. With `Prefer: wait=N`
+    the answer comes when the job is finished or after N seconds, whichever is first."""
+    only(request)
+    wanted = await _read(request, service, tenant)
+    record = await service.jobs.create(tenant, wanted)
+    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
+    headers = {"Location": f"/v1/kernels/{record.id}"}
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds:g}"
+        record = await service.jobs.wait(tenant, record.id, seconds)
+        if record.ended:
+            return _answer(record, 200, headers)
+    return _answer(record, 202, headers | {"Retry-After": "1"})
+
+
+@router.get("", summary="The jobs, newest first", openapi_extra={"x-problems": [422]})
+async def list_kernels(
+    request: Request,
+    service: ServiceNow,
+    tenant: Tenant,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next` of the page before")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="jobs on one page")] = 50,
+) -> KernelList:
+    """A page of jobs; `next` is the cursor of the page after it."""
+    only(request, "cursor", "limit")
+    if cursor is not None and not ID.fullmatch(cursor):
+        raise InvalidRequest("this cursor comes from no page of ours", parameter="cursor")
+    records, following = await service.jobs.list(tenant, cursor, limit)
+    return KernelList(kernels=[KernelResource.of(record) for record in records], next=following)
+
+
+@router.get(
+    "/{job_id}",
+    summary="One job",
+    openapi_extra={"x-problems": [404, 422], "x-request-headers": ["Prefer"]},
+)
+async def get_kernel(
+    request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
+) -> KernelResource:
+    """Its state, progress, receipt and links. With `Prefer: wait=N` the answer comes when the job has ended or after
+    N seconds."""
+    only(request)
+    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
+    if seconds:
+        return KernelResource.of(await service.jobs.wait(tenant, job_id, seconds))
+    return KernelResource.of(await service.jobs.get(tenant, job_id))
+
+
+@router.patch(
+    "/{job_id}",
+    summary="Cancel a job",
+    openapi_extra={
+        "x-problems": [400, 404, 408, 409, 413, 415, 422],
+        "x-body": {JSON: "StateBody"},
+    },
+)
+async def cancel_kernel(
+    request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
+) -> KernelResource:
+    """`{"state": "cancelled"}`: waiting tiles are dropped, running ones stop at their next check, and finished ones
+    stay cached and can still be fetched."""
+    only(request)
+    media_type(request, (JSON,))
+    read_fields(StateBody, await read_json_body(request, service.settings.max_body_bytes))
+    record = await service.jobs.cancel(tenant, job_id)
+    if record.state != "cancelled":
+        raise Conflict(f"the job is {record.state}; only one that has not ended can be cancelled")
+    return KernelResource.of(record)
+
+
+@router.delete(
+    "/{job_id}", status_code=204, summary="Remove a job", openapi_extra={"x-problems": [404, 422]}
+)
+async def delete_kernel(
+    request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
+) -> Response:
+    """The job is cancelled first if it has not ended. Its tiles stay cached until they are evicted."""
+    only(request)
+    await service.jobs.delete(tenant, job_id)
+    return Response(status_code=204)
+
+
+async def _read(request: Request, service: Service, tenant: str) -> KernelRequest:
+    """The validated request of a JSON body or a form."""
+    limit = service.settings.max_body_bytes
+    if media_type(request, (JSON, FORM)) == JSON:
+        return await read_kernel_request(
+            await read_json_body(request, limit), {}, tenant, service.datasets
+        )
+    parts = await read_form(request, limit, PARTS)
+    text = parts.pop("request", None)
+    if text is None:
+        raise InvalidRequest(
+            "the part request is missing: the JSON of the request", pointer="/request"
+        )
+    value: Any = await run_sync(read_json, text)
+    return await read_kernel_request(value, parts, tenant, service.datasets)
+
+
+def _answer(record: JobRecord, status: int, headers: dict[str, str]) -> Response:
+    return JSONResponse(KernelResource.of(record).model_dump(mode="json"), status, headers)

@@ -1,0 +1,32 @@
+"""GET /v1/layers and /v1/limits: what can be asked for."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from kernels.registry import mechanisms, vocabulary
+from service import arrays, bodies
+from service.queries import only
+from service.resources import Layers, LayerType, Limits
+from service.routes.dependencies import ServiceNow
+
+router = APIRouter(prefix="/v1", tags=["vocabulary"])
+
+
+@router.get("/layers", summary="The layers", openapi_extra={"x-problems": [422]})
+async def layers(request: Request) -> Layers:
+    """Every layer type: the JSON Schema of its parameters with their defaults, whether its kernel is exact or
+    estimated, its equation and its source."""
+    only(request)
+    return Layers(
+        layers=[LayerType.model_validate(layer) for layer in vocabulary()],
+        mechanisms=[LayerType.model_validate(mechanism) for mechanism in mechanisms()],
+    )
+
+
+@router.get("/limits", summary="The limits in force", openapi_extra={"x-problems": [422]})
+async def limits(request: Request, service: ServiceNow) -> Limits:
+    """Every limit by the name and in the unit (_bytes, _s) that problem documents use."""
+    only(request)
+    return Limits(limits=service.settings.limits() | bodies.LIMITS | arrays.LIMITS)

@@ -1,0 +1,112 @@
+"""The real application on real stores, and a real worker of real kernels in the same process."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.roster import WorkerCard
+from service.settings import Settings
+from service.state import Service
+from service.tiler import Tiler
+from service.worker import compute
+
+PATIENCE_S = 60.0
+
+DENSE: dict[str, Any] = {
+    "layers": [{"type": "dense", "w_std": 1.5, "b_std": 0.1}, {"type": "relu"}, {"type": "dense"}]
+}
+ATTENTION: dict[str, Any] = {
+    "layers": [
+        {"type": "dense"},
+        {"type": "relu"},
+        {"type": "attention"},
+        {"type": "global_avg_pool"},
+        {"type": "dense"},
+    ]
+}
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The application, open on the stores of this test."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+def service(app: FastAPI) -> Service:
+    """What the application has open."""
+    return app.state.service
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """HTTP to the application; an exception that reaches the server would be raised in the test."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gramd") as opened:
+        yield opened
+
+
+WorkerAtWork = Callable[[], AbstractAsyncContextManager[Tiler]]
+
+
+@pytest.fixture
+def working(service: Service) -> WorkerAtWork:
+    """`async with working():` a worker takes tiles off the queue and computes them."""
+
+    @asynccontextmanager
+    async def live() -> AsyncIterator[Tiler]:
+        card = WorkerCard("front-tests", 1, "cpu", "test")
+        await service.roster.announce(card)
+
+        def overdue(task: object) -> None:
+            raise AssertionError(f"tile {task} ran past its deadline")
+
+        with ThreadPoolExecutor(1) as pool:
+            tiler = Tiler(service, compute, pool, card, overdue)
+            await service.dispatch.sweep()
+            serving = asyncio.create_task(
+                service.queue.serve(tiler.handle, name=card.name, slots=1)
+            )
+            try:
+                yield tiler
+            finally:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+
+    return live
+
+
+@pytest.fixture
+def npy() -> Callable[[Any], bytes]:
+    """The bytes that numpy.save writes."""
+
+    def save(array: Any) -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(array))
+        return buffer.getvalue()
+
+    return save
+
+
+@pytest.fixture
+async def left_behind(service: Service) -> Callable[[], Any]:
+    """The names in both stores that a refused request must not have made."""
+
+    async def names() -> set[bytes]:
+        found: set[bytes] = set()
+        for store in (service.client, service.tiles_client):
+            found |= {name async for name in store.scan_iter("gramd:*")}
+        return found
+
+    return names
