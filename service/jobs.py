@@ -86,7 +86,7 @@ class Jobs:
         if len(done) == len(drawn.digests):
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
-            fields["provenance"] = {k: v for k, v in meta.items() if k not in ("shape", "dtype")}
+            fields["provenance"] = {k: v for k, v in meta.items() if k not in ("shape", "dtype", "seconds")}
         missing = (index for index, there in enumerate(cached) if not there)
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing

@@ -1,0 +1,131 @@
+"""Inputs, datasets and tiles come back as they went in, within the quota, per tenant."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernels.inputs import Inputs
+from service.digests import tile_digest
+from service.errors import OverLimit, UnknownDataset
+from service.state import Service, open_service
+from service.store.datasets import PIECE
+from service.store.inputs import pack, unpack
+
+
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=2, max_size=4).map(tuple),
+    dtype=st.sampled_from(["float32", "float64"]),
+    masked=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_rows_come_back_as_they_went_in(
+    shape: tuple[int, ...], dtype: str, masked: bool, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    x = random.standard_normal(shape).astype(dtype)
+    mask = random.random(shape[:-1]) < 0.5 if masked else None
+    back = unpack(pack(Inputs(x, mask)))
+    np.testing.assert_array_equal(back.x, x)
+    assert back.x.dtype == x.dtype
+    assert (back.mask is None) == (mask is None)
+    if mask is not None and back.mask is not None:
+        np.testing.assert_array_equal(back.mask, mask)
+    assert back.digest() == Inputs(x, mask).digest()
+
+
+async def test_a_tile_comes_back_as_it_went_in(service: Service) -> None:
+    values = {"nngp": np.arange(6.0).reshape(2, 3), "ntk": np.ones((2, 3))}
+    await service.tiles.write("default", "d1", values, {"jax_version": "x"})
+    for name, value in values.items():
+        found = await service.tiles.read("default", "d1", name)
+        assert found is not None
+        np.testing.assert_array_equal(found, value)
+    assert await service.tiles.read("other", "d1", "nngp") is None
+    assert await service.tiles.read("default", "d2", "nngp") is None
+    assert await service.tiles.exists("default", ["d1", "d2"]) == [True, False]
+    meta = await service.tiles.meta("default", "d1")
+    assert meta is not None
+    assert meta["jax_version"] == "x"
+
+
+async def test_a_dataset_larger_than_one_piece_comes_back(service: Service) -> None:
+    x = np.random.default_rng(0).standard_normal((PIECE // 8000 + 3, 10, 100))
+    mask = x[..., 0] > 0
+    made = await service.datasets.create("default", x, mask)
+    assert made.shape == x.shape
+    assert made.masked
+    back, back_mask = await service.datasets.load("default", made.id)
+    np.testing.assert_array_equal(back, x)
+    assert back_mask is not None
+    np.testing.assert_array_equal(back_mask, mask)
+
+
+async def test_one_content_is_one_dataset_of_each_tenant(service: Service) -> None:
+    x = np.arange(12, dtype=np.int16).reshape(3, 4)
+    first = await service.datasets.create("default", x)
+    assert (await service.datasets.create("default", x.astype(">i2"))).id == first.id
+    assert (await service.datasets.create("default", x.astype(np.int32))).id != first.id
+    theirs = await service.datasets.create("other", x)
+    assert theirs.id != first.id
+    await service.datasets.delete("default", first.id)
+    for call in (service.datasets.get, service.datasets.load, service.datasets.delete):
+        with pytest.raises(UnknownDataset):
+            await call("default", first.id)
+    assert (await service.datasets.get("other", theirs.id)).dtype == "<i2"
+
+
+async def test_a_piece_of_a_dataset_is_not_a_dataset(service: Service) -> None:
+    made = await service.datasets.create("default", np.ones((2, 2)))
+    with pytest.raises(UnknownDataset):
+        await service.datasets.get("default", f"{made.id}:0")
+
+
+async def test_the_quota_counts_what_is_kept_and_forgets_what_is_deleted(service: Service) -> None:
+    settings = replace(service.settings, max_input_bytes=1000)
+    async with open_service(settings) as small:
+        first = await small.datasets.create("default", np.zeros((10, 10)))
+        # The same content again costs nothing; other content does not fit; another tenant's does.
+        await small.datasets.create("default", np.zeros((10, 10)))
+        with pytest.raises(OverLimit) as caught:
+            await small.datasets.create("default", np.ones((10, 10)))
+        assert (caught.value.limit, caught.value.value) == ("max_input_bytes", 1000)
+        assert caught.value.actual == 1600
+        await small.datasets.create("other", np.ones((10, 10)))
+        await small.datasets.delete("default", first.id)
+        await small.datasets.create("default", np.ones((10, 10)))
+
+
+async def test_readiness_names_what_is_missing(service: Service) -> None:
+    assert await service.readiness() == ["no worker has been seen in the last seconds"]
+    await service.client.config_set("maxmemory-policy", "allkeys-lru")
+    await service.tiles_client.config_set("maxmemory-policy", "noeviction")
+    try:
+        problems = await service.readiness()
+    finally:
+        await service.client.config_set("maxmemory-policy", "noeviction")
+        await service.tiles_client.config_set("maxmemory-policy", "allkeys-lru")
+    assert len(problems) == 2
+    assert "REDIS_URL" in problems[0]
+    assert "noeviction" in problems[0]
+    assert "TILES_URL" in problems[1]
+
+
+def test_a_tile_digest_depends_on_everything_it_should() -> None:
+    base = {
+        "architecture": "a", "method": {"type": "exact"}, "dtype": "float32",
+        "outputs": ("nngp", "ntk"), "form": "matrix", "rows1": "r", "rows2": "s", "shared": False,
+        "landmarks": None,
+    }  # fmt: skip
+    changes = {
+        "architecture": "b", "method": {"type": "exact", "seed": 1}, "dtype": "float64",
+        "outputs": ("nngp",), "form": "diagonal", "rows1": "s", "rows2": "r", "shared": True,
+        "landmarks": "l",
+    }  # fmt: skip
+    digests = {tile_digest(b"secret", **(base | {name: changes[name]})) for name in base}
+    digests |= {tile_digest(b"secret", **base), tile_digest(b"other", **base)}
+    assert len(digests) == len(base) + 2
+    swapped = base | {"outputs": ("ntk", "nngp")}
+    assert tile_digest(b"secret", **swapped) == tile_digest(b"secret", **base)
