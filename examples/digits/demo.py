@@ -105,7 +105,8 @@ def compute(client: httpx.Client, dataset: str) -> dict[str, Any]:
         "dtype": "float32",
     }
     job = answer(client.post("/v1/kernels", json=request))
-    with tqdm(total=job["tiles_total"], unit="tile", desc="Computing", dynamic_ncols=True) as bar:
+    style = "Computing {percentage:3.0f}% |{bar}| {n_fmt} of {total_fmt} tiles in {elapsed}"
+    with tqdm(total=job["tiles_total"], bar_format=style, dynamic_ncols=True) as bar:
         while True:
             bar.update(job["tiles_done"] - bar.n)
             if job["state"] not in ("queued", "running"):
