@@ -1,0 +1,19 @@
+"""Exact NNGP and NTK kernels of infinitely wide networks.
+
+Where to go:
+
+    spec/        the JSON vocabulary: parsing, canonical form, digest, shapes       no JAX
+    layers/      one layer a file: its parameters, its shape rule, its exact limit
+    mechanisms/  one attention mechanism a file: logits -> mixing matrix A(x)
+    registry.py  the one table that lists both
+    demand.py    the backward walk: what must each layer deliver?                   no JAX
+    plan/        buckets of lengths, tiles of the result                            no JAX
+    engine/      one-input pass, pair pass, tiles, the policy of the backend
+    matrix.py    the front door: `kernel_matrix`
+
+Layers import JAX inside their rules only, so everything marked "no JAX" may be read by a
+process that has none.
+"""
+
+NUMERICS_VERSION = "1"
+"""Part of every tile digest: raised when a change alters the numbers a tile holds."""

@@ -1,0 +1,114 @@
+"""Demand before supply: the backward walk that finds what each layer must deliver.
+
+A layer that ends in `flatten` needs only the diagonal of the position pairs below it, and a
+global pool needs one weighted sum; computing the full block of position pairs for either would
+be T or T^2 times the work. The walk goes from the last layer to the first, twice:
+
+- for two different inputs (`plan_pair`): what the result needs;
+- for one input with itself (`plan_one_input`): the same, joined with what each layer reads of an
+  input's own covariance (a variance, the logits of an attention). Above the last reader nothing
+  is wanted unless the caller asks for the input's own kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernels.layers.layer import Layer
+
+
+class Demand(Enum):
+    """What is wanted of the T x T' block of position pairs of two inputs."""
+
+    NOTHING = "nothing"
+    """No layer above reads it."""
+    POINT = "point"
+    """There are no positions (any more): one number a pair of inputs."""
+    DIAGONAL = "diagonal"
+    """The pairs (p, p) only: T numbers."""
+    READOUT = "readout"
+    """One weighted sum over all pairs, u^T K u': one number."""
+    FULL = "full"
+    """Every pair of positions."""
+
+    def join(self, other: Demand) -> Demand:
+        """The least that serves both."""
+        if self is other or other is Demand.NOTHING:
+            return self
+        return other if self is Demand.NOTHING else Demand.FULL
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer with what comes in and what is wanted out; hashable, a compilation key.
+
+    Attributes:
+        layer: the layer, its numbers taken out.
+        wanted_in: the form in which the block below is handed to the layer.
+        wanted_out: the form in which the layer's own block is handed on.
+        branches: for a parallel layer, the steps of each branch.
+    """
+
+    layer: Layer
+    wanted_in: Demand
+    wanted_out: Demand
+    branches: tuple[tuple[Step, ...], ...] = ()
+
+
+def wanted_by(steps: Sequence[Step], otherwise: Demand) -> Demand:
+    """What a chain wants of its input; `otherwise` for the empty chain, the identity."""
+    return steps[0].wanted_in if steps else otherwise
+
+
+def plan_pair(layers: Sequence[Layer], positions: bool) -> tuple[Step, ...]:
+    """The steps for two different inputs, whose kernel has no positions at the end.
+
+    Args:
+        layers: the canonical layers, numbers taken out.
+        positions: whether the input has position axes.
+    """
+    return _walk(layers, Demand.POINT, positions, observing=False)
+
+
+def plan_one_input(
+    layers: Sequence[Layer], positions: bool, own_kernel: bool = False
+) -> tuple[Step, ...]:
+    """The steps for one input with itself.
+
+    Args:
+        layers: the canonical layers, numbers taken out.
+        positions: whether the input has position axes.
+        own_kernel: whether the input's own kernel is wanted at the end.
+    """
+    final = Demand.POINT if own_kernel else Demand.NOTHING
+    return _walk(layers, final, positions, observing=True)
+
+
+def _walk(
+    layers: Sequence[Layer], wanted: Demand, positions: bool, observing: bool
+) -> tuple[Step, ...]:
+    has_positions = [positions]
+    for layer in layers:
+        has_positions.append(has_positions[-1] and not layer.removes_positions)
+    steps: list[Step] = []
+    for layer, positions_in in reversed(list(zip(layers, has_positions[:-1], strict=True))):
+        incoming = Demand.NOTHING if wanted is Demand.NOTHING else layer.demand(wanted)
+        # Branches have readout weights of their own, so one sum cannot serve all of them.
+        from_branches = Demand.FULL if wanted is Demand.READOUT else wanted
+        branches = tuple(
+            _walk(branch, from_branches, positions_in, observing) for branch in layer.branches_of()
+        )
+        for branch in branches:
+            needed = wanted_by(branch, from_branches)
+            incoming = incoming.join(Demand.FULL if needed is Demand.READOUT else needed)
+        if observing:
+            incoming = incoming.join(layer.observes)
+        if not positions_in and incoming is not Demand.NOTHING:
+            incoming = Demand.POINT
+        steps.append(Step(layer, incoming, wanted, branches))
+        wanted = incoming
+    return tuple(reversed(steps))

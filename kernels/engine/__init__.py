@@ -1,0 +1,1 @@
+"""Compiled kernels: the one-input pass, the pair pass, and the tiles made of them. JAX."""

@@ -1,0 +1,80 @@
+"""What depends on the machine and not on the algorithm: micro-tiles, threads, compiler flags.
+
+On a CPU the whole network runs on few pairs while their blocks are in cache, and tiles run side
+by side in threads; a GPU wants micro-tiles that fill it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a backend wants its work cut.
+
+    Attributes:
+        block_elements: entries of the (P, P') blocks of all pairs of one micro-tile, together.
+        largest_edge: inputs a side of a micro-tile, at most.
+        call_seconds: how long one compiled call should run before the stop flag is looked at.
+    """
+
+    block_elements: int
+    largest_edge: int
+    call_seconds: float = 0.2
+
+
+POLICIES: Final = {
+    "cpu": Policy(block_elements=2**16, largest_edge=256),
+    "gpu": Policy(block_elements=2**24, largest_edge=512),
+}
+"""By JAX platform; a CPU block of 2^16 float32 entries is 256 KiB, so that a few stay in L2."""
+
+
+def policy(platform: str) -> Policy:
+    """The policy of a JAX platform ("cpu", "gpu", "cuda", "rocm")."""
+    return POLICIES["cpu" if platform == "cpu" else "gpu"]
+
+
+def micro_tile_edge(chosen: Policy, elements_per_pair: int, rows: int) -> int:
+    """Inputs a side of a micro-tile: a power of two that fits the policy and the rows."""
+    edge = 1
+    while (
+        2 * edge <= min(chosen.largest_edge, rows)
+        and (2 * edge) ** 2 * elements_per_pair <= chosen.block_elements
+    ):
+        edge *= 2
+    return edge
+
+
+def tile_threads(workers: int) -> int:
+    """Tiles that one of `workers` processes on this machine computes at once; 1 on a GPU."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return 1
+    return max(1, len(os.sched_getaffinity(0)) // workers)
+
+
+def configure_worker(cache_dir: str | None, workers: int) -> None:
+    """Sets what must be set before JAX is first used in a worker process.
+
+    XLA's own threads are switched off, since tiles are the unit of parallelism; flags that the
+    user set in XLA_FLAGS win. Compiled code is kept in `cache_dir`, however fast it compiled.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    for name, value in (("--xla_cpu_multi_thread_eigen", "false"),):
+        if not any(flag.split("=")[0] == name for flag in flags):
+            flags.append(f"{name}={value}")
+    os.environ["XLA_FLAGS"] = " ".join(flags)
+
+    import jax
+
+    if cache_dir is not None:
+        Path(cache_dir).mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", cache_dir)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

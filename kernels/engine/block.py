@@ -1,0 +1,106 @@
+"""The propagated state, and the place where a layer meets it.
+
+The state holds arrays only; static facts stay in the specs and in `Site`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from kernels.demand import Demand
+
+
+class Block(NamedTuple):
+    """Cross kernels of one pair of inputs.
+
+    Attributes:
+        nngp: K(x, x'), (P, P'), (P,) or () by the form it has (see `Demand`).
+        ntk: Theta(x, x') of the same shape; None when only the nngp is wanted.
+    """
+
+    nngp: Array
+    ntk: Array | None
+
+    def map(self, function: Any) -> Block:
+        """The same linear function of both kernels."""
+        return Block(function(self.nngp), None if self.ntk is None else function(self.ntk))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One input at one layer.
+
+    Attributes:
+        grid: its position sizes below the layer.
+        mask: its real positions below the layer, (P,) bool, or None if all are.
+        seen: what the layer observed of it, or None.
+        weights: its readout weights above the layer, (P,), where the form is READOUT.
+    """
+
+    grid: tuple[int, ...]
+    mask: Array | None
+    seen: Any
+    weights: Array | None
+
+    @property
+    def size(self) -> int:
+        """Number of positions below the layer."""
+        return prod(self.grid)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a layer's rule is applied.
+
+    Attributes:
+        left: the side of x (rows).
+        right: the side of x' (columns).
+        form: the form of the incoming block; never NOTHING.
+        wanted: the form that is wanted of the result.
+        numbers: the layer's numbers, as scalars of the job's dtype.
+        identical: x and x' are one and the same input, so that position p meets itself.
+    """
+
+    left: Side
+    right: Side
+    form: Demand
+    wanted: Demand
+    numbers: Mapping[str, Any]
+    identical: bool
+
+    def outer(self, left: Array, right: Array) -> Array:
+        """Per-position values of both sides as one factor of the block: x_p x'_q in its form."""
+        if self.form is Demand.FULL:
+            return left[:, None] * right[None, :]
+        return left * right
+
+    def broadcast(self, left: Array, right: Array) -> tuple[Array, Array]:
+        """Per-position values of both sides, each broadcastable against the block."""
+        if self.form is Demand.FULL:
+            return left[:, None], right[None, :]
+        return left, right
+
+    def variance(self, cov: Array) -> Array:
+        """The variances of one input's positions, (P,) or (), from its own covariance."""
+        return jnp.diagonal(cov) if self.form is Demand.FULL else cov
+
+    def coincide(self) -> Array | bool:
+        """Where a position meets itself, so that its correlation is exactly one."""
+        if not self.identical:
+            return False
+        if self.form is Demand.FULL:
+            return jnp.eye(self.left.size, dtype=bool)
+        return True
+
+    def constant(self, value: Any) -> Any:
+        """What adding `value` to every pair of positions adds to the block in its form."""
+        if self.form is Demand.READOUT:
+            assert self.left.weights is not None and self.right.weights is not None
+            return value * self.left.weights.sum() * self.right.weights.sum()
+        return value

@@ -1,0 +1,278 @@
+"""Running a chain of steps: masks, the one-input pass, the pair pass.
+
+Everything here is for one input, or one pair of inputs; the tile functions map it over many.
+What an input keeps for the pair pass is a tree with the shape of the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from kernels.demand import Demand, Step
+from kernels.engine.block import Block, Side, Site
+
+
+class Observed(NamedTuple):
+    """What one input keeps of one step.
+
+    Attributes:
+        mask: real positions above the step, (P,) bool; None if all are.
+        seen: what the layer observed; None where the pair pass does not read it.
+        weights: readout weights above the step, where it is read out.
+        branches: the same for each branch of a parallel layer.
+    """
+
+    mask: Array | None
+    seen: Any
+    weights: Array | None
+    branches: tuple[Chain, ...]
+
+
+class Chain(NamedTuple):
+    """What one input keeps of a chain.
+
+    Attributes:
+        mask: real positions below the first step.
+        weights: readout weights below the first step, where it is read out.
+        steps: one `Observed` a step.
+    """
+
+    mask: Array | None
+    weights: Array | None
+    steps: tuple[Observed, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The two plans of one network; hashable, a compilation key."""
+
+    one_input: tuple[Step, ...]
+    pair: tuple[Step, ...]
+
+
+def observe(
+    program: Program,
+    cov: Array | None,
+    mask: Array | None,
+    grid: tuple[int, ...],
+    numbers: Sequence[Any],
+) -> Chain:
+    """The one-input pass: what every pair with this input will need.
+
+    Args:
+        program: the steps for one input and for two.
+        cov: K(x, x) below the chain in the form that its first step wants.
+        mask: real positions, (P,), or None.
+        grid: position sizes.
+        numbers: the layers' numbers.
+    """
+    return _observe(program.one_input, program.pair, cov, mask, grid, numbers)[0]
+
+
+def _observe(
+    own: Sequence[Step],
+    pair: Sequence[Step],
+    cov: Array | None,
+    mask: Array | None,
+    grid: tuple[int, ...],
+    numbers: Sequence[Any],
+) -> tuple[Chain, Array | None]:
+    masks, grids = _outline(own, mask, grid)
+    own_weights = _readout_weights(own, masks, grids, [None] * len(own))
+    seen: list[Any] = []
+    branches: list[tuple[Chain, ...]] = []
+    for i, (step, values) in enumerate(zip(own, numbers, strict=True)):
+        side = Side(grids[i], masks[i], None, own_weights[i + 1])
+        below = _site(step, side, side, values, identical=True)
+        observes = step.layer.observes is not Demand.NOTHING
+        seen.append(step.layer.observe(cov, below) if observes else None)
+        side = Side(grids[i], masks[i], seen[i], own_weights[i + 1])
+        site = _site(step, side, side, values, identical=True)
+        above: Array | None = None
+        if step.branches:
+            results = [
+                _observe(
+                    inner,
+                    inner_pair,
+                    _own_input_of(step, inner, cov, masks[i], grids[i]),
+                    masks[i],
+                    grids[i],
+                    inner_values,
+                )
+                for inner, inner_pair, inner_values in zip(
+                    step.branches, pair[i].branches, values["branches"], strict=True
+                )
+            ]
+            branches.append(tuple(chain for chain, _ in results))
+            if step.wanted_out is not Demand.NOTHING:
+                blocks = [Block(_known(own_cov), None) for _, own_cov in results]
+                above = step.layer.merged(blocks).nngp
+        else:
+            branches.append(())
+            if step.wanted_out is not Demand.NOTHING:
+                above = step.layer.pair(Block(_known(cov), None), site).nngp
+        if above is not None:
+            above = _finished(above, masks[i + 1], masks[i + 1])
+            above = _narrowed(above, step.wanted_out, own_weights[i + 1], own_weights[i + 1])
+        cov = above
+    weights = _readout_weights(pair, masks, grids, seen)
+    steps = tuple(
+        Observed(masks[i + 1], _kept(pair[i], seen[i]), weights[i + 1], branches[i])
+        for i in range(len(pair))
+    )
+    return Chain(masks[0], weights[0], steps), cov
+
+
+def run_pair(
+    steps: Sequence[Step],
+    block: Block,
+    grids: tuple[tuple[int, ...], tuple[int, ...]],
+    left: Chain,
+    right: Chain,
+    numbers: Sequence[Any],
+    identical: bool = False,
+) -> Block:
+    """The pair pass: the kernels of two inputs, from their block below the chain.
+
+    Args:
+        steps: the plan for two inputs.
+        block: (nngp, ntk) below the chain, in the form that the first step wants.
+        grids: position sizes of both inputs.
+        left: what x keeps.
+        right: what x' keeps.
+        numbers: the layers' numbers.
+        identical: x' is x.
+    """
+    grid1, grid2 = grids
+    below1, below2 = left.mask, right.mask
+    for step, one, two, values in zip(steps, left.steps, right.steps, numbers, strict=True):
+        if step.branches:
+            blocks = [
+                run_pair(
+                    inner,
+                    _narrowed_block(block, _input_form(step, inner), chain1, chain2),
+                    (grid1, grid2),
+                    chain1,
+                    chain2,
+                    inner_values,
+                    identical,
+                )
+                for inner, chain1, chain2, inner_values in zip(
+                    step.branches, one.branches, two.branches, values["branches"], strict=True
+                )
+            ]
+            block = step.layer.merged(blocks)
+        else:
+            site = _site(
+                step,
+                Side(grid1, below1, one.seen, one.weights),
+                Side(grid2, below2, two.seen, two.weights),
+                values,
+                identical,
+            )
+            block = step.layer.pair(block, site)
+        grid1, grid2 = step.layer.output_grid(grid1), step.layer.output_grid(grid2)
+        block = block.map(partial(_finished, mask1=one.mask, mask2=two.mask))
+        block = _narrowed_block(block, step.wanted_out, one, two)
+        below1, below2 = one.mask, two.mask
+    return block
+
+
+def _site(step: Step, left: Side, right: Side, numbers: Any, identical: bool) -> Site:
+    return Site(left, right, step.wanted_in, step.wanted_out, numbers, identical)
+
+
+def _outline(
+    steps: Sequence[Step], mask: Array | None, grid: tuple[int, ...]
+) -> tuple[list[Array | None], list[tuple[int, ...]]]:
+    """Masks and grids below every step, and above the last."""
+    masks, grids = [mask], [grid]
+    for step in steps:
+        above = None
+        if mask is not None and not step.layer.removes_positions:
+            above = step.layer.output_mask(mask, grid)
+        mask, grid = above, step.layer.output_grid(grid)
+        masks.append(mask)
+        grids.append(grid)
+    return masks, grids
+
+
+def _readout_weights(
+    steps: Sequence[Step],
+    masks: Sequence[Array | None],
+    grids: Sequence[tuple[int, ...]],
+    seen: Sequence[Any],
+) -> list[Array | None]:
+    """Readout weights below every step (and above the last), where a readout is wanted."""
+    weights: list[Array | None] = [None] * (len(steps) + 1)
+    for i in reversed(range(len(steps))):
+        if steps[i].wanted_in is Demand.READOUT:
+            weights[i] = steps[i].layer.readout(weights[i + 1], seen[i], masks[i], prod(grids[i]))
+    return weights
+
+
+def _kept(step: Step, seen: Any) -> Any:
+    """What the pair pass reads of an observation: nothing where it went into the weights."""
+    return None if step.wanted_in is Demand.READOUT else seen
+
+
+def _known(cov: Array | None) -> Array:
+    assert cov is not None, "demand analysis asked for a covariance that was not carried"
+    return cov
+
+
+def _input_form(step: Step, branch: Sequence[Step]) -> Demand:
+    """The form in which a branch takes its input; an empty one hands on what is wanted of it."""
+    if branch:
+        return branch[0].wanted_in
+    return Demand.FULL if step.wanted_out is Demand.READOUT else step.wanted_out
+
+
+def _own_input_of(
+    step: Step,
+    branch: Sequence[Step],
+    cov: Array | None,
+    mask: Array | None,
+    grid: tuple[int, ...],
+) -> Array | None:
+    """One input's own covariance in the form in which a branch takes it."""
+    form = _input_form(step, branch)
+    if cov is None or form is Demand.NOTHING:
+        return None
+    masks, grids = _outline(branch, mask, grid)
+    weights = _readout_weights(branch, masks, grids, [None] * len(branch))[0]
+    return _narrowed(cov, form, weights, weights)
+
+
+def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
+    """Zero wherever either position is masked; every layer ends with this."""
+    if k.ndim == 2:
+        k = k if mask1 is None else jnp.where(mask1[:, None], k, 0)
+        return k if mask2 is None else jnp.where(mask2[None, :], k, 0)
+    if k.ndim == 1:
+        k = k if mask1 is None else jnp.where(mask1, k, 0)
+        return k if mask2 is None else jnp.where(mask2, k, 0)
+    return k
+
+
+def _narrowed(k: Array, wanted: Demand, weights1: Array | None, weights2: Array | None) -> Array:
+    """A full block in the form that is wanted above."""
+    if k.ndim < 2 or wanted is Demand.FULL:
+        return k
+    if wanted is Demand.DIAGONAL:
+        return jnp.diagonal(k)
+    assert wanted is Demand.READOUT and weights1 is not None and weights2 is not None
+    return jnp.matmul(jnp.matmul(weights1, k), weights2)
+
+
+def _narrowed_block(
+    block: Block, wanted: Demand, one: Observed | Chain, two: Observed | Chain
+) -> Block:
+    return block.map(lambda k: _narrowed(k, wanted, weights1=one.weights, weights2=two.weights))

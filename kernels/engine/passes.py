@@ -1,0 +1,201 @@
+"""The compiled functions: the one-input pass over a group, the pair pass over micro-tiles.
+
+Each is compiled once per structure and shape; numbers such as w_std are arguments. Shapes come
+from buckets and powers of two, so there are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from kernels.demand import Demand, Step, plan_one_input, plan_pair, wanted_by
+from kernels.engine.backend import Policy, micro_tile_edge
+from kernels.engine.block import Block
+from kernels.engine.chain import Chain, Program, observe, run_pair
+from kernels.layers.layer import Layer
+
+MICRO_TILES_PER_CALL = 512
+"""Length of the list of micro-tiles that one call takes; how many it does is an argument."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """The structure of a network on inputs with or without positions; a compilation key.
+
+    Attributes:
+        layers: the canonical layers, numbers taken out.
+        positions: whether inputs have position axes.
+        ntk: whether the tangent kernel is wanted beside the nngp.
+    """
+
+    layers: tuple[Layer, ...]
+    positions: bool
+    ntk: bool
+
+    def program(self, own_kernel: bool = False) -> Program:
+        """The plans for one input and for two."""
+        return Program(
+            plan_one_input(self.layers, self.positions, own_kernel),
+            plan_pair(self.layers, self.positions),
+        )
+
+    def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
+        """Entries of the largest block that a pair of inputs needs."""
+        forms = {step.wanted_in for step in self.program().pair}
+        if Demand.FULL in forms:
+            return prod(grid1) * prod(grid2)
+        return prod(grid1) if Demand.DIAGONAL in forms else 1
+
+
+class Rows(tuple[Array, Chain]):
+    """Inputs (n, P, channels) or (n, channels), and what the one-input pass kept of each."""
+
+
+def _own_covariance(x: Array, form: Demand) -> Array | None:
+    """K(x, x) of one raw input, (P, channels) or (channels,), in the form that is wanted."""
+    if form is Demand.NOTHING:
+        return None
+    channels = x.shape[-1]
+    if form is Demand.FULL:
+        return jnp.matmul(x, x.T) / channels
+    return (x * x).sum(-1) / channels
+
+
+def _cross_covariance(
+    x1: Array, x2: Array, form: Demand, weights1: Array | None, weights2: Array | None
+) -> Array:
+    """K(x, x') of two raw inputs in the form that is wanted."""
+    channels = x1.shape[-1]
+    if form is Demand.FULL:
+        return jnp.matmul(x1, x2.T) / channels
+    if form is Demand.DIAGONAL:
+        return (x1 * x2).sum(-1) / channels
+    if form is Demand.READOUT:
+        assert weights1 is not None and weights2 is not None
+        x1, x2 = jnp.matmul(weights1, x1), jnp.matmul(weights2, x2)
+    return jnp.dot(x1, x2) / channels
+
+
+def _pair(
+    network: Network, steps: tuple[Step, ...], grids: Any, numbers: Any, identical: bool
+) -> Callable[[Array, Chain, Array, Chain], Block]:
+    form = wanted_by(steps, Demand.POINT)
+
+    def kernels_of(x1: Array, one: Chain, x2: Array, two: Chain) -> Block:
+        k = _cross_covariance(x1, x2, form, one.weights, two.weights)
+        below = Block(k, jnp.zeros_like(k) if network.ntk else None)
+        return run_pair(steps, below, grids, one, two, numbers, identical)
+
+    return kernels_of
+
+
+@lru_cache(maxsize=256)
+def one_input_pass(network: Network, grid: tuple[int, ...]) -> Callable[..., Chain]:
+    """Compiled (x, mask, numbers) -> Chain over n inputs of one grid.
+
+    x is (n, P, channels) or (n, channels), mask (n, P) or None; each leaf of the result has a
+    leading axis of n.
+    """
+    program = network.program()
+    form = wanted_by(program.one_input, Demand.NOTHING)
+
+    def run(x: Array, mask: Array | None, numbers: Sequence[Any]) -> Chain:
+        def one(x: Array, mask: Array | None) -> Chain:
+            return observe(program, _own_covariance(x, form), mask, grid, numbers)
+
+        if prod(grid) <= 32:
+            return jax.vmap(one)(x, mask)
+        return lax.map(lambda xs: one(*xs), (x, mask))
+
+    return _compiled(run)
+
+
+@lru_cache(maxsize=256)
+def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., Block]:
+    """Compiled (x, chain, numbers) -> Block of (n,): each input's kernel with itself.
+
+    Here position p meets itself, so its correlation is one, exactly.
+    """
+    steps = network.program().pair
+
+    def run(x: Array, chain: Chain, numbers: Sequence[Any]) -> Block:
+        kernels_of = _pair(network, steps, (grid, grid), numbers, identical=True)
+
+        def one(x: Array, chain: Chain) -> Block:
+            return kernels_of(x, chain, x, chain)
+
+        if prod(grid) <= 32:
+            return jax.vmap(one)(x, chain)
+        return lax.map(lambda xs: one(*xs), (x, chain))
+
+    return _compiled(run)
+
+
+@lru_cache(maxsize=1024)
+def pair_pass(
+    network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
+) -> Callable[..., Block]:
+    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> Block of (m, edge, edge).
+
+    `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
+    are computed, each with `edge` inputs a side. Rows of both sides are multiples of `edge`.
+    """
+    steps = network.program().pair
+
+    def run(
+        x1: Array,
+        chain1: Chain,
+        x2: Array,
+        chain2: Chain,
+        numbers: Sequence[Any],
+        pairs: Array,
+        count: Array,
+    ) -> Block:
+        kernels_of = _pair(network, steps, (grid1, grid2), numbers, identical=False)
+        over_columns = jax.vmap(kernels_of, in_axes=(None, None, 0, 0))
+        micro_tile = jax.vmap(over_columns, in_axes=(0, 0, None, None))
+
+        def rows(side: Any, at: Array) -> Any:
+            def cut(leaf: Array) -> Array:
+                return lax.dynamic_slice_in_dim(leaf, at * edge, edge)
+
+            return jax.tree.map(cut, side)
+
+        def body(k: Array, out: Block) -> Block:
+            row, column = pairs[k, 0], pairs[k, 1]
+            block = micro_tile(*rows((x1, chain1), row), *rows((x2, chain2), column))
+            return Block(
+                *(
+                    None if total is None else lax.dynamic_update_index_in_dim(total, part, k, 0)
+                    for total, part in zip(out, block, strict=True)
+                )
+            )
+
+        empty = jnp.zeros((len(pairs), edge, edge), x1.dtype)
+        return lax.fori_loop(0, count, body, Block(empty, empty if network.ntk else None))
+
+    return _compiled(run)
+
+
+def edge_for(
+    network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], chosen: Policy, rows: int
+) -> int:
+    """Inputs a side of a micro-tile."""
+    return micro_tile_edge(chosen, network.elements_per_pair(grid1, grid2), rows)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    def precise(*arguments: Any) -> Any:
+        # A GPU's TF32 would break the accuracy contract.
+        with jax.default_matmul_precision("highest"):
+            return function(*arguments)
+
+    return jax.jit(precise)

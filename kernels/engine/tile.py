@@ -1,0 +1,170 @@
+"""One tile of a result, from the rows of its two groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from kernels.engine.backend import policy
+from kernels.engine.block import Block
+from kernels.engine.passes import (
+    MICRO_TILES_PER_CALL,
+    Network,
+    edge_for,
+    one_input_pass,
+    own_kernels,
+    pair_pass,
+)
+from kernels.errors import NumericsError, Stopped
+from kernels.inputs import Inputs
+from kernels.spec.architecture import Architecture
+
+Matrix = npt.NDArray[Any]
+
+
+def compute_tile(
+    architecture: Architecture,
+    rows1: Inputs,
+    rows2: Inputs | None,
+    *,
+    outputs: Sequence[str],
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, Matrix]:
+    """The kernels of two groups of inputs.
+
+    Args:
+        architecture: the network, already checked against the inputs.
+        rows1: one group, in the job's dtype.
+        rows2: the other; None for the first against itself.
+        outputs: "nngp", "ntk" or both.
+        should_stop: asked between compiled calls, a fraction of a second apart.
+
+    Returns:
+        for each output a (len(rows1), len(rows2)) matrix of the inputs' dtype; exactly
+        symmetric, with an exact diagonal, where rows2 is None.
+
+    Raises:
+        Stopped: `should_stop` said so.
+        NumericsError: an entry is not finite.
+    """
+    with jax.enable_x64(rows1.dtype == "float64"):
+        block = _compute(architecture, rows1, rows2, "ntk" in outputs, should_stop)
+    result = {name: getattr(block, name) for name in outputs}
+    for name, values in result.items():
+        if not np.isfinite(values).all():
+            raise NumericsError(
+                f"the {name} left the range of {rows1.dtype}: a layer overflows on these inputs; "
+                f"use smaller inputs or stds, normalise with layer_norm, or ask for float64"
+            )
+    return result
+
+
+class _Side:
+    """A group on the device, its rows filled up to a compiled size, with its one-input pass."""
+
+    def __init__(self, network: Network, inputs: Inputs, numbers: Any, size: int) -> None:
+        self.count, self.grid = len(inputs), inputs.grid
+        x = inputs.x.reshape(self.count, *([prod(self.grid)] if self.grid else []), -1)
+        mask = None if inputs.mask is None else inputs.mask.reshape(self.count, -1)
+        self.x = jnp.asarray(_filled(x, size))
+        self.mask = None if mask is None else jnp.asarray(_filled(mask, size))
+        self.chain = one_input_pass(network, self.grid)(self.x, self.mask, numbers)
+
+
+def _filled(rows: Matrix, size: int) -> Matrix:
+    """Rows repeated up to `size`: what they give is computed and thrown away, never read."""
+    return rows if len(rows) == size else rows[np.minimum(np.arange(size), len(rows) - 1)]
+
+
+def _compute(
+    architecture: Architecture,
+    rows1: Inputs,
+    rows2: Inputs | None,
+    ntk: bool,
+    should_stop: Callable[[], bool] | None,
+) -> Block:
+    structure, values = zip(*(layer.split() for layer in architecture.expanded), strict=True)
+    numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
+    network = Network(structure, positions=bool(rows1.grid), ntk=ntk)
+    chosen = policy(jax.default_backend())
+    columns = rows1 if rows2 is None else rows2
+    least = min(len(rows1), len(columns))
+    edge = edge_for(network, rows1.grid, columns.grid, chosen, least)
+    left = _Side(network, rows1, numbers, _compiled_size(len(rows1), edge))
+    if rows2 is None:
+        right = left
+    else:
+        right = _Side(network, rows2, numbers, _compiled_size(len(rows2), edge))
+    block = _cross(network, left, right, numbers, edge, chosen.call_seconds, should_stop)
+    if rows2 is not None:
+        return block
+    own = own_kernels(network, left.grid)(left.x, left.chain, numbers)
+    return Block(
+        *(
+            None if k is None else _mirrored(k, np.asarray(diagonal)[: left.count])
+            for k, diagonal in zip(block, own, strict=True)
+        )
+    )
+
+
+def _compiled_size(rows: int, edge: int) -> int:
+    """A power of two: few sizes are compiled, and all are multiples of the micro-tile."""
+    return max(edge, 1 << (rows - 1).bit_length())
+
+
+def _cross(
+    network: Network,
+    left: _Side,
+    right: _Side,
+    numbers: Any,
+    edge: int,
+    call_seconds: float,
+    should_stop: Callable[[], bool] | None,
+) -> Block:
+    micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
+    pairs = [
+        (i, j) for i in range(micro_rows) for j in range(i if right is left else 0, micro_columns)
+    ]
+    shape = (micro_rows * edge, micro_columns * edge)
+    result = Block(
+        *(np.zeros(shape, left.x.dtype) for _ in range(1 + network.ntk)),
+        *([] if network.ntk else [None]),
+    )
+    run = pair_pass(network, left.grid, right.grid, edge)
+    done, step = 0, 1
+    while done < len(pairs):
+        if should_stop is not None and should_stop():
+            raise Stopped
+        started = perf_counter()
+        chunk = pairs[done : done + step]
+        listed = np.zeros((MICRO_TILES_PER_CALL, 2), np.int32)
+        listed[: len(chunk)] = chunk
+        out = run(left.x, left.chain, right.x, right.chain, numbers, listed, len(chunk))
+        for total, part in zip(result, out, strict=True):
+            if total is not None:
+                _paste(total, np.asarray(part[: len(chunk)]), chunk, edge)
+        done += len(chunk)
+        # Only the argument `count` changes: nothing is compiled again, and no number depends on it.
+        pace = call_seconds / max(perf_counter() - started, 1e-6)
+        step = max(1, min(MICRO_TILES_PER_CALL, 2 * step, int(step * pace)))
+    return result.map(lambda k: k[: left.count, : right.count])
+
+
+def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge: int) -> None:
+    for (i, j), part in zip(chunk, parts, strict=True):
+        total[i * edge : (i + 1) * edge, j * edge : (j + 1) * edge] = part
+
+
+def _mirrored(k: Matrix, diagonal: Matrix) -> Matrix:
+    """A symmetric matrix from its upper triangle and its exact diagonal."""
+    upper = np.triu(k, 1)
+    matrix = upper + upper.T
+    np.fill_diagonal(matrix, diagonal)
+    return matrix

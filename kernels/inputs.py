@@ -1,0 +1,202 @@
+"""Arrays as they come in: checked, cast to the job's dtype, masked entries zeroed. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.errors import InputError, SpecError
+from kernels.spec.architecture import Architecture, describe
+
+DTYPES: Final = ("float32", "float64")
+OUTPUTS: Final = ("nngp", "ntk")
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """One side of a kernel: n inputs that passed every check.
+
+    Attributes:
+        x: (n, *grid, channels), float32 or float64, C-contiguous, masked entries zero.
+        mask: (n, *grid) bool, True = real; None when every position is real.
+    """
+
+    x: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_] | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Sizes of the position axes."""
+        return self.x.shape[1:-1]
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype."""
+        return self.x.dtype.name
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Positions up to and with the last real one, for each input; sequences only."""
+        size = self.grid[0]
+        if self.mask is None:
+            return np.full(len(self), size)
+        return size - np.argmax(self.mask[:, ::-1], axis=1)
+
+    def take(self, rows: Sequence[int], grid: tuple[int, ...] | None = None) -> Inputs:
+        """Some rows, in the order given, cut to the first `grid` positions."""
+        window = tuple(slice(size) for size in (self.grid if grid is None else grid))
+        index = np.asarray(rows, dtype=np.int64)
+        x = np.ascontiguousarray(self.x[index][(slice(None), *window)])
+        if self.mask is None:
+            return Inputs(x, None)
+        return Inputs(x, np.ascontiguousarray(self.mask[index][(slice(None), *window)]))
+
+    def digest(self) -> str:
+        """SHA-256 of the content: shapes, dtype, entries and mask."""
+        content = sha256(f"{self.x.shape}{self.x.dtype.str}{self.mask is not None}".encode())
+        content.update(self.x.data)
+        if self.mask is not None:
+            content.update(np.packbits(self.mask).data)
+        return content.hexdigest()
+
+
+def read_inputs(
+    x: npt.ArrayLike, mask: npt.ArrayLike | None = None, *, dtype: str = "float32", name: str = "x1"
+) -> Inputs:
+    """Checks one array and its mask and casts them.
+
+    Args:
+        x: (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C), any real numeric dtype.
+        mask: boolean, the shape of x without channels, True = real.
+        dtype: "float32" or "float64", what the job computes in.
+        name: "x1" or "x2", for the pointers of errors.
+
+    Raises:
+        InputError: what was expected and what came, pointing to /x1, /mask1, /x2 or /mask2.
+    """
+    pointer, mask_pointer = f"/{name}", f"/mask{name[-1]}"
+    if dtype not in DTYPES:
+        raise InputError(f"expected dtype 'float32' or 'float64', got {dtype!r}", "/dtype")
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise InputError(f"expected a rectangular array of numbers: {error}", pointer) from None
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise InputError(
+            f"expected an array of integers or real numbers of at most 64 bits, got dtype "
+            f"{array.dtype}",
+            pointer,
+        )
+    if not 2 <= array.ndim <= 5:
+        raise InputError(
+            f"expected a batch of vectors (n, d), sequences (n, T, d), images (n, H, W, C) or "
+            f"volumes (n, D, H, W, C); got shape {list(array.shape)}",
+            pointer,
+        )
+    if 0 in array.shape:
+        raise InputError(f"expected no axis of size 0, got shape {list(array.shape)}", pointer)
+    real = None if mask is None else _read_mask(mask, array, mask_pointer)
+    with np.errstate(over="ignore"):
+        values = np.array(array, dtype=dtype, order="C")
+    if real is not None:
+        values[~real] = 0
+    if not np.isfinite(values).all():
+        raise InputError(_not_finite(array, values, real, dtype), pointer)
+    return Inputs(values, None if real is None or real.all() else real)
+
+
+def _read_mask(mask: npt.ArrayLike, x: npt.NDArray[Any], pointer: str) -> npt.NDArray[np.bool_]:
+    array = np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise InputError(
+            f"expected a boolean mask (True = real position), got dtype {array.dtype}", pointer
+        )
+    if x.ndim == 2:
+        raise InputError("vectors have no positions to mask; leave the mask out", pointer)
+    if array.shape != x.shape[:-1]:
+        raise InputError(
+            f"expected a mask of shape {list(x.shape[:-1])}, that of the input without channels; "
+            f"got {list(array.shape)}",
+            pointer,
+        )
+    empty = np.flatnonzero(~array.reshape(len(array), -1).any(1))
+    if empty.size:
+        raise InputError(
+            f"row {empty[0]} has no real position ({empty.size} such rows); leave such rows out",
+            pointer,
+        )
+    return np.ascontiguousarray(array)
+
+
+def _not_finite(
+    array: npt.NDArray[Any],
+    values: npt.NDArray[Any],
+    real: npt.NDArray[np.bool_] | None,
+    dtype: str,
+) -> str:
+    place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+    found = array[place]
+    if np.isfinite(found):
+        return (
+            f"the entry {found} at {list(place)} does not fit {dtype}; scale the input or ask for "
+            f"float64"
+        )
+    hint = "mask that position or repair it" if real is None else "it is not masked"
+    return f"expected finite numbers at real positions, got {found} at {list(place)}; {hint}"
+
+
+def check_job(
+    architecture: Architecture, inputs1: Inputs, inputs2: Inputs | None = None
+) -> list[str]:
+    """Checks that a network fits its inputs and gives a matrix.
+
+    Returns:
+        warnings: what is allowed but probably not meant.
+
+    Raises:
+        SpecError: the network does not fit, with the pointer of the layer.
+        InputError: the two sides do not fit each other.
+    """
+    masked = any(side is not None and side.mask is not None for side in (inputs1, inputs2))
+    _check_side(architecture, inputs1, masked)
+    if inputs2 is None:
+        return []
+    if inputs1.x.ndim != inputs2.x.ndim:
+        raise InputError(
+            f"x1 has {inputs1.x.ndim} axes and x2 has {inputs2.x.ndim}; both sides must be "
+            f"vectors, or sequences, or images",
+            "/x2",
+        )
+    if inputs1.x.shape[-1] != inputs2.x.shape[-1]:
+        raise InputError(
+            f"x1 has {inputs1.x.shape[-1]} channels and x2 has {inputs2.x.shape[-1]}; they must "
+            f"agree",
+            "/x2",
+        )
+    if inputs1.grid != inputs2.grid and not architecture.trims():
+        raise InputError(
+            f"x1 has positions {list(inputs1.grid)} and x2 has {list(inputs2.grid)}; with this "
+            f"network they must agree: pad the shorter and send masks",
+            "/x2",
+        )
+    _check_side(architecture, inputs2, masked)
+    return []
+
+
+def _check_side(architecture: Architecture, inputs: Inputs, masked: bool) -> None:
+    description = describe(architecture, inputs.x.shape[1:], masked)
+    if description.output.grid:
+        raise SpecError(
+            f"the kernel still has positions {list(description.output.grid)} at the end; finish "
+            f"with flatten, global_avg_pool or global_sum_pool (and dense layers if you like)",
+            f"/layers/{len(architecture.layers) - 1}",
+        )

@@ -1,0 +1,1 @@
+"""One layer a file: parameters, shape rule, demand and exact infinite-width limit."""

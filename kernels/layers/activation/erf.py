@@ -1,0 +1,48 @@
+"""The error function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.layers.activation.activation import Activation
+from kernels.spec.model import Number, Numbers
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class Erf(Activation):
+    """a erf(b x) + c."""
+
+    type: Literal["erf"] = "erf"
+    a: Number = 1.0
+    b: Number = 1.0
+    c: Number = 0.0
+
+    equation: ClassVar[str] = (
+        "K' = (2 a^2 / pi) arcsin(2 b^2 K / sqrt((1 + 2 b^2 p)(1 + 2 b^2 q))) + c^2; "
+        "Theta' = (4 a^2 b^2 / pi) / sqrt((1 + 2 b^2 p)(1 + 2 b^2 q) - 4 b^4 K^2) Theta"
+    )
+    source: ClassVar[str] = "Williams, NeurIPS 1996, 'Computing with infinite networks'"
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        a, b, shift = numbers["a"], numbers["b"], numbers["c"]
+        p, q, c = (2 * b * b * x for x in (p, q, c))
+        root = jnp.sqrt(1 + p + q + determinant(p, q, c, coincide))
+        value = 2 * a * a / jnp.pi * jnp.arctan2(c, root) + shift * shift
+        return value, 4 * a * a * b * b / jnp.pi / root
+
+
+def determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
+    """p q - c^2 of the covariance [[p, c], [c, q]]: exactly 0 where u and v coincide.
+
+    A product of a difference and a sum, so that it loses less and is never negative.
+    """
+    import jax.numpy as jnp
+
+    scale = jnp.sqrt(p) * jnp.sqrt(q)
+    return jnp.where(coincide, 0, jnp.maximum((scale - c) * (scale + c), 0))

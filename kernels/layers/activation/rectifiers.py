@@ -1,0 +1,94 @@
+"""The piecewise linear activations: a min(x, 0) + b max(x, 0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from kernels.layers.activation.activation import Activation
+from kernels.layers.activation.correlation import correlation, sine_and_angle
+from kernels.spec.model import Number, Numbers
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class _Rectifier(Activation):
+    """With g = sqrt(p q) and t the angle: E[f f'] is made of the arc-cosine kernel
+    k(t) = g (sin t + (pi - t) cos t) / (2 pi) and its mirror k(pi - t)."""
+
+    source: ClassVar[str] = "Cho & Saul, NeurIPS 2009; relu, leaky_relu and abs are cases of it"
+
+    def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
+        """The slope a below zero and the slope b above."""
+        raise NotImplementedError
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        a, b = self.slopes(numbers)
+        scale, rho = correlation(p, q, c, coincide)
+        sine, angle = sine_and_angle(rho)
+        # a^2 + b^2 times the same-sign part plus 2 a b times the opposite-sign part, with the
+        # constant terms of both collected: nothing cancels for any a and b of one sign.
+        squares, product = (a * a + b * b) / (2 * jnp.pi), a * b / jnp.pi
+        same, opposite = jnp.pi - angle, angle
+        value = scale * (squares * (sine + same * rho) - product * (sine - opposite * rho))
+        return value, squares * same + product * opposite
+
+
+class ReLU(_Rectifier):
+    """max(x, 0)."""
+
+    type: Literal["relu"] = "relu"
+
+    equation: ClassVar[str] = (
+        "K' = g (sin t + (pi - t) cos t) / (2 pi); Theta' = (pi - t) / (2 pi) Theta; "
+        "g = sqrt(p q), cos t = K / g"
+    )
+
+    def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
+        return 0, 1
+
+
+class Abs(_Rectifier):
+    """|x|."""
+
+    type: Literal["abs"] = "abs"
+
+    equation: ClassVar[str] = (
+        "K' = g (2 sin t + (pi - 2 t) cos t) / pi; Theta' = (1 - 2 t / pi) Theta; "
+        "g = sqrt(p q), cos t = K / g"
+    )
+
+    def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
+        return -1, 1
+
+
+class LeakyReLU(_Rectifier):
+    """alpha min(x, 0) + max(x, 0)."""
+
+    type: Literal["leaky_relu"] = "leaky_relu"
+    alpha: Number
+
+    equation: ClassVar[str] = "ab_relu with a = alpha, b = 1"
+
+    def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
+        return numbers["alpha"], 1
+
+
+class ABReLU(_Rectifier):
+    """a min(x, 0) + b max(x, 0)."""
+
+    type: Literal["ab_relu"] = "ab_relu"
+    a: Number
+    b: Number
+
+    equation: ClassVar[str] = (
+        "K' = (a^2 + b^2) k(t) - 2 a b k(pi - t), k(t) = g (sin t + (pi - t) cos t) / (2 pi); "
+        "Theta' = [(a^2 + b^2) (pi - t) + 2 a b t] / (2 pi) Theta"
+    )
+
+    def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
+        return numbers["a"], numbers["b"]

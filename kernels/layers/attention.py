@@ -1,0 +1,223 @@
+"""Multi-head self-attention with infinitely many heads.
+
+Under "linear" scaling (1/d_k, tied query and key weights) the mixing matrix A(x) of each input is
+deterministic, and K' = ov^2 A K A'^T + b^2. Under "sqrt" scaling (1/sqrt(d_k), independent
+weights) the logits stay random; for the identity mechanism their second moments close the map.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from kernels.demand import Demand
+from kernels.errors import SpecError
+from kernels.layers.layer import Layer
+from kernels.layers.positional import Positional
+from kernels.mechanisms.softmax import Softmax
+from kernels.spec.model import Count, Fraction, NonNegative, Spec
+from kernels.spec.signal import Signal
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from kernels.engine.block import Block, Side, Site
+    from kernels.registry import AnyMechanism
+
+# The registry binds AnyMechanism to the union of all mechanisms.
+
+
+class Estimator(Spec):
+    """How kernels without a closed form are estimated; without effect where there is one."""
+
+    samples: Count = 256
+    seed: Annotated[int, Field(strict=True, ge=0)] = 0
+    antithetic: bool = True
+
+
+class Residual(Spec):
+    """A structured skip connection: sqrt(weight) x + sqrt(1 - weight) attention(x)."""
+
+    weight: Annotated[Fraction, Field(lt=1)]
+
+
+def _named(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class Attention(Layer):
+    """Self-attention over positions."""
+
+    type: Literal["attention"] = "attention"
+    mechanism: Annotated[AnyMechanism, BeforeValidator(_named)] = Softmax()
+    scaling: Literal["linear", "sqrt"] = "linear"
+    estimator: Estimator | None = None
+    qk_std: NonNegative = 1.0
+    ov_std: NonNegative = 1.0
+    b_std: NonNegative = 0.0
+    causal: bool = False
+    positional: Positional | None = None
+    residual: Residual | None = None
+
+    equation: ClassVar[str] = (
+        "linear: A = mechanism(qk_std K~(x, x)), K' = ov_std^2 A K A'^T + b_std^2, "
+        "Theta' = ov_std^2 A (Theta + 2 K) A'^T + b_std^2; sqrt with identity: "
+        "s = <K~, K>, K' = (qk_std ov_std)^2 s K~ + b_std^2, Theta' = (qk_std ov_std)^2 "
+        "[s (Theta~ + 4 K~) + K~ (<K~, Theta> + <K, Theta~>)] + b_std^2"
+    )
+    source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
+
+    @model_validator(mode="after")
+    def _canonical_estimator(self) -> Self:
+        closed = self.scaling == "linear" or self.mechanism.type == "identity"
+        estimator = None if closed else self.estimator or Estimator()
+        object.__setattr__(self, "estimator", estimator)
+        return self
+
+    def forward(self, signal: Signal) -> Signal:
+        if not signal.grid:
+            raise SpecError(
+                "attention needs positions to attend to, but its input is a vector; send "
+                "sequences (n, T, d) or images (n, H, W, C), and flatten or pool after it"
+            )
+        if self.estimator is not None:
+            raise SpecError(
+                f'scaling "sqrt" has a closed form for mechanism "identity" only; this version '
+                f'has no estimate for "{self.mechanism.type}": use scaling "linear"',
+                "/scaling",
+            )
+        if self.positional is not None:
+            self.positional.check(signal.grid)
+        out = signal.as_weighted()
+        if self.residual is None:
+            return out
+        if signal.channels is not None:
+            raise SpecError(
+                f"the residual adds the raw input of {signal.channels} channels to an output of "
+                f"infinite width; put a dense or conv layer before this one",
+                "/residual",
+            )
+        return out.with_(gaussian=signal.gaussian, own_weights=signal.own_weights)
+
+    @property
+    def observes(self) -> Demand:
+        return Demand.FULL if self.scaling == "linear" else Demand.NOTHING
+
+    def demand(self, wanted: Demand) -> Demand:
+        contracts = (
+            self.scaling == "linear"
+            and self.residual is None
+            and not (self.positional and self.positional.in_values)
+        )
+        return Demand.READOUT if wanted is Demand.READOUT and contracts else Demand.FULL
+
+    def observe(self, cov: Array, site: Site) -> Array:
+        """The mixing matrix A(x), (P, P)."""
+        import jax.numpy as jnp
+
+        logits = site.numbers["qk_std"] * self._with_positions(cov, site)
+        mask = site.left.mask
+        visible = None if mask is None else mask[None, :]
+        if self.causal:
+            earlier = jnp.tril(jnp.ones((site.left.size,) * 2, bool))
+            visible = earlier if visible is None else earlier & visible
+        if visible is not None:
+            visible = jnp.broadcast_to(visible, logits.shape)
+        mixing = self.mechanism.mixing(logits, visible)
+        return mixing if mask is None else jnp.where(mask[:, None], mixing, 0)
+
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
+        import jax.numpy as jnp
+
+        assert weights is not None
+        return jnp.matmul(weights, seen)
+
+    def pair(self, block: Block, site: Site) -> Block:
+        attended = self._attended(block, site)
+        if self.residual is None:
+            return attended
+        if attended.nngp.ndim < block.nngp.ndim:
+            from jax.numpy import diagonal
+
+            block = block.map(diagonal)
+        share = site.numbers["residual"]["weight"]
+        mix = [
+            None if old is None else share * old + (1 - share) * new
+            for old, new in zip(block, attended, strict=True)
+        ]
+        return block._replace(nngp=mix[0], ntk=mix[1])
+
+    def _attended(self, block: Block, site: Site) -> Block:
+        if self.scaling == "sqrt":
+            return self._second_moments(block, site)
+        if site.form is Demand.READOUT:
+            scale = site.numbers["ov_std"] ** 2
+            nngp = scale * block.nngp
+            ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
+        else:
+            nngp, ntk = self._mixed(block, site)
+        bias = site.constant(site.numbers["b_std"] ** 2)
+        return block._replace(nngp=nngp + bias, ntk=None if ntk is None else ntk + bias)
+
+    def _mixed(self, block: Block, site: Site) -> tuple[Array, Array | None]:
+        """ov^2 A K A'^T and ov^2 A (Theta + 2 K) A'^T; their diagonals where that is wanted."""
+        import jax.numpy as jnp
+
+        if self.positional is not None and self.positional.in_values:
+            block = block.map(lambda k: self._with_positions(k, site))
+        left = site.numbers["ov_std"] ** 2 * site.left.seen
+        right = site.right.seen
+
+        if block.ntk is None:
+            rows = jnp.matmul(left, block.nngp)
+            if site.wanted is Demand.DIAGONAL:
+                return (rows * right).sum(1), None
+            return jnp.matmul(rows, right.T), None
+        # Both kernels in one product a side: wide under A(x), tall under A(x')^T.
+        wide = jnp.concatenate([block.nngp, block.ntk + 2 * block.nngp], axis=1)
+        nngp, ntk = jnp.split(jnp.matmul(left, wide), 2, axis=1)
+        if site.wanted is Demand.DIAGONAL:
+            return (nngp * right).sum(1), (ntk * right).sum(1)
+        both = jnp.matmul(jnp.concatenate([nngp, ntk]), right.T)
+        nngp, ntk = jnp.split(both, 2)
+        return nngp, ntk
+
+    def _second_moments(self, block: Block, site: Site) -> Block:
+        """The identity mechanism under "sqrt" scaling: random logits of covariance K~ x K~."""
+        n = site.numbers
+        scale = (n["qk_std"] * n["ov_std"]) ** 2
+        bias = site.constant(n["b_std"] ** 2)
+        in_values = self.positional is not None and self.positional.in_values
+        key = block.map(lambda k: self._with_positions(k, site))
+        value = key if in_values else block
+        seen = self._visible_sum(key.nngp * value.nngp)
+        nngp = scale * seen * key.nngp + bias
+        if block.ntk is None:
+            return block._replace(nngp=nngp)
+        below = self._visible_sum(key.nngp * value.ntk + value.nngp * key.ntk)
+        ntk = scale * (seen * (key.ntk + 4 * key.nngp) + key.nngp * below) + bias
+        return block._replace(nngp=nngp, ntk=ntk)
+
+    def _visible_sum(self, products: Array) -> Array:
+        """For each pair of queries, the sum over the pairs of keys they see."""
+        return products.cumsum(0).cumsum(1) if self.causal else products.sum()
+
+    def _with_positions(self, k: Array, site: Site) -> Array:
+        """K with the embeddings' covariance merged in at real positions."""
+        import jax.numpy as jnp
+
+        if self.positional is None:
+            return k
+        numbers = site.numbers["positional"]
+        r = self.positional.covariance(jnp, site.left.grid, site.right.grid, numbers)
+        r = r.astype(k.dtype)
+        return self.positional.mixed(k, _masked(r, site.left, site.right), numbers)
+
+
+def _masked(r: Array, left: Side, right: Side) -> Array:
+    import jax.numpy as jnp
+
+    if left.mask is not None:
+        r = jnp.where(left.mask[:, None], r, 0)
+    return r if right.mask is None else jnp.where(right.mask[None, :], r, 0)

@@ -1,0 +1,45 @@
+"""A fully connected layer, acting on the channels of each position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.demand import Demand
+from kernels.layers.layer import Layer
+from kernels.spec.model import NonNegative
+from kernels.spec.signal import Signal
+
+if TYPE_CHECKING:
+    from kernels.engine.block import Block, Site
+
+
+class Dense(Layer):
+    """K' = w_std^2 K + b_std^2; Theta' = K' + w_std^2 Theta."""
+
+    type: Literal["dense"] = "dense"
+    w_std: NonNegative = 1.0
+    b_std: NonNegative = 0.0
+
+    equation: ClassVar[str] = "K' = w_std^2 K + b_std^2; Theta' = K' + w_std^2 Theta"
+    source: ClassVar[str] = "Jacot et al., arXiv 1806.07572; Lee et al., arXiv 1711.00165"
+
+    def forward(self, signal: Signal) -> Signal:
+        return signal.as_weighted()
+
+    def demand(self, wanted: Demand) -> Demand:
+        return wanted
+
+    def readout(self, weights, seen, mask, size):
+        return weights
+
+    def pair(self, block: Block, site: Site) -> Block:
+        return weighted(block, site)
+
+
+def weighted(block: Block, site: Site) -> Block:
+    """The NTK-parameterized weight layer on a block that already is its input's mean product."""
+    n = site.numbers
+    nngp = n["w_std"] ** 2 * block.nngp + site.constant(n["b_std"] ** 2)
+    if block.ntk is None:
+        return block._replace(nngp=nngp)
+    return block._replace(nngp=nngp, ntk=nngp + n["w_std"] ** 2 * block.ntk)

@@ -1,0 +1,114 @@
+"""What a layer is: its parameters, what it does to shapes, and its infinite-width limit.
+
+A layer is a frozen spec. Its JAX-free half says what it accepts (`forward`), what it needs
+(`demand`, `observes`) and what it does to positions; its other half is the limit itself, in two
+parts that are kept apart because one is done n times and the other n^2 times:
+
+    observe   one input: reads the input's own covariance (a variance, a mixing matrix)
+    pair      two inputs: maps their block of (nngp, ntk), using what was observed of each
+
+Rules import JAX inside, so that reading a spec never does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from kernels.demand import Demand
+from kernels.spec.model import Numbers, Spec
+from kernels.spec.signal import Signal
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from kernels.engine.block import Block, Site
+
+Exactness = Literal["exact", "approximate", "estimated"]
+
+
+class Layer(Spec):
+    """Base of all layers; the defaults below suit a layer that acts on each position alone."""
+
+    type: str
+
+    equation: ClassVar[str]
+    """The map of (K, Theta), as shown by GET /v1/layers and docs/layers.md."""
+    source: ClassVar[str]
+    """Where the limit comes from."""
+    exactness: ClassVar[Exactness] = "exact"
+
+    def forward(self, signal: Signal) -> Signal:
+        """The static facts after the layer.
+
+        Raises:
+            SpecError: the layer cannot act on such a signal; the pointer is relative to it.
+        """
+        raise NotImplementedError
+
+    def expand(self) -> tuple[Layer, ...]:
+        """The layers this one stands for in canonical form; one layer, unless it is a list."""
+        return (self,)
+
+    def branches_of(self) -> tuple[tuple[Layer, ...], ...]:
+        """The branches of a layer that has some."""
+        return ()
+
+    @property
+    def observes(self) -> Demand:
+        """What `observe` reads of one input's own covariance."""
+        return Demand.NOTHING
+
+    @property
+    def removes_positions(self) -> bool:
+        """Flatten and global pools: nothing above has positions."""
+        return False
+
+    def demand(self, wanted: Demand) -> Demand:
+        """What must come in so that `wanted` (never NOTHING) can go out, for two inputs."""
+        return Demand.FULL if wanted is Demand.READOUT else wanted
+
+    @property
+    def trims(self) -> bool:
+        """Whether masked positions after the last real one can be cut off without effect."""
+        return True
+
+    def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        """Position sizes after the layer."""
+        return () if self.removes_positions else grid
+
+    def output_mask(self, mask: Array, grid: tuple[int, ...]) -> Array:
+        """Which positions are real after the layer; both masks are flat, (P,)."""
+        return mask
+
+    def observe(self, cov: Array, site: Site) -> Any:
+        """What the pair pass needs of this input: any tree of arrays.
+
+        Args:
+            cov: K(x, x) below the layer, (P, P), (P,) or () as `observes` asked for.
+            site: the one input's own site (left and right are the same side).
+        """
+        raise NotImplementedError
+
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
+        """The weights u below the layer for which u^T K_in u' gives what is read above.
+
+        Args:
+            weights: the weights above, (P,); None where the layer itself is the readout.
+            seen: what `observe` returned.
+            mask: the real positions below, (P,) bool, or None.
+            size: the number P of positions below.
+        """
+        raise NotImplementedError
+
+    def pair(self, block: Block, site: Site) -> Block:
+        """The layer's map of (nngp, ntk) for two inputs.
+
+        Args:
+            block: the kernels below, in the form `site.form`.
+            site: both sides of the pair, the layer's numbers, and the form of the block.
+        """
+        raise NotImplementedError
+
+    def numbers(self) -> Numbers:
+        """The numbers alone; see `Spec.split`."""
+        return self.split()[1]

@@ -1,0 +1,78 @@
+"""Layer normalisation over channels, or over channels and positions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator
+
+from kernels.demand import Demand
+from kernels.errors import SpecError
+from kernels.layers.layer import Layer
+from kernels.spec.model import NonNegative, as_tuple
+from kernels.spec.signal import Signal
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from kernels.engine.block import Block, Site
+
+Axis = Literal["channel", "spatial"]
+
+
+def _one_of_two_forms(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    if sorted(axes) not in (["channel"], ["channel", "spatial"]):
+        raise ValueError(f'expected ["channel"] or ["channel", "spatial"], got {list(axes)}')
+    return tuple(sorted(axes))
+
+
+class LayerNorm(Layer):
+    """Division by sqrt((v + eps)(v' + eps)).
+
+    v is the position's own variance, or with "spatial" the mean variance over real positions.
+    """
+
+    type: Literal["layer_norm"] = "layer_norm"
+    axes: Annotated[
+        tuple[Axis, ...], BeforeValidator(as_tuple), AfterValidator(_one_of_two_forms)
+    ] = ("channel",)
+    eps: NonNegative = 1e-12
+
+    equation: ClassVar[str] = "K' = K / sqrt((v + eps)(v' + eps)); Theta' likewise"
+    source: ClassVar[str] = "Hron et al., arXiv 2006.10540; Ba et al., arXiv 1607.06450"
+
+    def forward(self, signal: Signal) -> Signal:
+        if not signal.gaussian:
+            raise SpecError(
+                "layer_norm needs a Gaussian input: put it after a dense, conv or attention "
+                "layer, or after a sum of branches that end in one"
+            )
+        return signal
+
+    def demand(self, wanted: Demand) -> Demand:
+        return wanted
+
+    @property
+    def observes(self) -> Demand:
+        return Demand.DIAGONAL
+
+    def observe(self, cov: Array, site: Site) -> Array:
+        """The factor of each position, (P,), or () for a vector: 0 where the variance is 0."""
+        import jax.numpy as jnp
+
+        variance = site.variance(cov)
+        if "spatial" in self.axes and site.form is not Demand.POINT:
+            mask = site.left.mask
+            real = jnp.ones(variance.size) if mask is None else mask.astype(float)
+            variance = jnp.full_like(variance, (variance * real).sum() / jnp.maximum(real.sum(), 1))
+        shifted = variance + site.numbers["eps"]
+        return jnp.where(shifted > 0, 1 / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)
+
+    def readout(self, weights, seen, mask, size):
+        return weights * seen
+
+    def pair(self, block: Block, site: Site) -> Block:
+        if site.form is Demand.READOUT:
+            return block  # the factors are part of the readout weights below
+        factor = site.outer(site.left.seen, site.right.seen)
+        return block.map(lambda k: k * factor)

@@ -1,0 +1,63 @@
+"""Average and sum pooling over windows of positions."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.demand import Demand
+from kernels.layers.window import Padding, Windowed, window_sum
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from kernels.engine.block import Block, Site
+
+
+class _Pool(Windowed):
+    padding: Padding = "valid"
+
+    source: ClassVar[str] = "Novak et al., arXiv 1810.05148, section 3.2"
+
+    def demand(self, wanted: Demand) -> Demand:
+        return Demand.FULL
+
+    def pair(self, block: Block, site: Site) -> Block:
+        return block.map(lambda k: self._over_window_pairs(k, site))
+
+    def _over_window_pairs(self, k: Array, site: Site) -> Array:
+        rank = len(self.window)
+        k = k.reshape(site.left.grid + site.right.grid)
+        for axis in range(2 * rank):
+            window, step = self.window[axis % rank], self.steps[axis % rank]
+            k = window_sum(k, (axis,), window, step, self.padding)
+        return k.reshape(prod(k.shape[:rank]), -1) / self._divisor()
+
+    def _divisor(self) -> int:
+        raise NotImplementedError
+
+
+class AvgPool(_Pool):
+    """The mean over all pairs of positions of two windows, padding counted as zeros."""
+
+    type: Literal["avg_pool"] = "avg_pool"
+
+    equation: ClassVar[str] = (
+        "K'[p, q] = mean over offsets (d, e) of K[p + d, q + e]; Theta' likewise"
+    )
+
+    def _divisor(self) -> int:
+        return prod(self.window) ** 2
+
+
+class SumPool(_Pool):
+    """The sum over all pairs of positions of two windows."""
+
+    type: Literal["sum_pool"] = "sum_pool"
+
+    equation: ClassVar[str] = (
+        "K'[p, q] = sum over offsets (d, e) of K[p + d, q + e]; Theta' likewise"
+    )
+
+    def _divisor(self) -> int:
+        return 1

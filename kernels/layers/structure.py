@@ -1,0 +1,183 @@
+"""Layers made of layers: parallel branches, and repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field
+
+from kernels.demand import Demand
+from kernels.errors import SpecError
+from kernels.layers.layer import Layer
+from kernels.spec.model import Count, Numbers, as_tuple
+from kernels.spec.signal import Signal
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from kernels.engine.block import Block
+    from kernels.registry import AnyLayer
+
+# The registry, which lists these classes too, binds AnyLayer to the union of all layers.
+
+
+def forward_all(layers: Sequence[Layer], signal: Signal, prefix: str) -> Signal:
+    """The signal after a list of layers; errors point at `prefix`/index."""
+    for index, layer in enumerate(layers):
+        try:
+            signal = layer.forward(signal)
+        except SpecError as error:
+            raise error.under(f"{prefix}/{index}") from None
+    return signal
+
+
+def expand_all(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers with repetitions written out and lists of one dissolved."""
+    return tuple(expanded for layer in layers for expanded in layer.expand())
+
+
+class Repeat(Layer):
+    """The same layers several times over, with weights of their own each time."""
+
+    type: Literal["repeat"] = "repeat"
+    times: Annotated[Count, Field(le=1024)]
+    layers: Annotated[tuple[AnyLayer, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+
+    equation: ClassVar[str] = "its layers, `times` times over"
+    source: ClassVar[str] = "-"
+
+    def forward(self, signal: Signal) -> Signal:
+        for _ in range(self.times):
+            signal = forward_all(self.layers, signal, "/layers")
+        return signal
+
+    def expand(self) -> tuple[Layer, ...]:
+        return expand_all(self.layers) * self.times
+
+
+class Parallel(Layer):
+    """Branches of one input, merged by a sum: K' = sum_b K_b, Theta' = sum_b Theta_b.
+
+    Kernels add because the branches are uncorrelated: each but one must end in weights of its
+    own, followed by linear layers at most.
+    """
+
+    type: Literal["parallel"] = "parallel"
+    branches: Annotated[
+        tuple[Annotated[tuple[AnyLayer, ...], BeforeValidator(as_tuple)], ...],
+        BeforeValidator(as_tuple),
+        Field(min_length=1, max_length=64),
+    ]
+    merge: Literal["sum"] = "sum"
+
+    equation: ClassVar[str] = "sum: K' = sum_b K_b; Theta' = sum_b Theta_b"
+    source: ClassVar[str] = "Hron et al., arXiv 2006.10540; Yang, arXiv 1910.12478"
+
+    def forward(self, signal: Signal) -> Signal:
+        # "Own" means since the fork: what the input brought along is common to all branches.
+        incoming = signal.with_(own_weights=False)
+        outgoing = [
+            forward_all(branch, incoming, f"/branches/{index}")
+            for index, branch in enumerate(self.branches)
+        ]
+        first = outgoing[0]
+        for index, branch in enumerate(outgoing[1:], start=1):
+            if branch.grid != first.grid or branch.masked != first.masked:
+                raise SpecError(
+                    f"the branches of a sum must keep the same positions: branch 0 ends with "
+                    f"{list(first.grid)}, branch {index} with {list(branch.grid)}",
+                    f"/branches/{index}",
+                )
+        if len(outgoing) > 1:
+            self._refuse_correlated(outgoing)
+            self._refuse_other_widths(outgoing, signal)
+        return first.with_(
+            channels=None if any(b.channels is None for b in outgoing) else first.channels,
+            gaussian=all(b.gaussian for b in outgoing),
+            own_weights=signal.own_weights or all(b.own_weights for b in outgoing),
+        )
+
+    def _refuse_correlated(self, outgoing: Sequence[Signal]) -> None:
+        for index, (branch, layers) in enumerate(zip(outgoing, self.branches, strict=True)):
+            if layers and not branch.own_weights:
+                raise SpecError(
+                    f"branch {index} of a sum must end in a dense, conv or attention layer "
+                    f"(pooling or layer_norm may follow), or be empty: otherwise its output is "
+                    f"correlated with the other branches and kernels do not add",
+                    f"/branches/{index}",
+                )
+        empty = [index for index, layers in enumerate(self.branches) if not layers]
+        if len(empty) > 1:
+            raise SpecError(
+                "only one branch of a sum may be empty: copies of one signal are correlated; "
+                "scale the signal with a w_std instead",
+                f"/branches/{empty[1]}",
+            )
+
+    def _refuse_other_widths(self, outgoing: Sequence[Signal], signal: Signal) -> None:
+        if signal.channels is not None and any(not layers for layers in self.branches):
+            raise SpecError(
+                f"an empty branch hands on the raw input of {signal.channels} channels, which "
+                f"cannot be added to branches of infinite width; put a dense or conv layer first",
+                f"/branches/{next(i for i, layers in enumerate(self.branches) if not layers)}",
+            )
+
+    def expand(self) -> tuple[Layer, ...]:
+        branches = tuple(expand_all(branch) for branch in self.branches)
+        if len(branches) == 1:
+            return branches[0]
+        return (self.model_copy(update={"branches": branches}),)
+
+    def split(self) -> tuple[Self, Numbers]:
+        pairs = [[layer.split() for layer in branch] for branch in self.branches]
+        structure = type(self).model_construct(
+            type=self.type,
+            branches=tuple(tuple(part for part, _ in branch) for branch in pairs),
+            merge=self.merge,
+        )
+        numbers: dict[str, Any] = {
+            "branches": tuple(tuple(values for _, values in branch) for branch in pairs)
+        }
+        return structure, numbers
+
+    def branches_of(self) -> tuple[tuple[Layer, ...], ...]:
+        return self.branches
+
+    @property
+    def removes_positions(self) -> bool:
+        return any(layer.removes_positions for layer in self.branches[0])
+
+    def demand(self, wanted: Demand) -> Demand:
+        return Demand.NOTHING  # its branches say
+
+    @property
+    def trims(self) -> bool:
+        return all(layer.trims for branch in self.branches for layer in branch)
+
+    def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        for layer in self.branches[0]:
+            grid = layer.output_grid(grid)
+        return grid
+
+    def output_mask(self, mask: Array, grid: tuple[int, ...]) -> Array:
+        """A position is real where it is real in every branch."""
+        merged: Array | None = None
+        for branch in self.branches:
+            above, sizes = mask, grid
+            for layer in branch:
+                above, sizes = layer.output_mask(above, sizes), layer.output_grid(sizes)
+            merged = above if merged is None else merged & above
+        assert merged is not None
+        return merged
+
+    def merged(self, blocks: Sequence[Block]) -> Block:
+        """The kernels of the sum."""
+        first = blocks[0]
+        return first._replace(
+            nngp=reduce(lambda total, block: total + block.nngp, blocks[1:], first.nngp),
+            ntk=None
+            if first.ntk is None
+            else reduce(lambda total, block: total + block.ntk, blocks[1:], first.ntk),
+        )

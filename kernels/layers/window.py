@@ -1,0 +1,158 @@
+"""Sliding windows over position axes: the arithmetic that conv and pools share.
+
+Conventions (golden/README.md): "same" and "circular" give ceil(n / stride) positions with a
+total padding of max((out - 1) stride + window - n, 0), of which the low side gets the floor of
+half; "valid" pads nothing.
+"""
+
+from __future__ import annotations
+
+import operator
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from kernels.errors import SpecError
+from kernels.layers.layer import Layer
+from kernels.spec.model import Count, as_tuple
+from kernels.spec.signal import Signal
+
+if TYPE_CHECKING:
+    from jax import Array
+
+Padding = Literal["same", "valid", "circular"]
+
+
+Sizes = Annotated[tuple[Count, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=3)]
+"""One positive size for each position axis."""
+
+
+def padding_of(n: int, window: int, stride: int, padding: Padding) -> tuple[int, int]:
+    """How many positions are added below and above an axis of n."""
+    if padding == "valid":
+        return 0, 0
+    out = -(-n // stride)
+    total = max((out - 1) * stride + window - n, 0)
+    return total // 2, total - total // 2
+
+
+def window_count(n: int, window: int, stride: int, padding: Padding) -> int:
+    """Number of windows on an axis of n positions."""
+    if padding == "valid":
+        return (n - window) // stride + 1
+    return -(-n // stride)
+
+
+def window_sum(
+    x: Array, axes: tuple[int, ...], window: int, stride: int, padding: Padding
+) -> Array:
+    """Sums over windows that slide jointly along `axes` (one axis, or the pair of both inputs).
+
+    Args:
+        x: any array.
+        axes: the axes that move together, so that offset d means p + d on each of them.
+        window: positions a window covers.
+        stride: step from a window to the next.
+        padding: see the module.
+
+    Returns:
+        an array in which each of `axes` has `window_count` entries.
+    """
+    import jax.numpy as jnp
+    from jax import lax
+
+    counts = {axis: window_count(x.shape[axis], window, stride, padding) for axis in axes}
+    pads = [
+        padding_of(x.shape[axis], window, stride, padding) if axis in counts else (0, 0)
+        for axis in range(x.ndim)
+    ]
+    if any(low or high for low, high in pads):
+        # The barrier keeps XLA from recomputing whatever made x once for every offset.
+        x = lax.optimization_barrier(jnp.pad(x, pads, mode=_PAD_MODES[padding]))
+    elif window > 1:
+        x = lax.optimization_barrier(x)
+
+    def shifted(offset: int) -> Array:
+        term = x
+        for axis, count in counts.items():
+            term = lax.slice_in_dim(term, offset, offset + (count - 1) * stride + 1, stride, axis)
+        return term
+
+    return reduce(operator.add, map(shifted, range(window)))
+
+
+_PAD_MODES = {"same": "constant", "circular": "wrap", "valid": "constant"}
+
+
+class Windowed(Layer):
+    """A layer whose output positions are windows of its input positions."""
+
+    window: Sizes
+    strides: Sizes | None = None
+    padding: Padding
+
+    @model_validator(mode="after")
+    def _fill_strides(self) -> Self:
+        if self.strides is None:
+            object.__setattr__(self, "strides", (1,) * len(self.window))
+        return self
+
+    def forward(self, signal: Signal) -> Signal:
+        rank = len(signal.grid)
+        if len(self.window) != rank:
+            raise SpecError(
+                f"a window of {len(self.window)} axes does not fit an input with {rank} position "
+                f"axes; give one size for each position axis",
+                "/window",
+            )
+        if len(self.steps) != rank:
+            raise SpecError(
+                f"expected {rank} strides, one for each position axis, got {len(self.steps)}",
+                "/strides",
+            )
+        # Zero padding lets a window reach past the input as long as every offset meets some of it.
+        reach = 2 if self.padding == "same" else 1
+        for size, window in zip(signal.grid, self.window, strict=True):
+            if window > reach * size - (reach - 1):
+                raise SpecError(
+                    f"the window {list(self.window)} is too large for the {list(signal.grid)} "
+                    f"positions it slides over with padding '{self.padding}'",
+                    "/window",
+                )
+        return signal.with_(grid=self.output_grid(signal.grid))
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The strides, one for each axis."""
+        assert self.strides is not None
+        return self.strides
+
+    @property
+    def trims(self) -> bool:
+        # Strided and circular windows are aligned to, or wrap at, the caller's last position, and
+        # valid ones end before it; a "same" window of stride 1 sees the zeros it would see anyway.
+        return self.padding == "same" and all(step == 1 for step in self.steps)
+
+    def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(
+            window_count(n, window, step, self.padding)
+            for n, window, step in zip(grid, self.window, self.steps, strict=True)
+        )
+
+    def output_mask(self, mask: Array, grid: tuple[int, ...]) -> Array:
+        """An unchanged mask where the length is kept, else the mask of each window's centre."""
+        import jax.numpy as jnp
+        from jax import lax
+
+        if self.output_grid(grid) == grid:
+            return mask
+        mask = mask.reshape(grid)
+        for axis, (n, window, step) in enumerate(zip(grid, self.window, self.steps, strict=True)):
+            pads = [(0, 0)] * mask.ndim
+            pads[axis] = padding_of(n, window, step, self.padding)
+            count = window_count(n, window, step, self.padding)
+            centre = (window - 1) // 2
+            mask = jnp.pad(mask, pads, mode=_PAD_MODES[self.padding])
+            mask = lax.slice_in_dim(mask, centre, centre + (count - 1) * step + 1, step, axis)
+        return mask.reshape(-1)

@@ -1,0 +1,73 @@
+"""The front door: whole kernel matrices, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.engine.backend import tile_threads
+from kernels.engine.tile import compute_tile
+from kernels.errors import InputError
+from kernels.inputs import OUTPUTS, check_job, read_inputs
+from kernels.plan.tiles import Tile, place, plan_tiles
+from kernels.spec.architecture import Architecture, parse_architecture
+
+
+def kernel_matrix(
+    architecture: Mapping[str, Any] | Architecture,
+    x1: npt.ArrayLike,
+    x2: npt.ArrayLike | None = None,
+    *,
+    mask1: npt.ArrayLike | None = None,
+    mask2: npt.ArrayLike | None = None,
+    outputs: Sequence[str] = ("nngp", "ntk"),
+    dtype: str = "float32",
+) -> dict[str, npt.NDArray[Any]]:
+    """Exact infinite-width kernels of every pair of inputs.
+
+    Args:
+        architecture: {"layers": [...]} in the vocabulary of docs/layers.md, or its parsed form.
+        x1: (n1, d), (n1, T, d), (n1, H, W, C) or (n1, D, H, W, C).
+        x2: the same with n2 inputs; left out, the kernel of x1 with itself, symmetric.
+        mask1: boolean, the shape of x1 without channels, True = real position.
+        mask2: the same for x2.
+        outputs: "nngp", "ntk" or both.
+        dtype: "float32", or "float64" for full accuracy.
+
+    Returns:
+        for each output an (n1, n2) matrix of `dtype`: the same bits that the service returns.
+
+    Raises:
+        SpecError: the architecture is wrong or does not fit the input.
+        InputError: an array or mask is wrong.
+        NumericsError: a kernel left the range of `dtype`.
+    """
+    wanted = tuple(dict.fromkeys(outputs))
+    if not wanted or not set(wanted) <= set(OUTPUTS):
+        raise InputError(f"expected outputs among {list(OUTPUTS)}, got {list(outputs)}", "/outputs")
+    if x2 is None and mask2 is not None:
+        raise InputError("mask2 was given without x2", "/mask2")
+    network = parse_architecture(architecture)
+    inputs1 = read_inputs(x1, mask1, dtype=dtype, name="x1")
+    inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
+    check_job(network, inputs1, inputs2)
+    plan = plan_tiles(network, inputs1, inputs2)
+    result = {name: np.empty((plan.n1, plan.n2), dtype) for name in wanted}
+    columns = inputs1 if inputs2 is None else inputs2
+
+    def run(tile: Tile) -> None:
+        one, two = plan.groups1[tile.row], plan.groups2[tile.col]
+        rows1 = inputs1.take(one.rows, one.grid)
+        rows2 = None if plan.is_diagonal(tile) else columns.take(two.rows, two.grid)
+        values = compute_tile(network, rows1, rows2, outputs=sorted(wanted))
+        for name in wanted:
+            place(result[name], plan, tile, values[name])
+
+    with ThreadPoolExecutor(tile_threads(workers=1)) as pool:
+        for _ in pool.map(run, plan.tiles):
+            pass
+    return result

@@ -1,0 +1,1 @@
+"""Attention mechanisms, one a file: from logits to the mixing matrix A(x)."""

@@ -1,0 +1,58 @@
+"""Mechanisms that act on each logit alone: identity, ReLU and absolute value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.mechanisms.mechanism import Mechanism
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class _Elementwise(Mechanism):
+    source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
+
+    def mixing(self, logits: Array, visible: Array | None) -> Array:
+        import jax.numpy as jnp
+
+        weights = self.weight(logits)
+        return weights if visible is None else jnp.where(visible, weights, 0)
+
+    def weight(self, logits: Array) -> Array:
+        """The weight of each logit."""
+        raise NotImplementedError
+
+
+class IdentityScores(_Elementwise):
+    """A_ij = G_ij."""
+
+    type: Literal["identity"] = "identity"
+    equation: ClassVar[str] = "A_ij = G_ij"
+
+    def weight(self, logits: Array) -> Array:
+        return logits
+
+
+class ReLUScores(_Elementwise):
+    """A_ij = max(G_ij, 0)."""
+
+    type: Literal["relu"] = "relu"
+    equation: ClassVar[str] = "A_ij = max(G_ij, 0)"
+
+    def weight(self, logits: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.maximum(logits, 0)
+
+
+class AbsScores(_Elementwise):
+    """A_ij = |G_ij|."""
+
+    type: Literal["abs"] = "abs"
+    equation: ClassVar[str] = "A_ij = |G_ij|"
+
+    def weight(self, logits: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.abs(logits)

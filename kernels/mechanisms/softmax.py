@@ -1,0 +1,32 @@
+"""Softmax attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.mechanisms.mechanism import Mechanism
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class Softmax(Mechanism):
+    """A_ij = exp(G_ij) / sum_l exp(G_il) over visible keys."""
+
+    type: Literal["softmax"] = "softmax"
+
+    equation: ClassVar[str] = "A_ij = exp(G_ij) / sum_l exp(G_il)"
+    source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
+
+    def mixing(self, logits: Array, visible: Array | None) -> Array:
+        import jax.numpy as jnp
+
+        if visible is None:
+            weights = jnp.exp(logits - logits.max(1, keepdims=True))
+            return weights / weights.sum(1, keepdims=True)
+        # The least finite number, not -inf: a row that sees nothing must not become inf - inf.
+        lowest = jnp.finfo(logits.dtype).min
+        peak = jnp.where(visible, logits, lowest).max(1, keepdims=True)
+        weights = jnp.where(visible, jnp.exp(jnp.minimum(logits - peak, 0)), 0)
+        total = weights.sum(1, keepdims=True)
+        return weights / jnp.where(total > 0, total, 1)

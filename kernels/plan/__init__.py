@@ -1,0 +1,1 @@
+"""How a result is cut: buckets of lengths, and tiles. No JAX."""

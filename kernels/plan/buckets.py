@@ -1,0 +1,41 @@
+"""Buckets of lengths, so that short inputs are not computed at the length of the longest.
+
+A few fixed edges, two or three an octave, bound both the padding (a third at most above 16) and
+the number of shapes that have to be compiled.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import count
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.inputs import Inputs
+
+_FIRST: Final = (8, 16, 24, 32, 48, 64, 96)
+
+
+def bucket_length(length: int) -> int:
+    """The smallest bucket edge that holds `length` positions."""
+    if length <= _FIRST[-1]:
+        return _FIRST[bisect_left(_FIRST, length)]
+    for octave in count():
+        for edge in (128, 192):
+            if length <= edge << octave:
+                return edge << octave
+    raise AssertionError("unreachable: count() does not end")
+
+
+def bucket_grids(inputs: Inputs, trims: bool) -> list[tuple[int, ...]]:
+    """The position grid at which each input is computed.
+
+    Only masked sequences are cut, and only where the network makes that inert: everything else
+    is computed on the caller's grid, unpadded.
+    """
+    if not trims or inputs.mask is None or len(inputs.grid) != 1:
+        return [inputs.grid] * len(inputs)
+    lengths: npt.NDArray[np.int64] = inputs.lengths
+    return [(min(bucket_length(int(length)), inputs.grid[0]),) for length in lengths]

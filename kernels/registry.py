@@ -1,0 +1,80 @@
+"""The one table of layers and mechanisms; everything that lists or parses them finds them here.
+
+Adding a layer is a file under kernels/layers and a line in `LAYERS`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from kernels.layers.activation.erf import Erf
+from kernels.layers.activation.gelu import Gelu
+from kernels.layers.activation.rectifiers import ABReLU, Abs, LeakyReLU, ReLU
+from kernels.layers.attention import Attention
+from kernels.layers.conv import Conv
+from kernels.layers.dense import Dense
+from kernels.layers.layer import Layer
+from kernels.layers.layer_norm import LayerNorm
+from kernels.layers.pool import AvgPool, SumPool
+from kernels.layers.readout import Flatten, GlobalAvgPool, GlobalSumPool
+from kernels.layers.structure import Parallel, Repeat
+from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
+from kernels.mechanisms.mechanism import Mechanism
+from kernels.mechanisms.softmax import Softmax
+
+LAYERS: Final[tuple[type[Layer], ...]] = (
+    Dense,
+    Conv,
+    AvgPool,
+    SumPool,
+    GlobalAvgPool,
+    GlobalSumPool,
+    Flatten,
+    LayerNorm,
+    ReLU,
+    Abs,
+    LeakyReLU,
+    ABReLU,
+    Erf,
+    Gelu,
+    Parallel,
+    Repeat,
+    Attention,
+)
+
+MECHANISMS: Final[tuple[type[Mechanism], ...]] = (
+    Softmax,
+    IdentityScores,
+    ReLUScores,
+    AbsScores,
+)
+
+AnyLayer = Annotated[LAYERS, Field(discriminator="type")]
+AnyMechanism = Annotated[MECHANISMS, Field(discriminator="type")]
+
+Attention.model_rebuild(_types_namespace={"AnyMechanism": AnyMechanism})
+for _model in (Parallel, Repeat):
+    _model.model_rebuild(_types_namespace={"AnyLayer": AnyLayer})
+
+
+def vocabulary() -> list[dict[str, Any]]:
+    """Every layer with its JSON Schema, how exact it is, its equation and source."""
+    return [_entry(layer) for layer in LAYERS]
+
+
+def mechanisms() -> list[dict[str, Any]]:
+    """Every attention mechanism, in the same form."""
+    return [_entry(mechanism) for mechanism in MECHANISMS]
+
+
+def _entry(spec: type[Layer] | type[Mechanism]) -> dict[str, Any]:
+    return {
+        "type": spec.model_fields["type"].default,
+        "summary": (spec.__doc__ or "").strip().split("\n")[0],
+        "schema": spec.model_json_schema(),
+        "exactness": spec.exactness,
+        "equation": spec.equation,
+        "source": spec.source,
+    }

@@ -1,0 +1,1 @@
+"""The architecture vocabulary: parsing, canonical form, digest, shapes. No JAX."""

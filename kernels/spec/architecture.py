@@ -1,0 +1,160 @@
+"""A network as one JSON document: parsing, canonical form, digest, and what it makes of an input.
+
+Two spellings of one network (defaults left out or written, `repeat` or its expansion, a parallel
+of one branch or its layers) have one canonical form and share its SHA-256.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from kernels.errors import SpecError
+from kernels.layers.layer import Exactness, Layer
+from kernels.layers.structure import expand_all, forward_all
+from kernels.registry import AnyLayer
+from kernels.spec.model import as_tuple
+from kernels.spec.pointers import spec_error
+from kernels.spec.signal import Signal
+
+MAX_DEPTH: Final = 32
+"""Nesting of lists and objects in an architecture document."""
+MAX_LAYERS: Final = 512
+"""Layers of a network with repetitions written out; more would compile for minutes."""
+
+
+class Architecture(BaseModel):
+    """A parsed network; frozen and hashable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    layers: Annotated[tuple[AnyLayer, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    """The layers as written, so that errors can point into the caller's document."""
+
+    @cached_property
+    def expanded(self) -> tuple[Layer, ...]:
+        """The layers of the canonical form."""
+        return expand_all(self.layers)
+
+    def canonical(self) -> dict[str, Any]:
+        """The canonical document: defaults filled in, repetitions written out, nulls left out."""
+        return {"layers": [layer.canonical() for layer in self.expanded]}
+
+    def canonical_json(self) -> str:
+        """The canonical document with sorted keys and no white space."""
+        return json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return sha256(self.canonical_json().encode()).hexdigest()
+
+    @cached_property
+    def exactness(self) -> Exactness:
+        """The least exact of the layers' rules."""
+        order: list[Exactness] = ["exact", "approximate", "estimated"]
+        return max((layer.exactness for layer in _all_layers(self.expanded)), key=order.index)
+
+    def trims(self) -> bool:
+        """Whether masked positions after an input's last real one can be cut off without effect."""
+        return all(layer.trims for layer in self.expanded)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a network makes of an input of a given shape.
+
+    Attributes:
+        architecture: the network.
+        input: the signal that comes in.
+        output: the signal that comes out; its grid is () where the kernel is (n1, n2).
+    """
+
+    architecture: Architecture
+    input: Signal
+    output: Signal
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; channels null means infinitely wide."""
+        return {
+            "input": self.input.as_dict(),
+            "output": self.output.as_dict(),
+            "kernel": "matrix" if not self.output.grid else "positions",
+            "exactness": self.architecture.exactness,
+        }
+
+
+def parse_architecture(document: Mapping[str, Any] | Architecture) -> Architecture:
+    """Reads a network from its JSON document.
+
+    Raises:
+        SpecError: with the pointer of the first thing that is wrong.
+    """
+    if isinstance(document, Architecture):
+        return document
+    if not isinstance(document, Mapping):
+        raise SpecError(f'expected an object {{"layers": [...]}}, got {type(document).__name__}')
+    _check_size(document)
+    try:
+        return Architecture.model_validate(dict(document))
+    except ValidationError as error:
+        raise spec_error(error, document) from None
+
+
+def describe(
+    architecture: Architecture, input_shape: tuple[int, ...], masked: bool = False
+) -> Description:
+    """Sends the shape of one input, (d,), (T, d), (H, W, C) or (D, H, W, C), through the network.
+
+    Raises:
+        SpecError: a layer cannot act on what comes in; the pointer leads to it.
+    """
+    if not 1 <= len(input_shape) <= 4 or any(size < 1 for size in input_shape):
+        raise SpecError(
+            f"expected the shape of one input without its batch axis, (d,), (T, d), (H, W, C) or "
+            f"(D, H, W, C), every size at least 1; got {list(input_shape)}"
+        )
+    *grid, channels = input_shape
+    start = Signal(grid=tuple(grid), channels=channels, masked=masked)
+    return Description(architecture, start, forward_all(architecture.layers, start, "/layers"))
+
+
+def _all_layers(layers: tuple[Layer, ...]) -> list[Layer]:
+    inner = [_all_layers(branch) for layer in layers for branch in layer.branches_of()]
+    return list(layers) + [layer for branch in inner for layer in branch]
+
+
+def _check_size(document: Mapping[str, Any]) -> None:
+    """Refuses nesting and repetition beyond the limits before anything recursive touches them."""
+    stack: list[tuple[Any, str, int]] = [(document, "", 0)]
+    while stack:
+        node, pointer, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise SpecError(f"nested more than {MAX_DEPTH} deep; flatten the document", pointer)
+        if isinstance(node, Mapping):
+            stack += [(value, f"{pointer}/{key}", depth + 1) for key, value in node.items()]
+        elif isinstance(node, list | tuple):
+            stack += [(value, f"{pointer}/{i}", depth + 1) for i, value in enumerate(node)]
+    total = _count(document.get("layers"))
+    if total > MAX_LAYERS:
+        raise SpecError(
+            f"{total} layers with repetitions written out are more than the {MAX_LAYERS} that "
+            f"one network may have",
+            "/layers",
+        )
+
+
+def _count(node: Any) -> int:
+    if isinstance(node, list | tuple):
+        return sum(_count(child) for child in node)
+    if not isinstance(node, Mapping):
+        return 0
+    times = node.get("times", 1)
+    inner = _count(node.get("layers")) + _count(node.get("branches"))
+    return 1 + inner * (times if isinstance(times, int) and times > 0 else 1)

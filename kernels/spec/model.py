@@ -1,0 +1,89 @@
+"""The base of every spec: a frozen record whose numbers can be told from its structure.
+
+A compiled kernel depends on a network's structure (layer types, windows, paddings) but takes its
+numbers (`w_std`, `eps`, ...) as arguments, so a sweep over hyperparameters compiles once. Fields
+declared with the `Number` types below are the numbers; `split` takes them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self, TypeAlias, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Numbers: TypeAlias = Mapping[str, Any]
+"""The numbers of one spec by field name; those of a nested spec are a nested mapping."""
+
+
+class _Traced:
+    """Stands where a number was taken out; using it in arithmetic is a TypeError, as it should."""
+
+    def __repr__(self) -> str:
+        return "TRACED"
+
+
+TRACED: Final = _Traced()
+
+
+class _IsNumber:
+    """Marks a field as a number of the compiled function's arguments."""
+
+
+_NUMBER: Final = _IsNumber()
+
+
+def _positive_zero(value: float) -> float:
+    return value + 0.0  # -0.0 and 0.0 are one number and must share a digest
+
+
+def as_tuple(value: object) -> object:
+    """JSON has lists where a frozen spec has tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Number = Annotated[
+    float,
+    Field(strict=True, allow_inf_nan=False),
+    AfterValidator(_positive_zero),
+    _NUMBER,
+]
+NonNegative = Annotated[Number, Field(ge=0)]
+Positive = Annotated[Number, Field(gt=0)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+class Spec(BaseModel):
+    """A frozen, hashable part of an architecture; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def split(self) -> tuple[Self, Numbers]:
+        """The structure (numbers replaced by `TRACED`: a compilation key) and the numbers."""
+        structure: dict[str, Any] = {}
+        numbers: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Spec):
+                structure[name], nested = value.split()
+                if nested:
+                    numbers[name] = nested
+            elif value is not None and _is_number(field):
+                structure[name], numbers[name] = TRACED, value
+            else:
+                structure[name] = value
+        return type(self).model_construct(**structure), numbers
+
+    def canonical(self) -> dict[str, Any]:
+        """The JSON object with every default filled in; what is null is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _is_number(field: FieldInfo) -> bool:
+    """Whether a field is declared with one of the number types, or with "that or None"."""
+    members = get_args(field.annotation)
+    return _NUMBER in field.metadata or any(
+        _NUMBER in getattr(member, "__metadata__", ()) for member in members
+    )

@@ -1,0 +1,60 @@
+"""From pydantic's error locations to RFC 6901 pointers into the caller's own document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from kernels.errors import SpecError
+
+
+def escape(token: str | int) -> str:
+    """One reference token of a JSON pointer."""
+    return str(token).replace("~", "~0").replace("/", "~1")
+
+
+def locate(document: Any, location: Sequence[str | int]) -> str:
+    """The pointer of the deepest place of `document` that a pydantic location names.
+
+    Pydantic puts names of union members between the keys; those lead nowhere in the document
+    and are passed over.
+    """
+    pointer, node = "", document
+    for token in location:
+        if (isinstance(node, Mapping) and token in node) or (isinstance(node, list | tuple) and isinstance(token, int) and token < len(node)):
+            node = node[token]
+        else:
+            continue
+        pointer += "/" + escape(token)
+    return pointer
+
+
+def spec_error(error: ValidationError, document: Any) -> SpecError:
+    """The first of pydantic's findings as a `SpecError`: expected, came, where."""
+    first = error.errors(include_url=False)[0]
+    return SpecError(describe(first), locate(document, first["loc"]))
+
+
+def describe(finding: ErrorDetails) -> str:
+    """One sentence of what was expected and what came."""
+    kind, context = finding["type"], finding.get("ctx", {})
+    if kind == "missing":
+        return f"the parameter '{finding['loc'][-1]}' is required and has no default"
+    if kind == "extra_forbidden":
+        return f"unknown parameter '{finding['loc'][-1]}'; remove it or correct its name"
+    if kind == "union_tag_invalid":
+        return f"unknown type {context['tag']!r}; expected one of {context['expected_tags']}"
+    if kind in ("union_tag_not_found", "model_attributes_type"):
+        return f"expected an object with a 'type'; got {_shown(finding['input'])}"
+    if kind == "value_error":
+        return str(context["error"])
+    message = finding["msg"][:1].lower() + finding["msg"][1:].replace("tuple", "list")
+    return f"{message}; got {_shown(finding['input'])}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
