@@ -5,6 +5,8 @@ Adding a layer is a file under kernels/layers and a line in `LAYERS`.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -51,8 +53,8 @@ MECHANISMS: Final[tuple[type[Mechanism], ...]] = (
     AbsScores,
 )
 
-AnyLayer = Annotated[LAYERS, Field(discriminator="type")]
-AnyMechanism = Annotated[MECHANISMS, Field(discriminator="type")]
+AnyLayer = Annotated[reduce(or_, LAYERS), Field(discriminator="type")]
+AnyMechanism = Annotated[reduce(or_, MECHANISMS), Field(discriminator="type")]
 
 Attention.model_rebuild(_types_namespace={"AnyMechanism": AnyMechanism})
 for _model in (Parallel, Repeat):

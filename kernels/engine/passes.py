@@ -22,8 +22,8 @@ from kernels.engine.block import Block
 from kernels.engine.chain import Chain, Program, observe, run_pair
 from kernels.layers.layer import Layer
 
-MICRO_TILES_PER_CALL = 512
-"""Length of the list of micro-tiles that one call takes; how many it does is an argument."""
+_ENTRIES_PER_CALL = 2**18
+"""Entries of each kernel that one call returns at most; its buffer is cleared at every call."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,6 @@ class Network:
         if Demand.FULL in forms:
             return prod(grid1) * prod(grid2)
         return prod(grid1) if Demand.DIAGONAL in forms else 1
-
-
-class Rows(tuple[Array, Chain]):
-    """Inputs (n, P, channels) or (n, channels), and what the one-input pass kept of each."""
 
 
 def _own_covariance(x: Array, form: Demand) -> Array | None:
@@ -183,6 +179,11 @@ def pair_pass(
         return lax.fori_loop(0, count, body, Block(empty, empty if network.ntk else None))
 
     return _compiled(run)
+
+
+def micro_tiles_per_call(edge: int) -> int:
+    """Length of the list of micro-tiles that a call takes; how many it does is an argument."""
+    return max(1, _ENTRIES_PER_CALL // edge**2)
 
 
 def edge_for(

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from kernels.engine.backend import policy
 from kernels.engine.block import Block
 from kernels.engine.passes import (
-    MICRO_TILES_PER_CALL,
     Network,
     edge_for,
+    micro_tiles_per_call,
     one_input_pass,
     own_kernels,
     pair_pass,
@@ -138,13 +138,14 @@ def _cross(
         *([] if network.ntk else [None]),
     )
     run = pair_pass(network, left.grid, right.grid, edge)
+    most = micro_tiles_per_call(edge)
     done, step = 0, 1
     while done < len(pairs):
         if should_stop is not None and should_stop():
             raise Stopped
         started = perf_counter()
         chunk = pairs[done : done + step]
-        listed = np.zeros((MICRO_TILES_PER_CALL, 2), np.int32)
+        listed = np.zeros((most, 2), np.int32)
         listed[: len(chunk)] = chunk
         out = run(left.x, left.chain, right.x, right.chain, numbers, listed, len(chunk))
         for total, part in zip(result, out, strict=True):
@@ -153,7 +154,7 @@ def _cross(
         done += len(chunk)
         # Only the argument `count` changes: nothing is compiled again, and no number depends on it.
         pace = call_seconds / max(perf_counter() - started, 1e-6)
-        step = max(1, min(MICRO_TILES_PER_CALL, 2 * step, int(step * pace)))
+        step = max(1, min(most, 2 * step, int(step * pace)))
     return result.map(lambda k: k[: left.count, : right.count])
 
 

@@ -47,8 +47,5 @@ class Conv(Windowed):
             joint = [(axis,) for axis in range(rank)]
         for axes, window, step in zip(joint, self.window, self.steps, strict=True):
             k = window_sum(k, axes, window, step, self.padding)
-        if site.form is Demand.FULL:
-            k = k.reshape(prod(k.shape[:rank]), -1)
-        else:
-            k = k.reshape(-1)
+        k = k.reshape(prod(k.shape[:rank]), -1) if site.form is Demand.FULL else k.reshape(-1)
         return k / prod(self.window)

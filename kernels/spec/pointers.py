@@ -24,11 +24,13 @@ def locate(document: Any, location: Sequence[str | int]) -> str:
     """
     pointer, node = "", document
     for token in location:
-        if (isinstance(node, Mapping) and token in node) or (isinstance(node, list | tuple) and isinstance(token, int) and token < len(node)):
-            node = node[token]
+        if isinstance(node, Mapping):
+            found = token in node
         else:
-            continue
-        pointer += "/" + escape(token)
+            found = isinstance(node, list | tuple) and token in range(len(node))
+        if found:
+            node = node[token]
+            pointer += "/" + escape(token)
     return pointer
 
 
