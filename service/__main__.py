@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gramd {__version__}")
-    parts = parser.add_subparsers(dest="part", required=True, metavar="serve | api | worker | health")
+    parts = parser.add_subparsers(
+        dest="part", required=True, metavar="serve | api | worker | health"
+    )
 
     def part(name: str, about: str) -> argparse.ArgumentParser:
         return parts.add_parser(

@@ -43,14 +43,14 @@ def spawn(
         env=None if environ is None else dict(environ),
         stdin=subprocess.DEVNULL,
         pass_fds=tuple(pass_fds),
-        preexec_fn=_tied_to(os.getpid(), on_parent_death, libc),
+        # Safe: the supervisor has one thread.
+        preexec_fn=_tied_to(os.getpid(), on_parent_death, libc),  # noqa: PLW1509
     )
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
     """SIGTERM, and SIGKILL when the child is still there after `seconds`."""
-    if process.poll() is None:
-        process.terminate()
+    process.terminate()
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

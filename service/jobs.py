@@ -86,7 +86,8 @@ class Jobs:
         if len(done) == len(drawn.digests):
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
-            fields["provenance"] = {k: v for k, v in meta.items() if k not in ("shape", "dtype", "seconds")}
+            own = ("shape", "dtype", "seconds")  # the tile's, not the job's
+            fields["provenance"] = {name: meta[name] for name in meta if name not in own}
         missing = (index for index, there in enumerate(cached) if not there)
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
@@ -116,7 +117,7 @@ class Jobs:
                 last = event[0]
         return await self._records.read(ref)
 
-    async def list(  # noqa: A003 - the resource's own word
+    async def list(
         self, tenant: str, cursor: str | None, limit: int
     ) -> tuple[list[JobRecord], str | None]:
         """A page of the tenant's jobs, newest first, and the cursor of the next page."""

@@ -19,7 +19,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -35,6 +36,7 @@ HEALTHY_S = 20.0
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 30.0
 POLL_S = 0.1
+READY_POLL_S = 0.3
 # How long the stores may take to load what is on disk.
 LOAD_S = 120.0
 # How long a previous supervisor's servers, which hold the lock, may take to write their data.
@@ -54,7 +56,11 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     backoff: float = BACKOFF_S
-    not_before: float = field(default=0.0)
+    not_before: float = 0.0
+
+    def running(self) -> bool:
+        """Whether its process has been started and has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def keep_running(self) -> None:
         """Start it, or start it again when it has ended and its time has come."""
@@ -76,7 +82,7 @@ class Supervisor:
         self._settings = settings
         self._host = host
         self._port = port
-        self._stores: list[subprocess.Popen[bytes]] = []
+        self._stores: list[Child] = []
         self._children: list[Child] = []
 
     def run(self) -> int:
@@ -110,9 +116,9 @@ class Supervisor:
         api = [sys.executable, "-m", "service", "api", "--fd", str(listener.fileno())]
         worker = [sys.executable, "-m", "service", "worker"]
         self._children = [
-            Child("api", lambda: spawn(api, environ=environ, pass_fds=[listener.fileno()])),
+            Child("the API", partial(spawn, api, environ=environ, pass_fds=[listener.fileno()])),
             *(
-                Child(f"worker {number}", lambda: spawn(worker, environ=environ))
+                Child(f"worker {number}", partial(spawn, worker, environ=environ))
                 for number in range(1, settings.workers + 1)
             ),
         ]
@@ -122,46 +128,47 @@ class Supervisor:
         lock = _lock(settings.data_dir)
         pair = servers(settings.data_dir, settings.tiles_bytes)
         for server in pair:
+            command = server.command(binary)
             # They inherit the lock: the directory is theirs until their data is on disk.
-            self._stores.append(
-                spawn(server.command(binary), on_parent_death=signal.SIGTERM, pass_fds=[lock])
-            )
-        for server, process in zip(pair, self._stores, strict=True):
-            wait_until_answering(server, LOAD_S, lambda p=process: p.poll() is None)
+            start = partial(spawn, command, on_parent_death=signal.SIGTERM, pass_fds=[lock])
+            store = Child(f"the {server.name} store", start)
+            self._stores.append(store)
+            store.keep_running()
+        for server, store in zip(pair, self._stores, strict=True):
+            wait_until_answering(server, LOAD_S, store.running)
         return replace(settings, redis_url=pair[0].url, tiles_url=pair[1].url)
 
     def _look_after(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
-        announced = False
+        announced, next_look = False, 0.0
         while True:
-            for process in self._stores:
-                if process.poll() is not None:
-                    raise StartError(
-                        f"an embedded redis-server ended ({process.returncode}); "
-                        f"see the logs in {self._settings.data_dir}"
-                    )
-            for child in self._children:
+            for child in (*self._stores, *self._children):
                 child.keep_running()
-            if not announced and _ready(host, port):
-                announced = True
-                shown = f"[{host}]" if ":" in host else host
-                print(f"gramd listens on http://{shown}:{port} (Ctrl-C stops it)", flush=True)
+            if not announced and time.monotonic() >= next_look:
+                next_look = time.monotonic() + READY_POLL_S
+                announced = _ready(host, port)
+                if announced:
+                    _say(host, port)
             time.sleep(POLL_S)
 
     def _stop(self) -> None:
-        running = [child.process for child in self._children if child.process is not None]
-        for process in running:
-            if process.poll() is None:
+        # The stores go last: workers give back what they have begun, and need a little more
+        # than the time they may take for it.
+        patience = self._settings.grace.total_seconds() + 5
+        for group, seconds in ((self._children, patience), (self._stores, LOAD_S)):
+            running = [child.process for child in group if child.process is not None]
+            for process in running:
                 process.terminate()
-        # Workers finish or give back what they have begun; a little more than they may take.
-        deadline = time.monotonic() + self._settings.grace.total_seconds() + 5
-        for process in running:
-            stop(process, max(0.1, deadline - time.monotonic()))
-        for process in self._stores:
-            if process.poll() is None:
-                process.terminate()
-        for process in self._stores:
-            stop(process, LOAD_S)
+            deadline = time.monotonic() + seconds
+            for process in running:
+                stop(process, max(0.1, deadline - time.monotonic()))
+
+
+def _say(host: str, port: int) -> None:
+    """The one line meant for the person who started it; logs go to stderr."""
+    shown = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"gramd listens on http://{shown}:{port} (Ctrl-C stops it)\n")
+    sys.stdout.flush()
 
 
 def _raise_stopping(number: int, frame: FrameType | None) -> None:
@@ -224,7 +231,8 @@ def _alive(owner: str) -> bool:
 
 
 def _ready(host: str, port: int) -> bool:
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    # Listening on every address, it is asked on this machine's own.
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(target, port, timeout=2)
     try:
         connection.request("GET", "/readyz")

@@ -60,6 +60,8 @@ def warm_up() -> tuple[str, str]:
 
 def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
+    # It reports every backend that is not there.
+    logging.getLogger("jax").setLevel(logging.WARNING)
     # Before JAX is first imported: it reads XLA_FLAGS once.
     from kernels.engine.backend import configure_worker, tile_threads
 

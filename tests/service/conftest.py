@@ -70,7 +70,9 @@ def settings(stores: Stores, tmp_path: Path) -> Iterator[Settings]:
     ]
     for client in clients:
         client.close()
-    assert immortal == [], "keys without a TTL that service/store/keys.py does not declare permanent"
+    assert immortal == [], (
+        "keys without a TTL that service/store/keys.py does not declare permanent"
+    )
 
 
 @pytest.fixture

@@ -85,9 +85,7 @@ def worker(service: Service, workbench: Workbench) -> Worker:
         with ThreadPoolExecutor(slots) as pool:
             tiler = Tiler(service, workbench, pool, card, overdue)
             await service.dispatch.sweep()
-            serving = asyncio.create_task(
-                service.queue.serve(tiler.handle, name=name, slots=slots)
-            )
+            serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
             try:
                 yield tiler
             finally:
@@ -109,9 +107,7 @@ def request_of() -> Callable[..., KernelRequest]:
         rows = np.random.default_rng(seed).standard_normal((n, 3))
         other = None
         if n2 is not None:
-            other = read_inputs(
-                np.random.default_rng(seed + 1).standard_normal((n2, 3)), name="x2"
-            )
+            other = read_inputs(np.random.default_rng(seed + 1).standard_normal((n2, 3)), name="x2")
         fields: dict[str, Any] = {"outputs": ("nngp", "ntk"), "dtype": "float32"} | changes
         return KernelRequest(
             architecture=parse_architecture({"layers": layers}),

@@ -267,7 +267,11 @@ async def test_limits_are_named_and_leave_nothing_behind(
 
 
 async def test_an_expired_job_says_so(
-    service: Service, worker: Worker, request_of: Requests, finished: Finished, eventually: Eventually
+    service: Service,
+    worker: Worker,
+    request_of: Requests,
+    finished: Finished,
+    eventually: Eventually,
 ) -> None:
     brief = replace(service.settings, job_ttl=timedelta(seconds=1))
     async with open_service(brief) as short, worker():
