@@ -40,5 +40,5 @@ class NumericsError(KernelError):
     """A kernel left the range of its dtype."""
 
 
-class Stopped(Exception):  # noqa: N818 - it is not an error
+class Stopped(Exception):
     """A computation ended early because its caller asked it to."""

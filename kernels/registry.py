@@ -73,7 +73,7 @@ def mechanisms() -> list[dict[str, Any]]:
 
 def _entry(spec: type[Layer] | type[Mechanism]) -> dict[str, Any]:
     return {
-        "type": spec.model_fields["type"].default,
+        "type": spec.name(),
         "summary": (spec.__doc__ or "").strip().split("\n")[0],
         "schema": spec.model_json_schema(),
         "exactness": spec.exactness,

@@ -5,7 +5,7 @@ The state holds arrays only; static facts stay in the specs and in `Site`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -27,7 +27,12 @@ class Block(NamedTuple):
     nngp: Array
     ntk: Array | None
 
-    def map(self, function: Any) -> Block:
+    def named(self) -> dict[str, Array]:
+        """The kernels that are there, by name."""
+        both = {"nngp": self.nngp, "ntk": self.ntk}
+        return {name: kernel for name, kernel in both.items() if kernel is not None}
+
+    def map(self, function: Callable[[Array], Array]) -> Block:
         """The same linear function of both kernels."""
         return Block(function(self.nngp), None if self.ntk is None else function(self.ntk))
 

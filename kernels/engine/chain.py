@@ -17,6 +17,7 @@ from jax import Array
 
 from kernels.demand import Demand, Step
 from kernels.engine.block import Block, Side, Site
+from kernels.layers.structure import Parallel
 
 
 class Observed(NamedTuple):
@@ -113,7 +114,7 @@ def _observe(
             branches.append(tuple(chain for chain, _ in results))
             if step.wanted_out is not Demand.NOTHING:
                 blocks = [Block(_known(own_cov), None) for _, own_cov in results]
-                above = step.layer.merged(blocks).nngp
+                above = _merged(step, blocks).nngp
         else:
             branches.append(())
             if step.wanted_out is not Demand.NOTHING:
@@ -168,7 +169,7 @@ def run_pair(
                     step.branches, one.branches, two.branches, values["branches"], strict=True
                 )
             ]
-            block = step.layer.merged(blocks)
+            block = _merged(step, blocks)
         else:
             site = _site(
                 step,
@@ -221,6 +222,11 @@ def _readout_weights(
 def _kept(step: Step, seen: Any) -> Any:
     """What the pair pass reads of an observation: nothing where it went into the weights."""
     return None if step.wanted_in is Demand.READOUT else seen
+
+
+def _merged(step: Step, blocks: Sequence[Block]) -> Block:
+    assert isinstance(step.layer, Parallel)
+    return step.layer.merged(blocks)
 
 
 def _known(cov: Array | None) -> Array:

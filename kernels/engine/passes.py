@@ -40,6 +40,11 @@ class Network:
     positions: bool
     ntk: bool
 
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Names of the kernels that the pair pass carries."""
+        return ("nngp", "ntk") if self.ntk else ("nngp",)
+
     def program(self, own_kernel: bool = False) -> Program:
         """The plans for one input and for two."""
         return Program(
@@ -115,18 +120,18 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Callable[..., Cha
 
 
 @lru_cache(maxsize=256)
-def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., Block]:
-    """Compiled (x, chain, numbers) -> Block of (n,): each input's kernel with itself.
+def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[str, Array]]:
+    """Compiled (x, chain, numbers) -> (n,) by name: each input's kernel with itself.
 
     Here position p meets itself, so its correlation is one, exactly.
     """
     steps = network.program().pair
 
-    def run(x: Array, chain: Chain, numbers: Sequence[Any]) -> Block:
+    def run(x: Array, chain: Chain, numbers: Sequence[Any]) -> dict[str, Array]:
         kernels_of = _pair(network, steps, (grid, grid), numbers, identical=True)
 
-        def one(x: Array, chain: Chain) -> Block:
-            return kernels_of(x, chain, x, chain)
+        def one(x: Array, chain: Chain) -> dict[str, Array]:
+            return kernels_of(x, chain, x, chain).named()
 
         if prod(grid) <= 32:
             return jax.vmap(one)(x, chain)
@@ -138,8 +143,8 @@ def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., Block]
 @lru_cache(maxsize=1024)
 def pair_pass(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
-) -> Callable[..., Block]:
-    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> Block of (m, edge, edge).
+) -> Callable[..., dict[str, Array]]:
+    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (m, edge, edge) by name.
 
     `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
     are computed, each with `edge` inputs a side. Rows of both sides are multiples of `edge`.
@@ -154,7 +159,7 @@ def pair_pass(
         numbers: Sequence[Any],
         pairs: Array,
         count: Array,
-    ) -> Block:
+    ) -> dict[str, Array]:
         kernels_of = _pair(network, steps, (grid1, grid2), numbers, identical=False)
         over_columns = jax.vmap(kernels_of, in_axes=(None, None, 0, 0))
         micro_tile = jax.vmap(over_columns, in_axes=(0, 0, None, None))
@@ -165,18 +170,16 @@ def pair_pass(
 
             return jax.tree.map(cut, side)
 
-        def body(k: Array, out: Block) -> Block:
+        def body(k: Array, out: dict[str, Array]) -> dict[str, Array]:
             row, column = pairs[k, 0], pairs[k, 1]
-            block = micro_tile(*rows((x1, chain1), row), *rows((x2, chain2), column))
-            return Block(
-                *(
-                    None if total is None else lax.dynamic_update_index_in_dim(total, part, k, 0)
-                    for total, part in zip(out, block, strict=True)
-                )
-            )
+            block = micro_tile(*rows((x1, chain1), row), *rows((x2, chain2), column)).named()
+            return {
+                name: lax.dynamic_update_index_in_dim(total, block[name], k, 0)
+                for name, total in out.items()
+            }
 
         empty = jnp.zeros((len(pairs), edge, edge), x1.dtype)
-        return lax.fori_loop(0, count, body, Block(empty, empty if network.ntk else None))
+        return lax.fori_loop(0, count, body, dict.fromkeys(network.kernels, empty))
 
     return _compiled(run)
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.engine.backend import policy
-from kernels.engine.block import Block
 from kernels.engine.passes import (
     Network,
     edge_for,
@@ -55,15 +54,14 @@ def compute_tile(
         NumericsError: an entry is not finite.
     """
     with jax.enable_x64(rows1.dtype == "float64"):
-        block = _compute(architecture, rows1, rows2, "ntk" in outputs, should_stop)
-    result = {name: getattr(block, name) for name in outputs}
-    for name, values in result.items():
-        if not np.isfinite(values).all():
+        computed = _compute(architecture, rows1, rows2, "ntk" in outputs, should_stop)
+    for name in outputs:
+        if not np.isfinite(computed[name]).all():
             raise NumericsError(
                 f"the {name} left the range of {rows1.dtype}: a layer overflows on these inputs; "
                 f"use smaller inputs or stds, normalise with layer_norm, or ask for float64"
             )
-    return result
+    return {name: computed[name] for name in outputs}
 
 
 class _Side:
@@ -89,7 +87,7 @@ def _compute(
     rows2: Inputs | None,
     ntk: bool,
     should_stop: Callable[[], bool] | None,
-) -> Block:
+) -> dict[str, Matrix]:
     structure, values = zip(*(layer.split() for layer in architecture.expanded), strict=True)
     numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
     network = Network(structure, positions=bool(rows1.grid), ntk=ntk)
@@ -98,20 +96,14 @@ def _compute(
     least = min(len(rows1), len(columns))
     edge = edge_for(network, rows1.grid, columns.grid, chosen, least)
     left = _Side(network, rows1, numbers, _compiled_size(len(rows1), edge))
-    if rows2 is None:
-        right = left
-    else:
-        right = _Side(network, rows2, numbers, _compiled_size(len(rows2), edge))
-    block = _cross(network, left, right, numbers, edge, chosen.call_seconds, should_stop)
+    right = left
     if rows2 is not None:
-        return block
+        right = _Side(network, rows2, numbers, _compiled_size(len(rows2), edge))
+    tile = _cross(network, left, right, numbers, edge, chosen.call_seconds, should_stop)
+    if rows2 is not None:
+        return tile
     own = own_kernels(network, left.grid)(left.x, left.chain, numbers)
-    return Block(
-        *(
-            None if k is None else _mirrored(k, np.asarray(diagonal)[: left.count])
-            for k, diagonal in zip(block, own, strict=True)
-        )
-    )
+    return {name: _mirrored(k, np.asarray(own[name])[: left.count]) for name, k in tile.items()}
 
 
 def _compiled_size(rows: int, edge: int) -> int:
@@ -127,16 +119,13 @@ def _cross(
     edge: int,
     call_seconds: float,
     should_stop: Callable[[], bool] | None,
-) -> Block:
+) -> dict[str, Matrix]:
     micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
     pairs = [
         (i, j) for i in range(micro_rows) for j in range(i if right is left else 0, micro_columns)
     ]
     shape = (micro_rows * edge, micro_columns * edge)
-    result = Block(
-        *(np.zeros(shape, left.x.dtype) for _ in range(1 + network.ntk)),
-        *([] if network.ntk else [None]),
-    )
+    result = {name: np.zeros(shape, left.x.dtype) for name in network.kernels}
     run = pair_pass(network, left.grid, right.grid, edge)
     most = micro_tiles_per_call(edge)
     done, step = 0, 1
@@ -148,14 +137,13 @@ def _cross(
         listed = np.zeros((most, 2), np.int32)
         listed[: len(chunk)] = chunk
         out = run(left.x, left.chain, right.x, right.chain, numbers, listed, len(chunk))
-        for total, part in zip(result, out, strict=True):
-            if total is not None:
-                _paste(total, np.asarray(part[: len(chunk)]), chunk, edge)
+        for name, total in result.items():
+            _paste(total, np.asarray(out[name])[: len(chunk)], chunk, edge)
         done += len(chunk)
         # Only the argument `count` changes: nothing is compiled again, and no number depends on it.
         pace = call_seconds / max(perf_counter() - started, 1e-6)
         step = max(1, min(most, 2 * step, int(step * pace)))
-    return result.map(lambda k: k[: left.count, : right.count])
+    return {name: total[: left.count, : right.count] for name, total in result.items()}
 
 
 def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge: int) -> None:

@@ -70,7 +70,7 @@ class Attention(Layer):
 
     @model_validator(mode="after")
     def _canonical_estimator(self) -> Self:
-        closed = self.scaling == "linear" or self.mechanism.type == "identity"
+        closed = self.scaling == "linear" or self.mechanism.name() == "identity"
         estimator = None if closed else self.estimator or Estimator()
         object.__setattr__(self, "estimator", estimator)
         return self
@@ -84,7 +84,7 @@ class Attention(Layer):
         if self.estimator is not None:
             raise SpecError(
                 f'scaling "sqrt" has a closed form for mechanism "identity" only; this version '
-                f'has no estimate for "{self.mechanism.type}": use scaling "linear"',
+                f'has no estimate for "{self.mechanism.name()}": use scaling "linear"',
                 "/scaling",
             )
         if self.positional is not None:
@@ -193,7 +193,7 @@ class Attention(Layer):
         value = key if in_values else block
         seen = self._visible_sum(key.nngp * value.nngp)
         nngp = scale * seen * key.nngp + bias
-        if block.ntk is None:
+        if block.ntk is None or key.ntk is None or value.ntk is None:
             return block._replace(nngp=nngp)
         below = self._visible_sum(key.nngp * value.ntk + value.nngp * key.ntk)
         ntk = scale * (seen * (key.ntk + 4 * key.nngp) + key.nngp * below) + bias

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.layers.layer import Layer
@@ -10,6 +10,8 @@ from kernels.spec.model import NonNegative
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from kernels.engine.block import Block, Site
 
 
@@ -29,7 +31,8 @@ class Dense(Layer):
     def demand(self, wanted: Demand) -> Demand:
         return wanted
 
-    def readout(self, weights, seen, mask, size):
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
+        assert weights is not None
         return weights
 
     def pair(self, block: Block, site: Site) -> Block:

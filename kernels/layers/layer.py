@@ -29,13 +29,16 @@ Exactness = Literal["exact", "approximate", "estimated"]
 class Layer(Spec):
     """Base of all layers; the defaults below suit a layer that acts on each position alone."""
 
-    type: str
-
     equation: ClassVar[str]
     """The map of (K, Theta), as shown by GET /v1/layers and docs/layers.md."""
     source: ClassVar[str]
     """Where the limit comes from."""
     exactness: ClassVar[Exactness] = "exact"
+
+    @classmethod
+    def name(cls) -> str:
+        """The layer's `type` in a document."""
+        return cls.model_fields["type"].default
 
     def forward(self, signal: Signal) -> Signal:
         """The static facts after the layer.

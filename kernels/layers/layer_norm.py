@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -68,7 +68,8 @@ class LayerNorm(Layer):
         shifted = variance + site.numbers["eps"]
         return jnp.where(shifted > 0, 1 / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)
 
-    def readout(self, weights, seen, mask, size):
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
+        assert weights is not None
         return weights * seen
 
     def pair(self, block: Block, site: Site) -> Block:

@@ -93,7 +93,7 @@ class Positional(Spec):
                 f"p_norm <= 2 with power <= 1",
                 "/positional/decay",
             )
-        smallest, largest = _extreme_eigenvalues(self, grid)
+        smallest, largest = _extreme_eigenvalues(self.model_dump_json(), grid)
         if smallest < -1e-9 * largest:
             raise SpecError(
                 f"the positional covariance must be positive semidefinite, but on "
@@ -134,7 +134,8 @@ class Positional(Spec):
 
 
 @lru_cache(maxsize=64)
-def _extreme_eigenvalues(positional: Positional, grid: tuple[int, ...]) -> tuple[float, float]:
+def _extreme_eigenvalues(document: str, grid: tuple[int, ...]) -> tuple[float, float]:
+    positional = Positional.model_validate_json(document)
     numbers = positional.split()[1]
     eigenvalues = np.linalg.eigvalsh(positional.covariance(np, grid, grid, numbers))
     return float(eigenvalues[0]), float(eigenvalues[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
@@ -79,7 +79,7 @@ class GlobalAvgPool(_GlobalPool):
 
     equation: ClassVar[str] = "K' = mean over real (p, q) of K[p, q]; Theta' likewise"
 
-    def readout(self, weights, seen, mask: Array | None, size: int) -> Array:
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
         import jax.numpy as jnp
 
         if mask is None:
@@ -97,7 +97,7 @@ class GlobalSumPool(_GlobalPool):
 
     equation: ClassVar[str] = "K' = sum over real (p, q) of K[p, q]; Theta' likewise"
 
-    def readout(self, weights, seen, mask: Array | None, size: int) -> Array:
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
         import jax.numpy as jnp
 
         return jnp.ones(size) if mask is None else mask.astype(float)

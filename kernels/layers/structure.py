@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field
@@ -175,9 +176,6 @@ class Parallel(Layer):
     def merged(self, blocks: Sequence[Block]) -> Block:
         """The kernels of the sum."""
         first = blocks[0]
-        return first._replace(
-            nngp=reduce(lambda total, block: total + block.nngp, blocks[1:], first.nngp),
-            ntk=None
-            if first.ntk is None
-            else reduce(lambda total, block: total + block.ntk, blocks[1:], first.ntk),
-        )
+        nngp = reduce(add, (block.nngp for block in blocks))
+        tangents = [block.ntk for block in blocks if block.ntk is not None]
+        return first._replace(nngp=nngp, ntk=reduce(add, tangents) if tangents else None)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 class Mechanism(Spec):
     """Row by row, logits G (T, T) become weights A (T, T)."""
 
-    type: str
-
     equation: ClassVar[str]
     source: ClassVar[str]
     exactness: ClassVar[Exactness] = "exact"
+
+    @classmethod
+    def name(cls) -> str:
+        """The mechanism's `type` in a document."""
+        return cls.model_fields["type"].default
 
     def mixing(self, logits: Array, visible: Array | None) -> Array:
         """The mixing matrix.

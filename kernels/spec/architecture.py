@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -90,8 +90,8 @@ class Description:
         }
 
 
-def parse_architecture(document: Mapping[str, Any] | Architecture) -> Architecture:
-    """Reads a network from its JSON document.
+def parse_architecture(document: object) -> Architecture:
+    """Reads a network from its JSON document, a mapping {"layers": [...]}, or passes one on.
 
     Raises:
         SpecError: with the pointer of the first thing that is wrong.
@@ -100,9 +100,10 @@ def parse_architecture(document: Mapping[str, Any] | Architecture) -> Architectu
         return document
     if not isinstance(document, Mapping):
         raise SpecError(f'expected an object {{"layers": [...]}}, got {type(document).__name__}')
-    _check_size(document)
+    mapping = cast("Mapping[str, Any]", document)
+    _check_size(mapping)
     try:
-        return Architecture.model_validate(dict(document))
+        return Architecture.model_validate(dict(mapping))
     except ValidationError as error:
         raise spec_error(error, document) from None
 

@@ -60,6 +60,9 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
     def split(self) -> tuple[Self, Numbers]:
         """The structure (numbers replaced by `TRACED`: a compilation key) and the numbers."""
         structure: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -24,14 +24,17 @@ def locate(document: Any, location: Sequence[str | int]) -> str:
     """
     pointer, node = "", document
     for token in location:
-        if isinstance(node, Mapping):
-            found = token in node
-        else:
-            found = isinstance(node, list | tuple) and token in range(len(node))
-        if found:
-            node = node[token]
+        children = _children(node)
+        if token in children:
+            node = children[token]
             pointer += "/" + escape(token)
     return pointer
+
+
+def _children(node: Any) -> Mapping[Any, Any]:
+    if isinstance(node, Mapping):
+        return cast("Mapping[Any, Any]", node)
+    return dict(enumerate(cast("Sequence[Any]", node))) if isinstance(node, list | tuple) else {}
 
 
 def spec_error(error: ValidationError, document: Any) -> SpecError:

@@ -22,7 +22,7 @@ class Activation(Layer):
     def forward(self, signal: Signal) -> Signal:
         if not signal.gaussian:
             raise SpecError(
-                f"{self.type} needs a Gaussian input: put it after a dense, conv or attention "
+                f"{self.name()} needs a Gaussian input: put it after a dense, conv or attention "
                 f"layer, or after a sum of branches that end in one (an activation of an "
                 f"activation, of raw input or of flattened positions has no such limit)"
             )
