@@ -1,8 +1,9 @@
-"""The HTTP front end. It never imports JAX: workers compute, this process reads, checks, stores and streams."""
+"""The HTTP front end. It never imports JAX: workers compute, this process reads, checks, stores and
+streams."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -23,16 +24,23 @@ from service.state import open_service
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; entering its lifespan opens the stores that `settings` name, leaving it closes them."""
+    """The application; entering its lifespan opens the stores that `settings` name, leaving it
+    closes them."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         async with open_service(settings) as service:
             app.state.service = service
             yield
 
     # No /docs: FastAPI's page loads its script from a CDN. /openapi.json stays.
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.add_middleware(RequestContext)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
@@ -52,7 +60,9 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for this class alone"
     first = error.errors()[0]
     message: str = first["msg"]
-    name = str(first["loc"][-1])
+    place, name = first["loc"][0], str(first["loc"][-1])
+    if place == "path":
+        return problem_response(request, HTTPException(404))
     problem = InvalidRequest(
         f"{message[0].lower()}{message[1:]}; got {str(first['input'])[:60]!r}", parameter=name
     )

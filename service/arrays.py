@@ -1,7 +1,8 @@
 """Arrays on the wire: `.npy` in and out, nested JSON lists in, shortest round-trip JSON out.
 
-The reader trusts nothing: no pickle, no `eval`, no allocation before the header and the number of bytes that came
-agree. The writer makes the header alone, so that a matrix can follow it stripe by stripe.
+The reader trusts nothing: no pickle, no `eval`, no allocation before the header and the number of
+bytes that came agree. The writer makes the header alone, so that a matrix can follow it stripe by
+stripe.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ MAX_HEADER_BYTES = 10_000
 MAX_RANK = 8
 # As `GET /v1/limits` names them.
 LIMITS: dict[str, int | float] = {"max_npy_header_bytes": MAX_HEADER_BYTES, "max_axes": MAX_RANK}
-# Kinds of element that stand for real numbers: bool, signed, unsigned and floating. float128 (itemsize 16) is left
-# out, since its layout differs from machine to machine.
-DTYPES = re.compile(r"(?P<order>[<>=|])(?P<code>b1|[iu][1248]|f[248])")
+# Kinds of element that stand for real numbers: bool, signed, unsigned and floating. float128
+# (itemsize 16) is left out, since its layout differs from machine to machine.
+DTYPES = re.compile(r"[<>=|](b1|[iu][1248]|f[248])")
 
 _ENTRY = re.compile(
     r"""\s*(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote)\s*:\s*
-        (?: (?P<text>'[^'\\]*'|"[^"\\]*") | (?P<flag>True|False) | (?P<shape>\([0-9L,\s]*\)) | (?P<other>[\[({].*) )
+        (?: (?P<text>'[^'\\]*'|"[^"\\]*") | (?P<flag>True|False)
+          | (?P<shape>\([0-9L,\s]*\)) | (?P<other>[\[({].*) )
         \s*(?:,|(?=\}))""",
     re.VERBOSE | re.DOTALL,
 )
@@ -42,15 +44,17 @@ def read_npy(data: bytes | bytearray | memoryview, pointer: str) -> np.ndarray:
     """The array of one `.npy` file (format 1.0, 2.0 or 3.0), C-contiguous and in native byte order.
 
     data: the whole file. pointer: where the file stood in the request, for the problem document.
-    Raises InvalidRequest for everything that is not a plain array of real numbers whose header tells the truth.
+    Raises InvalidRequest for everything that is not a plain array of real numbers whose header
+    tells the truth.
     """
     view = memoryview(data)
     descr, fortran, shape, start = _read_header(view, pointer)
     match = DTYPES.fullmatch(descr)
     if match is None:
         raise InvalidRequest(
-            f"expected an array of real numbers (bool, int8 to int64, uint8 to uint64, float16 to float64), "
-            f"got dtype {descr!r}; convert it first, for instance with x.astype('float32')",
+            "expected an array of real numbers (bool, int8 to int64, uint8 to uint64, float16 to"
+            f" float64), got dtype {descr!r}; convert it first, for instance with"
+            " x.astype('float32')",
             pointer=pointer,
         )
     if len(shape) > MAX_RANK:
@@ -61,8 +65,8 @@ def read_npy(data: bytes | bytearray | memoryview, pointer: str) -> np.ndarray:
     came = len(view) - start
     if announced != came:
         raise InvalidRequest(
-            f"the .npy header says shape {shape} of {descr!r}, which is {announced} bytes, but {came} bytes follow it; "
-            "write the file again with numpy.save",
+            f"the .npy header says shape {shape} of {descr!r}, which is {announced} bytes, but"
+            f" {came} bytes follow it; write the file again with numpy.save",
             pointer=pointer,
         )
     flat = np.frombuffer(view[start:], dtype=dtype)
@@ -106,7 +110,8 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
         entries[entry["key"]] = entry
         if entry["key"] == "descr" and entry["other"] is not None:
             raise InvalidRequest(
-                f"expected a plain array of real numbers, got a structured one ({entry['key']} is {entry['other'][:60]}...)",
+                f"expected a plain array of real numbers, got a structured one ({entry['key']} is"
+                f" {entry['other'][:60]}...)",
                 pointer=pointer,
             )
         position = entry.end()
@@ -116,8 +121,8 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
         key not in entries or entries[key][group] is None for key, group in wanted.items()
     ):
         raise InvalidRequest(
-            "expected a .npy header with descr, fortran_order and shape, as numpy.save writes it, got "
-            f"{text[:100]!r}",
+            "expected a .npy header with descr, fortran_order and shape, as numpy.save writes it,"
+            f" got {text[:100]!r}",
             pointer=pointer,
         )
     numbers = [
@@ -145,7 +150,8 @@ def npy_header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
 def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
     """The array of nested JSON lists: float64, or bool with `boolean`.
 
-    Raises InvalidRequest whose pointer names the first element that is ragged, of another type or nested too deep.
+    Raises InvalidRequest whose pointer names the first element that is ragged, of another type or
+    nested too deep.
     """
     if not isinstance(value, list):
         raise InvalidRequest(
@@ -171,8 +177,8 @@ def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
                 )
             if len(item) != length:
                 raise InvalidRequest(
-                    f"ragged: expected a list of {length}, as in the first place, got one of {len(item)}; pad it and "
-                    "say which positions are real with a mask",
+                    f"ragged: expected a list of {length}, as in the first place, got one of"
+                    f" {len(item)}; pad it and say which positions are real with a mask",
                     pointer=pointer + _path(number, shape),
                 )
         shape.append(length)
@@ -199,10 +205,11 @@ def _fits(number: float) -> bool:
 
 
 def json_rows(values: np.ndarray) -> bytes:
-    """The rows of a (rows, cols) array as JSON, joined by commas, without the brackets around them all.
+    """The rows of a (rows, cols) array as JSON, joined by commas, without the brackets around them
+    all.
 
-    Every number is the shortest text that reads back to the same element of the array's dtype. What is not finite
-    becomes null, since JSON has no other word for it.
+    Every number is the shortest text that reads back to the same element of the array's dtype. What
+    is not finite becomes null, since JSON has no other word for it.
     """
     texts = values.astype("U32")
     if not np.isfinite(values).all():

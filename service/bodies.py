@@ -2,11 +2,12 @@
 
     Content-Encoding, Content-Type    415 before a byte is read
     Content-Length                    413 before a byte is read
-    the bytes                         counted while they come: 413 past the limit, 400 when they do not match
-                                      Content-Length, 408 when they stop coming
-    the parts of a form               their number, names and headers bounded; part of the same count
+    the bytes                         counted while they come: 413 past the limit, 400 when they do
+                                      not match Content-Length, 408 when they stop coming
+    the parts of a form               each at most once, headers bounded; part of the same count
 
-The framework's own readers are not used: their limits are not ours, and they answer in their own words.
+The framework's own readers are not used: their limits are not ours, and they answer in their own
+words.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ FORM = "multipart/form-data"
 
 # A sender may pause for this long, as slow links and large disks do, and no longer.
 PAUSE_SECONDS = 30.0
-# request, x1, x2, mask1, mask2, and room for what a later version adds.
-MAX_PARTS = 8
 MAX_PART_HEADERS = 8
 MAX_PART_HEADER_BYTES = 1024
 # RFC 2046, section 5.1.1.
@@ -47,7 +46,6 @@ MAX_BOUNDARY = 70
 
 # The limits of this module and those it uses, as `GET /v1/limits` names them.
 LIMITS: dict[str, int | float] = {
-    "max_parts": MAX_PARTS,
     "max_part_headers": MAX_PART_HEADERS,
     "max_part_header_bytes": MAX_PART_HEADER_BYTES,
     "max_json_depth": MAX_DEPTH,
@@ -56,7 +54,8 @@ LIMITS: dict[str, int | float] = {
 
 
 def media_type(request: Request, accepted: tuple[str, ...], *, default: str | None = None) -> str:
-    """The request's content type without parameters, one of `accepted`; `default` when it names none.
+    """The request's content type without parameters, one of `accepted`; `default` when it names
+    none.
 
     Raises UnsupportedMedia for any other, and for a content coding, which could hide any size.
     """
@@ -71,7 +70,8 @@ def media_type(request: Request, accepted: tuple[str, ...], *, default: str | No
     if given not in accepted:
         came = f"got {given[:100]!r}" if given else "the request names none"
         raise UnsupportedMedia(
-            f"expected Content-Type {' or '.join(accepted)}, {came}; with curl, -H 'Content-Type: {accepted[0]}'",
+            f"expected Content-Type {' or '.join(accepted)}, {came}; with curl, -H 'Content-Type:"
+            f" {accepted[0]}'",
             parameter="Content-Type",
             headers={"Accept": ", ".join(accepted)},
         )
@@ -95,14 +95,16 @@ async def read_json_body(request: Request, limit: int) -> Any:
 async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytearray]:
     """The parts of a multipart/form-data body by name, fields and files alike.
 
-    Raises MalformedRequest for what is not multipart, InvalidRequest for a part of another name or one that comes
-    twice, TooLarge past MAX_PARTS or `limit` bytes in all.
+    Raises MalformedRequest for what is not multipart, InvalidRequest for a part of another name or
+    one that comes twice, so that there are never more parts than names, and TooLarge past `limit`
+    bytes in all.
     """
     _, options = parse_options_header(request.headers["content-type"])
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= MAX_BOUNDARY:
         raise MalformedRequest(
-            f"expected a multipart boundary of 1 to {MAX_BOUNDARY} characters in Content-Type, got {len(boundary)}"
+            f"expected a multipart boundary of 1 to {MAX_BOUNDARY} characters in Content-Type, got"
+            f" {len(boundary)}"
         )
     form = _Form(names)
     parser = MultipartParser(
@@ -165,7 +167,8 @@ def _content_length(headers: Mapping[str, str]) -> int | None:
 
 def _too_large(limit: int, actual: int) -> TooLarge:
     return TooLarge(
-        f"the body may have {limit} bytes; send fewer rows, or raise GRAMD_MAX_BODY_BYTES on the server",
+        f"the body may have {limit} bytes; send fewer rows, or raise GRAMD_MAX_BODY_BYTES on the"
+        " server",
         limit=limit,
         actual=actual,
         also={"limit_name": "max_body_bytes"},
@@ -199,10 +202,6 @@ class _Form:
         }
 
     def _begin(self) -> None:
-        if len(self.parts) == MAX_PARTS:
-            raise TooLarge(
-                "the form has too many parts", limit=MAX_PARTS, also={"limit_name": "max_parts"}
-            )
         self._disposition = b""
 
     def _header_end(self) -> None:

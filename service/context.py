@@ -1,4 +1,5 @@
-"""Around every request: its id, its log line, and the document for an error that nothing else caught."""
+"""Around every request: its id, its log line, and the document for an error that nothing else
+caught."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 
 
 class RequestContext:
-    """ASGI middleware: `scope["state"]["request_id"]`, X-Request-Id on every response, one access line each."""
+    """ASGI middleware: `scope["state"]["request_id"]`, X-Request-Id on every response, one access
+    line each."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +50,8 @@ class RequestContext:
         except Exception as error:
             log.exception("request_id=%s %s failed", request_id, _path(scope))
             if status:
-                # Headers are out: only a broken connection can still say that the body is not whole.
+                # Headers are out: only a broken connection can still say that the body is not
+                # whole.
                 raise
             await problem_response(Request(scope), error)(scope, receive, send_with_id)
         finally:

@@ -10,7 +10,7 @@ Nothing is stored on the way, so a request that is refused leaves nothing behind
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
@@ -42,7 +42,8 @@ class DatasetReference(BaseModel):
     dataset: str = Field(description="id of a dataset of POST /v1/datasets", max_length=64)
 
 
-# Errors name the branch that was meant; the tags stand in their locations, which are no part of the body.
+# Errors name the branch that was meant; the tags stand in their locations, which are no part of the
+# body.
 _LIST, _REFERENCE = "(list)", "(reference)"
 Array = Annotated[
     Annotated[list[Any], Tag(_LIST)] | Annotated[DatasetReference, Tag(_REFERENCE)],
@@ -59,7 +60,8 @@ class ExactMethod(BaseModel):
 
 
 class KernelBody(BaseModel):
-    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2 (or x1 again)."""
+    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2
+    (or x1 again)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -68,7 +70,10 @@ class KernelBody(BaseModel):
     )
     x1: Array | None = Field(
         default=None,
-        description="inputs (n, d), (n, T, d) or (n, H, W, C): nested lists, a dataset, or absent when it comes as a part",
+        description=(
+            "inputs (n, d), (n, T, d) or (n, H, W, C): nested lists, a dataset, or absent when it"
+            " comes as a part"
+        ),
     )
     x2: Array | None = Field(
         default=None,
@@ -92,7 +97,8 @@ class KernelBody(BaseModel):
 
 @dataclass(frozen=True)
 class Source:
-    """Where the values of one array are: exactly one of a part, a list and a dataset; None of them when absent."""
+    """Where the values of one array are: exactly one of a part, a list and a dataset; None of them
+    when absent."""
 
     part: bytearray | None = None
     inline: list[Any] | None = None
@@ -112,7 +118,8 @@ class Source:
 
 
 def read_fields(model: type[Body], value: Any) -> Body:
-    """A body's fields, checked by its pydantic model; raises InvalidRequest that points at the first wrong one."""
+    """A body's fields, checked by its pydantic model; raises InvalidRequest that points at the
+    first wrong one."""
     if not isinstance(value, dict):
         raise InvalidRequest("expected a JSON object", pointer="")
     try:
@@ -136,7 +143,7 @@ def read_architecture(document: Mapping[str, Any]) -> Architecture:
 
 
 @contextmanager
-def as_body_errors(places: Mapping[str, str] | None = None) -> Iterator[None]:
+def as_body_errors(places: Mapping[str, str] | None = None) -> Generator[None, None, None]:
     """Turns what kernels refuses into problems whose pointers lead into the body.
 
     places: where in the body kernels' /x1 and /mask1 are, when they have other names there.
@@ -167,7 +174,8 @@ async def read_kernel_request(
     }
     if not sources["x1"][0].given:
         raise InvalidRequest(
-            'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a .npy file',
+            'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a'
+            " .npy file",
             pointer="/x1",
         )
     if masks["mask2"].given and not sources["x2"][0].given:

@@ -1,14 +1,14 @@
 """openapi.yaml: written from the application, and checked against it.
 
     python -m service.openapi            writes openapi.yaml
-    python -m service.openapi --check    prints the difference and the command that mends it, exit code 1
+    python -m service.openapi --check    prints what differs and the command that mends it; exit 1
 
-Routes read their own bodies (service.bodies), so FastAPI does not see them. Each route says in `openapi_extra` what it
-reads and answers, by these keys, which `describe_api` turns into OpenAPI:
+Routes read their own bodies (service.bodies), so FastAPI does not see them. Each route says in
+`openapi_extra` what it reads and answers, by these keys, which `describe_api` turns into OpenAPI:
 
     x-problems          statuses whose answer is a problem document
-    x-body              media type -> schema name, or part -> schema name for forms; "npy?" is an optional .npy
-    x-answers           media type -> schema name of the 200, where it is not the response model's JSON
+    x-body              media type -> schema name, or part -> schema name; "npy?" is optional
+    x-answers           media type -> schema name of the 200, where it is not the model's JSON
     x-headers           status -> headers of that answer, described in HEADERS
     x-request-headers   headers that change the answer, described in HEADERS
 """
@@ -58,19 +58,35 @@ HEADERS = {
     "X-Gramd-Dtype": "f4 or f8, little-endian",
     "Vary": "Accept",
     "Allow": "methods known at this path",
-    "X-Request-Id": "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line and error",
-    "Prefer": "`wait=N`: answer when the job has ended, or after N seconds (at most max_wait_s of GET /v1/limits)",
+    "X-Request-Id": (
+        "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line"
+        " and error"
+    ),
+    "Prefer": (
+        "`wait=N`: answer when the job has ended, or after N seconds (at most max_wait_s of GET"
+        " /v1/limits)"
+    ),
     "Accept": "`application/x-npy` (default), `application/octet-stream` or `application/json`",
 }
 
-DESCRIPTION = """\
-Exact NNGP and NTK matrices of infinitely wide networks, attention included: POST an architecture and inputs, fetch
-the matrices.
+# Problems that any route can answer, and the headers that go with some.
+ALWAYS = (405, 500, 503)
+HEADERS_OF = {
+    405: ("Allow",),
+    409: ("Retry-After",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
-Arrays travel as `.npy` (format 1.0 or 2.0; bool, integer and floating dtypes, either byte order, C or Fortran order),
-small ones as nested lists. JSON is UTF-8; unknown fields, names that occur twice in one object, NaN and Infinity are
-refused. Every error is an RFC 9457 problem document whose `pointer` leads to what was wrong and whose `limit` names a
-limit that was hit. Send `X-Request-Id` to find a request in the logs.
+DESCRIPTION = """\
+Exact NNGP and NTK matrices of infinitely wide networks, attention included: POST
+an architecture and inputs, fetch the matrices.
+
+Arrays travel as `.npy` (format 1.0 or 2.0; bool, integer and floating dtypes, either byte order, C
+or Fortran order), small ones as nested lists. JSON is UTF-8; unknown fields, names that occur twice
+in one object, NaN and Infinity are refused. Every error is an RFC 9457 problem document whose
+`pointer` leads to what was wrong and whose `limit` names a limit that was hit. Send `X-Request-Id`
+to find a request in the logs.
 """
 
 
@@ -99,10 +115,13 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
-    document["components"]["responses"] = {"Problem": _problem("An error")}
-    for path in document["paths"].values():
-        for operation in path.values():
-            _complete(operation)
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    statuses = {status for operation in operations for status in operation.get("x-problems", [])}
+    document["components"]["responses"] = {
+        _response_name(status): _problem(status) for status in sorted(statuses | set(ALWAYS))
+    }
+    for operation in operations:
+        _complete(operation)
     return document
 
 
@@ -116,16 +135,10 @@ def _complete(operation: dict[str, Any]) -> None:
         }
     for status, names in operation.pop("x-headers", {}).items():
         responses[status]["headers"] = {name: _header(name) for name in names}
-    for status in sorted({*operation.pop("x-problems", []), 405, 500}):
-        answer = _problem(HTTPStatus(status).phrase)
-        retry = {405: "Allow", 409: "Retry-After", 429: "Retry-After", 503: "Retry-After"}.get(
-            status
-        )
-        if retry:
-            answer["headers"] = {retry: _header(retry)}
-        responses[str(status)] = answer
     for answer in responses.values():
         answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _header("X-Request-Id")}
+    for status in [*operation.pop("x-problems", []), *ALWAYS]:
+        responses[str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
     operation["responses"] = dict(sorted(responses.items()))
     if "x-body" in operation:
         content = {media: _media(media, body) for media, body in operation.pop("x-body").items()}
@@ -179,9 +192,15 @@ def _header(name: str) -> dict[str, Any]:
     return {"description": HEADERS[name], "schema": {"type": kind}}
 
 
-def _problem(description: str) -> dict[str, Any]:
+def _response_name(status: int) -> str:
+    return HTTPStatus(status).phrase.replace(" ", "")
+
+
+def _problem(status: int) -> dict[str, Any]:
+    """The answer of one status, whose body is a problem document."""
     return {
-        "description": description,
+        "description": HTTPStatus(status).phrase,
+        "headers": {name: _header(name) for name in (*HEADERS_OF.get(status, ()), "X-Request-Id")},
         "content": {MEDIA_TYPE: {"schema": _schema("ProblemDocument")}},
     }
 

@@ -10,14 +10,14 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |    +-- NotAcceptable          406  no representation that Accept admits
      |    +-- SlowRequest            408  the body stopped coming
      |    +-- Pending                409  rows that are not finished yet (Retry-After)
-     |    +-- Unavailable            409  rows that will never be finished: the job failed or was cancelled
+     |    +-- Unavailable            409  rows that will not be: the job failed or was cancelled
      |    +-- Conflict               409  a change of state that the job's state does not allow
      |    +-- Gone                   410  the job's results have expired
      |    +-- TooLarge               413  a size limit, named with its value
      |    +-- UnsupportedMedia       415  a content type or coding that is not read here
      |    +-- NotReady               503  readiness: what is wrong with the stores and workers
      |    +-- InvalidRequest         422  understood, but wrong, with a pointer
-     |         +-- InvalidArchitecture, InvalidInput      what kernels refused, with its pointer into the body
+     |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
      +-- KernelError                 422  the same from a place that knows no body
      +-- UnknownJob, UnknownDataset  404
      +-- OverLimit                   507  storage; 413 the size of one job; 429 the number of jobs
@@ -49,8 +49,9 @@ TYPE_PREFIX = "urn:gramd:problem:"
 class Problem(Exception):
     """An error that says what was expected, what came and what to do.
 
-    detail: that sentence. pointer: RFC 6901, into the body. parameter: the query parameter or header at fault.
-    limit, actual: the limit that was hit and what came. headers: for the response. also: further members.
+    detail: that sentence. pointer: RFC 6901, into the body. parameter: the query parameter or
+    header at fault. limit, actual: the limit that was hit and what came. headers: for the response.
+    also: further members.
     """
 
     def __init__(

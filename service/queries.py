@@ -63,7 +63,8 @@ def waiting_seconds(request: Request, longest: float) -> float | None:
 
 
 def negotiate(request: Request, offers: tuple[str, ...]) -> str:
-    """The offer that Accept likes best, the earlier one when it likes several alike (RFC 9110, section 12.5.1).
+    """The offer that Accept likes best, the earlier one when it likes several alike (RFC 9110,
+    section 12.5.1).
 
     Raises NotAcceptable when it admits none.
     """
@@ -78,7 +79,7 @@ def negotiate(request: Request, offers: tuple[str, ...]) -> str:
             ranges.append((name, float(quality)))
 
     def liking(offer: str) -> float:
-        kind = offer.split("/")[0] + "/*"
+        kind = offer.split("/", maxsplit=1)[0] + "/*"
         for pattern in (offer, kind, "*/*"):
             matches = [quality for name, quality in ranges if name == pattern]
             if matches:

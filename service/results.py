@@ -1,7 +1,7 @@
 """Matrices assembled from tiles, stripe by stripe, in the caller's order of rows.
 
     Layout -> Window          the rows, columns and output asked for
-           -> needed()        the tiles that hold them; all of them are there before the first byte is sent
+           -> needed()        the tiles that hold them, all there before the first byte is sent
            -> stripes()       arrays (some rows, all columns asked for), each at most STRIPE_BYTES
 
 What is held at any time is one stripe and the tiles read last, never the matrix.
@@ -79,7 +79,8 @@ class Window:
         return {self._tile(row, col)[0] for row in rows for col, _, _ in self._cols}
 
     def check_finished(self) -> None:
-        """Raises Pending, or Unavailable when the job has ended, unless all tiles needed have been computed."""
+        """Raises Pending, or Unavailable when the job has ended, unless all tiles needed have been
+        computed."""
         record, needed = self.layout.record, self.needed()
         missing = needed - self.layout.done
         if record.state == "succeeded" or not missing:
@@ -88,15 +89,15 @@ class Window:
         if record.ended:
             reason = record.error.get("detail", "") if record.error else ""
             raise Unavailable(
-                f"the job is {record.state} and {len(missing)} of the {len(needed)} tiles asked for were not computed"
-                + (f": {reason}" if reason else ""),
+                f"the job is {record.state} and {len(missing)} of the {len(needed)} tiles asked for"
+                " were not computed" + (f": {reason}" if reason else ""),
                 also=counts,
             )
         # An honest guess when there is one, within what a poller finds bearable.
         seconds = 1 if record.eta_s is None else min(30, max(1, round(record.eta_s)))
         raise Pending(
-            f"{len(missing)} of the {len(needed)} tiles asked for are not finished; ask again in {seconds} s, for fewer "
-            "rows, or wait for the job",
+            f"{len(missing)} of the {len(needed)} tiles asked for are not finished; ask again in"
+            f" {seconds} s, for fewer rows, or wait for the job",
             headers={"Retry-After": str(seconds)},
             also=counts,
         )
@@ -146,7 +147,8 @@ def check_available(record: JobRecord, output: str) -> None:
 
 
 def _run(places: np.ndarray) -> Index:
-    """A slice where the places are consecutive, which copies many times faster than an index array."""
+    """A slice where the places are consecutive, which copies many times faster than an index
+    array."""
     first, last = int(places[0]), int(places[-1])
     return slice(first, last + 1) if last - first + 1 == len(places) else places
 

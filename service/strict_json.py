@@ -1,8 +1,8 @@
 """JSON as RFC 8259 has it, with the doors closed that Python's reader leaves open.
 
-Refused, with the place: NaN and Infinity (not JSON), names that occur twice in one object (readers disagree on which
-one counts), lone surrogates (not Unicode), integers too long to convert, and nesting past a limit that is checked
-before anything recurses.
+Refused, with the place: NaN and Infinity (not JSON), names that occur twice in one object (readers
+disagree on which one counts), lone surrogates (not Unicode), integers too long to convert, and
+nesting past a limit that is checked before anything recurses.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 
 from service.problems import InvalidRequest, MalformedRequest
 
-# An architecture of ten nested branches is 30 deep; Python's own readers recurse and give up near 1,000.
+# An architecture of ten nested branches is 30 deep; Python's own readers recurse and give up near
+# 1,000.
 MAX_DEPTH = 100
 
-# One whole string, or what is left of one that never ends. Possessive, so a hostile body costs one pass.
+# One whole string, or what is left of one that never ends. Possessive, so a hostile body costs one
+# pass.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _STEP = np.zeros(256, np.int8)
 _STEP[[ord("["), ord("{")]] = 1
@@ -28,7 +30,8 @@ _STEP[[ord("]"), ord("}")]] = -1
 def read_json(data: bytes | bytearray) -> Any:
     """The value of a JSON text in UTF-8.
 
-    Raises MalformedRequest with the position of what is wrong, or InvalidRequest for nesting past MAX_DEPTH.
+    Raises MalformedRequest with the position of what is wrong, or InvalidRequest for nesting past
+    MAX_DEPTH.
     """
     depth = _depth(data)
     if depth > MAX_DEPTH:
@@ -48,7 +51,8 @@ def read_json(data: bytes | bytearray) -> Any:
         ) from error
     except json.JSONDecodeError as error:
         raise MalformedRequest(
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno} (character {error.pos})",
+            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno} (character"
+            f" {error.pos})",
             also={"position": error.pos, "line": error.lineno, "column": error.colno},
         ) from error
     except ValueError as error:
@@ -66,7 +70,8 @@ def _depth(data: bytes | bytearray) -> int:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise MalformedRequest(
-        f"{name} is not JSON; numbers must be finite, and masked entries may be any number, such as 0"
+        f"{name} is not JSON; numbers must be finite, and masked entries may be any number, such"
+        " as 0"
     )
 
 

@@ -44,8 +44,9 @@ class ArchitectureBody(BaseModel):
     },
 )
 async def architectures(request: Request, service: ServiceNow) -> ArchitectureResource:
-    """The canonical form (defaults filled in, `repeat` expanded) and its digest, which two spellings of one network
-    share; with `input_shape`, what comes out for such an input. Nothing is stored."""
+    """The canonical form (defaults filled in, `repeat` expanded) and its digest, which two
+    spellings of one network share; with `input_shape`, what comes out for such an input. Nothing is
+    stored."""
     only(request)
     media_type(request, (JSON,))
     body = read_fields(

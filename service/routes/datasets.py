@@ -32,8 +32,9 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     },
 )
 async def create_dataset(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
-    """A `.npy` file as the body, or as the part `x` of a form with an optional part `mask`. The id depends on the
-    content, so that uploading the same array again is harmless and answers the same resource."""
+    """A `.npy` file as the body, or as the part `x` of a form with an optional part `mask`. The id
+    depends on the content, so that uploading the same array again is harmless and answers the same
+    resource."""
     only(request)
     # A body that names no type (curl -T) is taken for what it must be.
     kind = media_type(request, (NPY, OCTETS, FORM), default=NPY)
@@ -77,7 +78,8 @@ async def delete_dataset(
 def _read(
     data: bytearray, mask_data: bytearray | None, pointer: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The arrays, checked as a job would check them, in the smallest float type that holds what came."""
+    """The arrays, checked as a job would check them, in the smallest float type that holds what
+    came."""
     x = read_npy(data, pointer)
     mask = None if mask_data is None else read_npy(mask_data, "/mask")
     # 24 bits of mantissa hold float16 and integers of up to 16 bits.

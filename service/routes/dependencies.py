@@ -1,4 +1,5 @@
-"""What every handler starts from: the open service, the caller's tenant, and ids that are safe to look up."""
+"""What every handler starts from: the open service, the caller's tenant, and ids that are safe to
+look up."""
 
 from __future__ import annotations
 

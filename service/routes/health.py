@@ -22,7 +22,8 @@ async def healthz(request: Request) -> Status:
 
 @router.get("/readyz", summary="Ready to compute", openapi_extra={"x-problems": [422, 503]})
 async def readyz(request: Request, service: ServiceNow) -> Status:
-    """200 when both stores answer with the right eviction policies and at least one worker is alive."""
+    """200 when both stores answer with the right eviction policies and at least one worker is
+    alive."""
     only(request)
     problems = await service.readiness()
     if problems:

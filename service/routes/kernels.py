@@ -59,9 +59,10 @@ class StateBody(BaseModel):
     },
 )
 async def create_kernel(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
-    """The NNGP and NTK matrices between the rows of x1 and x2, or of x1 with itself. As JSON with inline lists or
-    dataset ids, or as a form: `request` (the JSON, a field or a file) beside `.npy` parts. With `Prefer: wait=N`
-    the answer comes when the job is finished or after N seconds, whichever is first."""
+    """The NNGP and NTK matrices between the rows of x1 and x2, or of x1 with itself. As JSON with
+    inline lists or dataset ids, or as a form: `request` (the JSON, a field or a file) beside `.npy`
+    parts. With `Prefer: wait=N` the answer comes when the job is finished or after N seconds,
+    whichever is first."""
     only(request)
     wanted = await _read(request, service, tenant)
     record = await service.jobs.create(tenant, wanted)
@@ -101,8 +102,8 @@ async def list_kernels(
 async def get_kernel(
     request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
 ) -> KernelResource:
-    """Its state, progress, receipt and links. With `Prefer: wait=N` the answer comes when the job has ended or after
-    N seconds."""
+    """Its state, progress, receipt and links. With `Prefer: wait=N` the answer comes when the job
+    has ended or after N seconds."""
     only(request)
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
     if seconds:
@@ -121,8 +122,8 @@ async def get_kernel(
 async def cancel_kernel(
     request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
 ) -> KernelResource:
-    """`{"state": "cancelled"}`: waiting tiles are dropped, running ones stop at their next check, and finished ones
-    stay cached and can still be fetched."""
+    """`{"state": "cancelled"}`: waiting tiles are dropped, running ones stop at their next check,
+    and finished ones stay cached and can still be fetched."""
     only(request)
     media_type(request, (JSON,))
     read_fields(StateBody, await read_json_body(request, service.settings.max_body_bytes))
@@ -138,7 +139,8 @@ async def cancel_kernel(
 async def delete_kernel(
     request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
 ) -> Response:
-    """The job is cancelled first if it has not ended. Its tiles stay cached until they are evicted."""
+    """The job is cancelled first if it has not ended. Its tiles stay cached until they are
+    evicted."""
     only(request)
     await service.jobs.delete(tenant, job_id)
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -42,7 +42,7 @@ DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
 async def get_matrix(
     request: Request,
     job_id: JobId,
-    output: Literal["nngp", "ntk"],
+    output: Annotated[Literal["nngp", "ntk"], Path(description="which kernel")],
     service: ServiceNow,
     tenant: Tenant,
     rows: Annotated[
@@ -53,9 +53,9 @@ async def get_matrix(
         Literal["f4", "f8"] | None, Query(description="element type; the job's own when absent")
     ] = None,
 ) -> Response:
-    """The whole matrix or a rectangle of it, in the caller's order of rows: as `.npy` (default), as bare little-endian
-    C-ordered bytes, or as JSON. Finished rows can be fetched while the rest is computed; rows that are not finished
-    answer 409 with Retry-After."""
+    """The whole matrix or a rectangle of it, in the caller's order of rows: as `.npy` (default), as
+    bare little-endian C-ordered bytes, or as JSON. Finished rows can be fetched while the rest is
+    computed; rows that are not finished answer 409 with Retry-After."""
     only(request, "rows", "cols", "dtype")
     media = negotiate(request, (NPY, OCTETS, JSON))
     record = await service.jobs.get(tenant, job_id)

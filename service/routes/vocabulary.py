@@ -16,8 +16,8 @@ router = APIRouter(prefix="/v1", tags=["vocabulary"])
 
 @router.get("/layers", summary="The layers", openapi_extra={"x-problems": [422]})
 async def layers(request: Request) -> Layers:
-    """Every layer type: the JSON Schema of its parameters with their defaults, whether its kernel is exact or
-    estimated, its equation and its source."""
+    """Every layer type: the JSON Schema of its parameters with their defaults, whether its kernel
+    is exact or estimated, its equation and its source."""
     only(request)
     return Layers(
         layers=[LayerType.model_validate(layer) for layer in vocabulary()],

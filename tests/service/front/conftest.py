@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -52,9 +53,37 @@ def service(app: FastAPI) -> Service:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """HTTP to the application; an exception that reaches the server would be raised in the test."""
+    document = app.openapi()
+
+    async def check(response: httpx.Response) -> None:
+        """Whatever a test does, the answer is one that openapi.yaml describes."""
+        operation = described(document, response.request)
+        if operation is not None:
+            answer = operation["responses"][str(response.status_code)]
+            if "$ref" in answer:
+                answer = document["components"]["responses"][answer["$ref"].split("/")[-1]]
+            given = response.headers.get("content-type")
+            assert given in answer.get("content", {None: {}}), (given, response.status_code)
+            for name in ("location", "retry-after", "allow", "preference-applied"):
+                if name in response.headers:
+                    assert name in {header.lower() for header in answer["headers"]}, name
+
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gramd") as opened:
+    hooks = {"response": [check]}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://gramd", event_hooks=hooks
+    ) as opened:
         yield opened
+
+
+def described(document: dict[str, Any], request: httpx.Request) -> dict[str, Any] | None:
+    """The operation of a request, if its path and method are described."""
+    for path, operations in document["paths"].items():
+        pattern = re.sub(r"\\\{output\\\}", "(nngp|ntk)", re.escape(path))
+        pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", pattern)
+        if re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0]):
+            return operations.get(request.method.lower())
+    return None
 
 
 WorkerAtWork = Callable[[], AbstractAsyncContextManager[Tiler]]

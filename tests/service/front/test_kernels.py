@@ -1,4 +1,5 @@
-"""From a request to its matrices, over HTTP: the happy paths, in the order in which a user meets them."""
+"""From a request to its matrices, over HTTP: the happy paths, in the order in which a user meets
+them."""
 
 import io
 import json

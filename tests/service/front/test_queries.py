@@ -16,13 +16,21 @@ def request(query: str = "", **headers: str) -> Request:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(None, range(10)), (":", range(10)), ("2:5", range(2, 5)), (":3", range(3)), ("9:", range(9, 10))],
+    [
+        (None, range(10)),
+        (":", range(10)),
+        ("2:5", range(2, 5)),
+        (":3", range(3)),
+        ("9:", range(9, 10)),
+    ],
 )
 def test_slices(text, expected):
     assert read_slice(text, 10, "rows") == expected
 
 
-@pytest.mark.parametrize("text", ["", "5", "5:5", "6:5", "0:11", "10:", "-3:", "a:b", "0:5:2", "1.0:2", "0:" + "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "5", "5:5", "6:5", "0:11", "10:", "-3:", "a:b", "0:5:2", "1.0:2", "0:" + "9" * 30]
+)
 def test_bad_slices_name_their_parameter(text):
     with pytest.raises(InvalidRequest) as caught:
         read_slice(text, 10, "rows")

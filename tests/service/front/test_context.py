@@ -1,0 +1,54 @@
+"""Request ids, log lines, and answers to failures that no client is to blame for."""
+
+import logging
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+
+async def test_a_request_id_is_taken_over_or_made(client):
+    given = await client.get("/healthz", headers={"X-Request-Id": "job-17.a"})
+    assert given.headers["x-request-id"] == "job-17.a"
+    made = await client.get("/healthz")
+    assert len(made.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("forged", ["a b", "x" * 200, "é", 'a"b', ""])
+async def test_a_request_id_that_could_forge_a_log_line_is_replaced(client, forged):
+    response = await client.get("/nowhere", headers={"X-Request-Id": forged.encode("latin-1")})
+    assert len(response.headers["x-request-id"]) == 32
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+async def test_every_request_has_one_access_line(client, caplog):
+    caplog.set_level(logging.INFO, "gramd.access")
+    await client.get("/v1/kernels/a%0Ab", headers={"X-Request-Id": "r1"})
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "gramd.access"]
+    assert line.startswith("request_id=r1 method=GET path=/v1/kernels/a%0Ab status=404 ms=")
+
+
+async def test_an_unexpected_error_is_a_500_that_tells_nothing_but_its_id(
+    client, service, monkeypatch, caplog
+):
+    async def broken(*arguments: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(type(service.jobs), "get", broken)
+    response = await client.get("/v1/kernels/k0", headers={"X-Request-Id": "r2"})
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"] == response.json()["request_id"] == "r2"
+    assert "secret" not in response.text
+    assert "request_id=r2" in caplog.text
+    assert "RuntimeError: secret" in caplog.text
+
+
+async def test_a_store_that_is_away_is_503(client, service, monkeypatch):
+    async def away(*arguments: object) -> None:
+        raise RedisConnectionError("unix:///secret/path")
+
+    monkeypatch.setattr(type(service.jobs), "get", away)
+    response = await client.get("/v1/kernels/k0")
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "2"
+    assert "secret" not in response.text

@@ -1,0 +1,92 @@
+"""openapi.yaml is what the application does: generated, complete, and its examples work."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from service import openapi
+from service.app import create_app
+from service.examples import EXAMPLES
+from service.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return create_app(Settings()).openapi()
+
+
+def test_the_file_is_up_to_date(capsys):
+    assert openapi.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_drift_is_caught_and_the_command_named(tmp_path, capsys):
+    file = tmp_path / "openapi.yaml"
+    assert openapi.main(["--check"], file) == 1
+    assert openapi.main([], file) == 0
+    assert openapi.main(["--check"], file) == 0
+    file.write_text(file.read_text().replace("/v1/kernels", "/v1/grams"))
+    capsys.readouterr()
+    assert openapi.main(["--check"], file) == 1
+    out = capsys.readouterr().out
+    assert "+  /v1/kernels:" in out
+    assert out.splitlines()[-1].endswith("python -m service.openapi")
+
+
+def test_every_reference_leads_somewhere(document):
+    def references(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+            return own + [ref for inner in value.values() for ref in references(inner)]
+        if isinstance(value, list):
+            return [ref for inner in value for ref in references(inner)]
+        return []
+
+    for reference in references(document):
+        place = document
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
+
+
+def test_nothing_of_the_generators_is_left(document):
+    text = json.dumps(document)
+    assert '"x-' not in text.lower().replace('"x-gramd', "").replace('"x-request-id', "")
+    assert "HTTPValidationError" not in text
+
+
+def test_every_operation_is_complete(document):
+    names = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            names.append(operation["operationId"])
+            assert operation["summary"], where
+            assert operation["description"], where
+            assert {"405", "500", "503"} <= set(operation["responses"]), where
+            assert ("requestBody" in operation) == (method in ("post", "patch")), where
+            assert all("description" in parameter for parameter in operation["parameters"]), where
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("KernelBody", "/v1/kernels"), ("ArchitectureBody", "/v1/architectures")]
+)
+async def test_the_examples_are_accepted(client, name, path):
+    response = await client.post(path, json=EXAMPLES[name])
+    assert response.status_code in (200, 202), response.text
+
+
+async def test_the_application_serves_its_own_document(client):
+    served = (await client.get("/openapi.json")).json()
+    assert served == yaml.safe_load(openapi.FILE.read_text(encoding="utf-8"))
+
+
+def test_the_api_process_never_imports_jax():
+    code = (
+        "import sys; from service.app import create_app; from service.settings import Settings; "
+        "create_app(Settings()).openapi(); sys.exit(bool({'jax', 'jaxlib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

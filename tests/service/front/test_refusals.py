@@ -1,0 +1,298 @@
+"""Everything that a request can get wrong: one problem document, the right pointer, nothing left
+behind."""
+
+import copy
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .conftest import ATTENTION, DENSE
+
+X = [[1.0, 2.0], [0.5, 1.0]]
+SEQUENCES = [[[1.0], [2.0]], [[0.5], [1.0]]]
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    document = response.json()
+    assert response.status_code == status, document
+    assert response.headers["content-type"] == "application/problem+json"
+    assert document["status"] == status
+    assert document["request_id"] == response.headers["x-request-id"]
+    assert {"type", "title", "detail"} <= set(document)
+    return document
+
+
+def changed(path: str, value: Any, base: dict[str, Any] = ATTENTION) -> dict[str, Any]:
+    """The architecture with one parameter of one layer set."""
+    architecture = copy.deepcopy(base)
+    number, name = path.split("/")
+    architecture["layers"][int(number)][name] = value
+    return {"architecture": architecture, "x1": SEQUENCES}
+
+
+CONV2D = {"layers": [{"type": "conv", "window": [3, 3]}, {"type": "global_avg_pool"}]}
+DEEP: dict[str, Any] = {"type": "dense"}
+for _ in range(30):
+    DEEP = {"type": "repeat", "times": 1, "layers": [DEEP]}
+
+BODIES: list[tuple[str, Any, str]] = [
+    ("not an object", [1], ""),
+    ("null", None, ""),
+    ("empty", {}, "/architecture"),
+    ("no architecture", {"x1": X}, "/architecture"),
+    ("no x1", {"architecture": DENSE}, "/x1"),
+    ("unknown field", {"architecture": DENSE, "x1": X, "x3": 1}, "/x3"),
+    ("x1 null", {"architecture": DENSE, "x1": None}, "/x1"),
+    ("x1 number", {"architecture": DENSE, "x1": 5}, "/x1"),
+    ("x1 string", {"architecture": DENSE, "x1": "ab"}, "/x1"),
+    ("ragged", {"architecture": DENSE, "x1": [[1, 2], [3]]}, "/x1/1"),
+    ("string element", {"architecture": DENSE, "x1": [[1, "2"]]}, "/x1/0/1"),
+    ("boolean element", {"architecture": DENSE, "x1": [[1, True]]}, "/x1/0/1"),
+    ("null element", {"architecture": DENSE, "x1": [[1, None]]}, "/x1/0/1"),
+    ("object element", {"architecture": DENSE, "x1": [[1, {}]]}, "/x1/0/1"),
+    ("too large an integer", {"architecture": DENSE, "x1": [[1, 10**400]]}, "/x1/0/1"),
+    ("overflow of float32", {"architecture": DENSE, "x1": [[1, 1e39]]}, "/x1"),
+    ("rank 1", {"architecture": DENSE, "x1": [1, 2]}, "/x1"),
+    ("rank 6", {"architecture": DENSE, "x1": [[[[[[1]]]]]]}, "/x1"),
+    ("rank 9", {"architecture": DENSE, "x1": [[[[[[[[[1]]]]]]]]]}, "/x1" + "/0" * 8),
+    ("empty batch", {"architecture": DENSE, "x1": []}, "/x1"),
+    ("no channels", {"architecture": DENSE, "x1": [[], []]}, "/x1"),
+    ("x2 of other channels", {"architecture": DENSE, "x1": X, "x2": [[1.0]]}, "/x2"),
+    ("x2 of other rank", {"architecture": DENSE, "x1": X, "x2": SEQUENCES}, "/x2"),
+    ("mask of vectors", {"architecture": DENSE, "x1": X, "mask1": [True, True]}, "/mask1"),
+    ("mask without x2", {"architecture": DENSE, "x1": X, "mask2": [[True]]}, "/mask2"),
+    ("mask shape", {"architecture": ATTENTION, "x1": SEQUENCES, "mask1": [[True, True]]}, "/mask1"),
+    (
+        "mask of numbers",
+        {"architecture": ATTENTION, "x1": SEQUENCES, "mask1": [[1, 0], [1, 1]]},
+        "/mask1/0/0",
+    ),
+    (
+        "a row all masked",
+        {"architecture": ATTENTION, "x1": SEQUENCES, "mask1": [[True, True], [False, False]]},
+        "/mask1",
+    ),
+    ("dataset unknown", {"architecture": DENSE, "x1": {"dataset": "d0"}}, "/x1/dataset"),
+    ("dataset path trick", {"architecture": DENSE, "x1": {"dataset": "a:0"}}, "/x1/dataset"),
+    ("dataset number", {"architecture": DENSE, "x1": {"dataset": 5}}, "/x1/dataset"),
+    ("dataset and more", {"architecture": DENSE, "x1": {"dataset": "a", "b": 1}}, "/x1/b"),
+    ("dtype", {"architecture": DENSE, "x1": X, "dtype": "float16"}, "/dtype"),
+    ("outputs empty", {"architecture": DENSE, "x1": X, "outputs": []}, "/outputs"),
+    ("outputs unknown", {"architecture": DENSE, "x1": X, "outputs": ["cov"]}, "/outputs/0"),
+    ("outputs twice", {"architecture": DENSE, "x1": X, "outputs": ["ntk", "ntk"]}, "/outputs"),
+    ("form", {"architecture": DENSE, "x1": X, "form": "diagonal"}, "/form"),
+    ("method", {"architecture": DENSE, "x1": X, "method": {"type": "monte_carlo"}}, "/method/type"),
+    (
+        "method field",
+        {"architecture": DENSE, "x1": X, "method": {"type": "exact", "a": 1}},
+        "/method/a",
+    ),
+    ("architecture a list", {"architecture": [], "x1": X}, "/architecture"),
+    ("no layers", {"architecture": {}, "x1": X}, "/architecture"),
+    ("layers empty", {"architecture": {"layers": []}, "x1": X}, "/architecture/layers"),
+    (
+        "layer unknown",
+        {"architecture": {"layers": [{"type": "lstm"}]}, "x1": X},
+        "/architecture/layers/0",
+    ),
+    ("layer field unknown", changed("0/width", 3), "/architecture/layers/0/width"),
+    ("negative std", changed("0/w_std", -1.0), "/architecture/layers/0/w_std"),
+    ("huge std", changed("0/w_std", 1e999), "/architecture/layers/0/w_std"),
+    ("std a string", changed("0/w_std", "1"), "/architecture/layers/0/w_std"),
+    ("std a boolean", changed("0/w_std", True), "/architecture/layers/0/w_std"),
+    ("mechanism unknown", changed("2/mechanism", "flash"), "/architecture/layers/2/mechanism"),
+    ("nested too deep", {"architecture": {"layers": [DEEP]}, "x1": X}, None),
+    ("attention on vectors", {"architecture": ATTENTION, "x1": X}, "/architecture/layers/2"),
+    (
+        "2-D window on a sequence",
+        {"architecture": CONV2D, "x1": SEQUENCES},
+        "/architecture/layers/0/window",
+    ),
+    ("positions left", {"architecture": DENSE, "x1": SEQUENCES}, "/architecture/layers/2"),
+]
+
+
+@pytest.mark.parametrize(("body", "pointer"), [b[1:] for b in BODIES], ids=[b[0] for b in BODIES])
+async def test_a_bad_request_is_pointed_at_and_leaves_nothing(client, left_behind, body, pointer):
+    # json= would refuse NaN and infinities itself.
+    content = json.dumps(body).replace("Infinity", "1e999")
+    headers = {"Content-Type": "application/json"}
+    response = await client.post("/v1/kernels", content=content, headers=headers)
+    document = problem(response, 422)
+    if pointer is not None:
+        assert document.get("pointer") == pointer, document
+    assert await left_behind() == set()
+
+
+TEXTS: list[tuple[str, bytes, int]] = [
+    ("nothing", b"", 400),
+    ("half an object", b'{"architecture": ', 400),
+    ("NaN", b'{"x1": [[NaN]]}', 400),
+    ("Infinity", b'{"x1": [[-Infinity]]}', 400),
+    ("a name twice", b'{"x1": [], "x1": []}', 400),
+    ("not UTF-8", b'{"a": "\xff"}', 400),
+    ("lone surrogate", b'{"\\ud800": 1}', 400),
+    ("nested 100,000 deep", b"[" * 100_000, 422),
+    ("an integer of 5,000 digits", b'{"x1": [[' + b"1" * 5000 + b"]]}", 400),
+]
+
+
+@pytest.mark.parametrize(("text", "status"), [t[1:] for t in TEXTS], ids=[t[0] for t in TEXTS])
+@pytest.mark.parametrize("path", ["/v1/kernels", "/v1/architectures"])
+async def test_what_is_not_json_is_refused(client, left_behind, path, text, status):
+    headers = {"Content-Type": "application/json"}
+    problem(await client.post(path, content=text, headers=headers), status)
+    assert await left_behind() == set()
+
+
+def lying(shape: str, data: bytes, descr: str = "<f4") -> bytes:
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+ARRAYS: list[tuple[str, bytes]] = [
+    ("text", b"1,2,3"),
+    ("nothing", b""),
+    ("lying shape", lying("(1000000000, 1000000000)", b"\0" * 16)),
+    ("short", lying("(2, 2)", b"\0" * 15)),
+    ("long", lying("(2, 2)", b"\0" * 17)),
+    ("pickle", lying("(1,)", b"\x80\x04K\x01.", "|O")),
+    ("complex", lying("(1, 1)", b"\0" * 8, "<c8")),
+    ("text elements", lying("(1, 1)", b"\0" * 16, "<U4")),
+    ("empty", lying("(0, 2)", b"")),
+    ("vector", lying("(4,)", b"\0" * 16)),
+    ("nan", lying("(1, 1)", np.float32(np.nan).tobytes())),
+]
+
+
+@pytest.mark.parametrize("data", [a[1] for a in ARRAYS], ids=[a[0] for a in ARRAYS])
+async def test_bad_npy_is_refused_wherever_it_comes(client, left_behind, data):
+    request = json.dumps({"architecture": DENSE})
+    form = await client.post("/v1/kernels", data={"request": request}, files={"x1": data})
+    assert problem(form, 422)["pointer"] == "/x1"
+    body = await client.post(
+        "/v1/datasets", content=data, headers={"Content-Type": "application/x-npy"}
+    )
+    assert problem(body, 422)["pointer"] == ""
+    part = await client.post("/v1/datasets", files={"x": data})
+    assert problem(part, 422)["pointer"] == "/x"
+    assert await left_behind() == set()
+
+
+async def test_bad_masks_in_parts(client, left_behind, npy):
+    request = json.dumps({"architecture": ATTENTION})
+    for mask in (np.ones((2, 2)), np.ones((2, 3), bool), np.zeros((2, 2), bool)):
+        files = {"x1": npy(np.ones((2, 2, 1))), "mask1": npy(mask)}
+        response = await client.post("/v1/kernels", data={"request": request}, files=files)
+        assert problem(response, 422)["pointer"] == "/mask1"
+        files = {"x": files["x1"], "mask": files["mask1"]}
+        response = await client.post("/v1/datasets", files=files)
+        assert problem(response, 422)["pointer"] == "/mask"
+    assert await left_behind() == set()
+
+
+async def test_forms_with_wrong_parts(client, left_behind, npy):
+    request = json.dumps({"architecture": DENSE, "x1": X})
+    part = ("x.npy", npy(X))
+    for fields, files, pointer in (
+        ({}, {"x1": part}, "/request"),
+        ({"request": request}, {"x1": part}, "/x1"),
+        ({"request": request}, {"x9": part}, "/x9"),
+        ({"request": request}, {"../../x1": part}, "/..~1..~1x1"),
+    ):
+        response = await client.post("/v1/kernels", data=fields, files=files)
+        assert problem(response, 422)["pointer"] == pointer
+    twice = [("x1", part), ("x1", part)]
+    response = await client.post("/v1/kernels", data={"request": request}, files=twice)
+    assert problem(response, 422)["pointer"] == "/x1"
+    assert await left_behind() == set()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content", "status"),
+    [
+        ("multipart/form-data", b"", 400),
+        ("multipart/form-data; boundary=" + "x" * 71, b"", 400),
+        ("multipart/form-data; boundary=x", b"nothing of the kind", 400),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="x1"\r\n\r\nab',
+            400,
+        ),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: b\r\n" * 50 + b"\r\n--x--\r\n", 400),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nA: " + b"b" * 5000 + b"\r\n\r\n--x--\r\n",
+            400,
+        ),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\nab\r\n--x--\r\n", 422),
+        ("text/plain", b"{}", 415),
+        ("application/x-www-form-urlencoded", b"a=b", 415),
+    ],
+)
+async def test_bodies_that_are_not_what_they_say(
+    client, left_behind, content_type, content, status
+):
+    headers = {"Content-Type": content_type}
+    problem(await client.post("/v1/kernels", content=content, headers=headers), status)
+    assert await left_behind() == set()
+
+
+async def test_compressed_bodies_are_refused_unread(client):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    document = problem(await client.post("/v1/kernels", content=b"\x1f\x8b", headers=headers), 415)
+    assert "Content-Encoding" in document["detail"]
+
+
+async def test_no_content_type_is_415(client):
+    document = problem(await client.post("/v1/kernels", content=b"{}"), 415)
+    assert "application/json" in document["detail"]
+    assert "multipart/form-data" in document["detail"]
+
+
+async def test_ids_that_are_none(client):
+    for name in ("k0", "a:layout", "..", "%2e%2e", "a%00b", "é", "x" * 500, "a%0ab"):
+        for url in (f"/v1/kernels/{name}", f"/v1/kernels/{name}/ntk", f"/v1/datasets/{name}"):
+            problem(await client.get(url), 404)
+        problem(await client.delete(f"/v1/kernels/{name}"), 404)
+        problem(await client.patch(f"/v1/kernels/{name}", json={"state": "cancelled"}), 404)
+
+
+async def test_paths_and_methods_that_are_none(client):
+    problem(await client.get("/"), 404)
+    problem(await client.get("/v1/kernels/"), 404)
+    problem(await client.get("/docs"), 404)
+    problem(await client.get("/v1/kernels/k0/diagram"), 404)
+    response = await client.put("/v1/kernels/k0")
+    problem(response, 405)
+    assert response.headers["allow"] == "GET, PATCH, DELETE"
+    response = await client.delete("/v1/kernels")
+    problem(response, 405)
+    assert response.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1000", "limit=x", "cursor=%00", "cursor=a:b", "page=1"]
+)
+async def test_bad_pages(client, query):
+    document = problem(await client.get(f"/v1/kernels?{query}"), 422)
+    assert document["parameter"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize("body", [{}, {"state": "running"}, {"state": "cancelled", "why": 1}, []])
+async def test_bad_changes_of_state(client, body):
+    location = (await client.post("/v1/kernels", json={"architecture": DENSE, "x1": X})).headers[
+        "location"
+    ]
+    problem(await client.patch(location, json=body), 422)
+
+
+@pytest.mark.parametrize(
+    "shape", [[], [0], [-1], [1.5], ["8"], [2**40, 2**40], [1] * 9, "8", [True]]
+)
+async def test_bad_input_shapes(client, shape):
+    body = {"architecture": DENSE, "input_shape": shape}
+    document = problem(await client.post("/v1/architectures", json=body), 422)
+    assert document["pointer"].startswith("/input_shape")

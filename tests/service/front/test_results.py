@@ -1,0 +1,217 @@
+"""Matrices over HTTP: any rectangle, any representation, while the job runs and after tiles are
+gone."""
+
+import io
+import json
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernels.plan.tiles import RowGroup, Tile, TilePlan
+from service import results
+from service.records import Layout
+from service.results import Window
+
+from .conftest import ATTENTION, DENSE
+
+WAIT = {"Prefer": "wait=60"}
+ROWS = 600  # two groups of 512 and 88 rows, hence three tiles of a symmetric plan
+
+
+@pytest.fixture
+async def job(client, working, npy) -> dict[str, Any]:
+    x = np.random.default_rng(0).standard_normal((ROWS, 2)).astype("float32")
+    files = {"x1": ("x1.npy", npy(x))}
+    form = {"request": json.dumps({"architecture": DENSE})}
+    async with working():
+        response = await client.post("/v1/kernels", data=form, files=files, headers=WAIT)
+    assert response.json()["state"] == "succeeded", response.text
+    assert response.json()["tiles_total"] > 1
+    return response.json()
+
+
+async def whole(client, job, output: str = "ntk") -> np.ndarray:
+    response = await client.get(job["links"][output])
+    assert response.status_code == 200, response.text
+    return np.load(io.BytesIO(response.content))
+
+
+async def test_every_representation_holds_the_same_numbers(client, job):
+    matrix = await whole(client, job)
+    assert (matrix.shape, matrix.dtype) == ((ROWS, ROWS), np.dtype("<f4"))
+    assert np.array_equal(matrix, matrix.T)
+    url = job["links"]["ntk"]
+
+    octets = await client.get(url, headers={"Accept": "application/octet-stream"})
+    assert octets.content == matrix.tobytes()
+    assert octets.headers["x-gramd-shape"] == f"{ROWS},{ROWS}"
+    assert octets.headers["x-gramd-dtype"] == "f4"
+    assert int(octets.headers["content-length"]) == matrix.nbytes
+
+    text = await client.get(url, headers={"Accept": "application/json"})
+    document = text.json()
+    assert (document["shape"], document["dtype"]) == ([ROWS, ROWS], "f4")
+    assert np.array(document["data"], np.float32).tobytes() == matrix.tobytes()
+
+    wide = await client.get(url, params={"dtype": "f8"})
+    assert np.array_equal(np.load(io.BytesIO(wide.content)), matrix.astype("f8"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols"),
+    [
+        ("0:1", "0:1"),
+        ("500:530", "505:520"),
+        (":3", None),
+        (None, "599:"),
+        ("511:513", ":"),
+        ("590:600", "0:9"),
+    ],
+)
+async def test_rectangles(client, job, rows, cols):
+    matrix = await whole(client, job)
+    wanted = {name: text for name, text in (("rows", rows), ("cols", cols)) if text}
+
+    def span(text: str | None) -> slice:
+        start, _, stop = (text or ":").partition(":")
+        return slice(int(start or 0), int(stop or ROWS))
+
+    response = await client.get(job["links"]["ntk"], params=wanted)
+    part = np.load(io.BytesIO(response.content))
+    assert part.tobytes() == np.ascontiguousarray(matrix[span(rows), span(cols)]).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("rows=5:2", "rows"),
+        ("rows=0:601", "rows"),
+        ("cols=-1:2", "cols"),
+        ("cols=x", "cols"),
+        ("dtype=f2", "dtype"),
+        ("row=0:1", "row"),
+        ("rows=0:1&rows=1:2", "rows"),
+    ],
+)
+async def test_bad_queries_name_their_parameter(client, job, query, parameter):
+    response = await client.get(f"{job['links']['ntk']}?{query}")
+    assert response.status_code == 422
+    assert response.json()["parameter"] == parameter
+
+
+async def test_an_accept_that_cannot_be_met_is_406(client, job):
+    response = await client.get(job["links"]["ntk"], headers={"Accept": "text/csv"})
+    assert response.status_code == 406
+    assert "application/x-npy" in response.json()["detail"]
+
+
+async def test_finished_rows_can_be_fetched_while_the_rest_is_not(client, service, job, npy):
+    # The same rows and more: the first two groups are cached, those of the new rows are not.
+    x = np.random.default_rng(0).standard_normal((ROWS, 2)).astype("float32")[:512]
+    more = np.concatenate([x, np.ones((512, 2), "float32")])
+    files = {"x1": ("x1.npy", npy(more))}
+    form = {"request": json.dumps({"architecture": DENSE})}
+    response = await client.post("/v1/kernels", data=form, files=files)
+    assert response.status_code == 202
+    running = response.json()
+    assert 0 < running["tiles_done"] < running["tiles_total"]
+    url = running["links"]["ntk"]
+
+    part = await client.get(url, params={"rows": "0:512", "cols": "0:512"})
+    assert np.array_equal(np.load(io.BytesIO(part.content)), (await whole(client, job))[:512, :512])
+    unfinished = await client.get(url, params={"rows": "0:2"})
+    assert unfinished.status_code == 409
+    assert int(unfinished.headers["retry-after"]) >= 1
+    assert unfinished.json()["tiles_missing"] == 1
+    assert unfinished.headers["content-type"] == "application/problem+json"
+
+
+async def test_evicted_tiles_are_computed_again_before_the_first_byte(
+    client, service, job, working
+):
+    matrix = await whole(client, job)
+    await service.tiles_client.flushall()
+    async with working():
+        assert (await whole(client, job)).tobytes() == matrix.tobytes()
+
+
+async def test_evicted_tiles_that_nobody_computes_are_503(client, service, job, monkeypatch):
+    monkeypatch.setattr("service.routes.results.RECOMPUTE_SECONDS", 0.1)
+    await service.tiles_client.flushall()
+    response = await client.get(job["links"]["ntk"])
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_inputs_of_mixed_lengths_come_back_in_the_callers_order(client, working):
+    """Buckets put inputs of one length together; the matrix must not show it."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((9, 80, 2))
+    mask = np.arange(80) < rng.permutation([3, 70, 20, 80, 5, 40, 77, 1, 33])[:, None]
+    body = {"architecture": ATTENTION, "x1": x.tolist(), "mask1": mask.tolist()}
+    async with working():
+        job = (await client.post("/v1/kernels", json=body, headers=WAIT)).json()
+        assert job["tiles_total"] > 1
+        order = rng.permutation(9)
+        shuffled = {
+            "architecture": ATTENTION,
+            "x1": x[order].tolist(),
+            "mask1": mask[order].tolist(),
+        }
+        other = (await client.post("/v1/kernels", json=shuffled, headers=WAIT)).json()
+    matrix, again = await whole(client, job), await whole(client, other)
+    np.testing.assert_allclose(again, matrix[np.ix_(order, order)], rtol=1e-5)
+
+
+def plan_of(sizes1: list[list[int]], sizes2: list[list[int]] | None) -> TilePlan:
+    """A plan whose groups are the given rows."""
+    groups1 = tuple(RowGroup(tuple(rows), ()) for rows in sizes1)
+    groups2 = groups1 if sizes2 is None else tuple(RowGroup(tuple(rows), ()) for rows in sizes2)
+    pairs = [
+        (row, col)
+        for row in range(len(groups1))
+        for col in range(len(groups2))
+        if sizes2 is not None or row <= col
+    ]
+    tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(pairs))
+    n1, n2 = (sum(len(group.rows) for group in groups) for groups in (groups1, groups2))
+    return TilePlan(n1, n2, sizes2 is None, groups1, groups2, tiles)
+
+
+def partitions(n: int) -> st.SearchStrategy[list[list[int]]]:
+    """Rows 0 to n - 1 in one to four groups, ascending in each."""
+    return st.lists(st.integers(0, 3), min_size=n, max_size=n).map(
+        lambda labels: [
+            [row for row in range(n) if labels[row] == label] for label in sorted(set(labels))
+        ]
+    )
+
+
+@given(data=st.data())
+async def test_any_rectangle_of_any_plan_is_that_of_the_matrix(data):
+    n1, n2 = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    symmetric = data.draw(st.booleans())
+    n2 = n1 if symmetric else n2
+    plan = plan_of(data.draw(partitions(n1)), None if symmetric else data.draw(partitions(n2)))
+    matrix = np.random.default_rng(0).standard_normal((n1, n2))
+    matrix = matrix + matrix.T if symmetric else matrix
+    a, c = data.draw(st.integers(0, n1 - 1)), data.draw(st.integers(0, n2 - 1))
+    b, d = data.draw(st.integers(a + 1, n1)), data.draw(st.integers(c + 1, n2))
+    record: Any = types.SimpleNamespace(state="succeeded", outputs=("ntk",))
+    part = Window(Layout(record, plan, (), frozenset()), "ntk", range(a, b), range(c, d))
+    needed = part.needed()
+
+    async def read(index: int) -> np.ndarray:
+        assert index in needed
+        tile = plan.tiles[index]
+        return matrix[np.ix_(plan.groups1[tile.row].rows, plan.groups2[tile.col].rows)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "STRIPE_BYTES", data.draw(st.integers(1, 200)))
+        patch.setattr(results, "HELD_TILE_BYTES", data.draw(st.integers(1, 200)))
+        stripes = [stripe async for stripe in part.stripes(np.dtype("f8"), read)]
+    assert np.array_equal(np.concatenate(stripes), matrix[a:b, c:d])
