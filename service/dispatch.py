@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from service.queue import Queue
 from service.roster import Roster
 from service.store import keys, scripts
-from service.store.connection import now
+from service.store.connection import now, raw
 from service.tasks import TileTask
 
 # Tiles in flight per worker slot: one being computed, one waiting, so that no slot runs dry.
@@ -101,6 +101,6 @@ class Dispatch:
 
     async def sweep(self) -> None:
         """Queue again every tile in flight, then fill up; harmless at any time."""
-        flights: list[bytes] = await self._client.hvals(keys.INFLIGHT)  # pyright: ignore[reportGeneralTypeIssues]
+        flights: list[bytes] = raw(await self._client.hvals(keys.INFLIGHT))
         await self._queue.add([TileTask.from_flight(flight) for flight in flights])
         await self.pump()

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from service.errors import UnknownJob
 from service.store import keys
-from service.store.connection import now
+from service.store.connection import now, raw
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 
@@ -46,5 +46,5 @@ class Lifetimes:
     async def renew_live(self) -> None:
         """Renew every unfinished job that has used up a quarter of its lifetime."""
         due = await now(self._client) - self._ttl.total_seconds() / 4
-        for ref in await self._client.zrangebyscore(keys.LIVE, "-inf", due):
+        for ref in raw(await self._client.zrangebyscore(keys.LIVE, "-inf", due)):
             await self.renew(ref.decode())

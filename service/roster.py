@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from redis.asyncio import Redis
 
 from service.store import keys
-from service.store.connection import now
+from service.store.connection import now, raw
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Roster:
         """Say that the worker is alive and ready; forget those long dead."""
         moment = await now(self._client)
         entry = json.dumps(asdict(card) | {"seen": moment})
-        await self._client.hset(keys.WORKERS, card.name, entry)  # pyright: ignore[reportGeneralTypeIssues]
+        await self._client.hset(keys.WORKERS, card.name, entry)
         for name, seen, _ in await self._entries():
             if seen < moment - 6 * keys.WORKER_SEEN.total_seconds():
-                await self._client.hdel(keys.WORKERS, name)  # pyright: ignore[reportGeneralTypeIssues]
+                await self._client.hdel(keys.WORKERS, name)
 
     async def leave(self, name: str) -> None:
         """Say that the worker is gone."""
-        await self._client.hdel(keys.WORKERS, name)  # pyright: ignore[reportGeneralTypeIssues]
+        await self._client.hdel(keys.WORKERS, name)
 
     async def alive(self) -> list[WorkerCard]:
         """The workers seen lately."""
@@ -45,7 +45,7 @@ class Roster:
 
     async def _entries(self) -> list[tuple[str, float, WorkerCard]]:
         found: list[tuple[str, float, WorkerCard]] = []
-        values: dict[bytes, bytes] = await self._client.hgetall(keys.WORKERS)  # pyright: ignore[reportGeneralTypeIssues]
+        values: dict[bytes, bytes] = raw(await self._client.hgetall(keys.WORKERS))
         for name, value in values.items():
             fields = json.loads(value)
             found.append((name.decode(), fields.pop("seen"), WorkerCard(**fields)))

@@ -5,6 +5,7 @@ import secrets
 from redis.asyncio import Redis
 
 from service.store import keys
+from service.store.connection import raw
 
 # Without API keys everyone is the one tenant.
 DEFAULT_TENANT = "default"
@@ -23,7 +24,7 @@ class Tenants:
         if tenant not in self._secrets:
             # The first writer wins, so that processes that start together agree.
             await self._client.set(keys.secret(tenant), secrets.token_bytes(32), nx=True)
-            found = await self._client.get(keys.secret(tenant))
+            found = raw(await self._client.get(keys.secret(tenant)))
             if found is None:
                 raise RuntimeError(f"the secret of tenant {tenant!r} vanished while it was read")
             self._secrets[tenant] = found

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,6 +20,14 @@ async def connect(url: str) -> AsyncGenerator[Redis, None]:
         yield client
     finally:
         await client.aclose()
+
+
+def raw(reply: Any) -> Any:
+    """A reply as it is: bytes, and lists and dicts of bytes, since these clients never decode.
+
+    redis-py's annotations say "bytes or str" throughout; this is the one place that knows better.
+    """
+    return reply
 
 
 async def now(client: Redis) -> float:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from kernels.inputs import Inputs
 from service.errors import OverLimit
 from service.store import keys
-from service.store.connection import now
+from service.store.connection import now, raw
 from service.store.scripts import HOLD
 
 _LENGTH = struct.Struct("<I")
@@ -110,7 +110,7 @@ class InputStore:
             await pipe.execute()
         held = keys.held(tenant)
         names = {f"rows:{digest}" for digest in wanted}
-        members: list[bytes] = await self._client.zrange(held, 0, -1)
+        members: list[bytes] = raw(await self._client.zrange(held, 0, -1))
         renewed: dict[Any, float] = {
             member: expiry for member in members if member.decode().rpartition("|")[0] in names
         }
@@ -120,10 +120,10 @@ class InputStore:
 
     async def architecture(self, tenant: str, digest: str) -> str | None:
         """The canonical JSON of an architecture, or None when it is gone."""
-        data = await self._client.get(keys.architecture(tenant, digest))
+        data = raw(await self._client.get(keys.architecture(tenant, digest)))
         return None if data is None else data.decode()
 
     async def rows(self, tenant: str, digest: str) -> Inputs | None:
         """The rows of a group, or None when they are gone."""
-        data = await self._client.get(keys.rows(tenant, digest))
+        data = raw(await self._client.get(keys.rows(tenant, digest)))
         return None if data is None else unpack(data)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from service.errors import UnknownJob
 from service.records import JobRecord
 from service.store import keys
-from service.store.connection import BLOCK_MS, now
+from service.store.connection import BLOCK_MS, now, raw
 
 
 class RecordStore:
@@ -35,7 +35,7 @@ class RecordStore:
             encoded: dict[Any, Any] = {name: json.dumps(value) for name, value in fields.items()}
             # The scripts hand this field through as it is: no second layer of JSON.
             encoded["task"] = fields["task"]
-            pipe.hset(keys.job(ref), mapping=encoded)  # pyright: ignore[reportUnknownMemberType]
+            pipe.hset(keys.job(ref), mapping=encoded)
             pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)
             pipe.set(keys.job(ref, "layout"), layout, ex=self._ttl)
             if done:
@@ -43,7 +43,9 @@ class RecordStore:
                 pipe.expire(keys.job(ref, "done"), self._ttl)
             pipe.zadd(keys.jobs(tenant), {job_id: 0})
             pipe.expire(keys.jobs(tenant), self._ttl + keys.TOMBSTONE)
-            state = {name: encoded[name] for name in ("state", "tiles_done", "tiles_total")}
+            state: dict[Any, Any] = {
+                name: encoded[name] for name in ("state", "tiles_done", "tiles_total")
+            }
             pipe.xadd(keys.job(ref, "events"), state)
             pipe.expire(keys.job(ref, "events"), self._ttl)
             if pending:
@@ -55,7 +57,7 @@ class RecordStore:
 
     async def read(self, ref: str) -> JobRecord:
         """The record as it stands; raises UnknownJob."""
-        stored: dict[bytes, bytes] = await self._client.hgetall(keys.job(ref))  # pyright: ignore[reportGeneralTypeIssues]
+        stored: dict[bytes, bytes] = raw(await self._client.hgetall(keys.job(ref)))
         if not stored:
             raise UnknownJob(keys.split(ref)[1])
         fields: dict[str, Any] = {k.decode(): json.loads(v) for k, v in stored.items()}
@@ -73,7 +75,7 @@ class RecordStore:
 
     async def last_event(self, ref: str) -> str:
         """The id of the job's newest event ("0" when it has none)."""
-        newest = await self._client.xrevrange(keys.job(ref, "events"), count=1)
+        newest = raw(await self._client.xrevrange(keys.job(ref, "events"), count=1))
         return newest[0][0].decode() if newest else "0"
 
     async def next_event(self, ref: str, after: str, seconds: float) -> tuple[str, str] | None:
@@ -82,7 +84,7 @@ class RecordStore:
         May return None early; the caller keeps its own deadline.
         """
         block = max(1, min(BLOCK_MS, int(seconds * 1000)))
-        answer = await self._client.xread({keys.job(ref, "events"): after}, block=block)
+        answer = raw(await self._client.xread({keys.job(ref, "events"): after}, block=block))
         if not answer:
             return None
         event_id, fields = answer[0][1][-1]
@@ -91,7 +93,7 @@ class RecordStore:
     async def page(self, tenant: str, cursor: str | None, limit: int) -> list[str]:
         """Ids of jobs, newest first, from after `cursor` on (ids begin with their time)."""
         top = "+" if cursor is None else f"({cursor}"
-        found = await self._client.zrevrangebylex(keys.jobs(tenant), top, "-", 0, limit)
+        found = raw(await self._client.zrevrangebylex(keys.jobs(tenant), top, "-", 0, limit))
         return [job_id.decode() for job_id in found]
 
     async def forget(self, tenant: str, job_id: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from service.store import keys
+from service.store.connection import raw
 
 # How many tiles one round trip asks about.
 BATCH = 1_000
@@ -34,30 +35,28 @@ class TileStore:
             "shape": list(first.shape),
             "dtype": first.dtype.newbyteorder("<").str,
         }
-        fields: dict[str, bytes] = {
+        fields: dict[Any, Any] = {
             name: np.ascontiguousarray(value, first.dtype.newbyteorder("<")).tobytes()
             for name, value in values.items()
         }
         fields["meta"] = json.dumps(header).encode()
         key = keys.tile(tenant, digest)
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping=fields)  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
+            pipe.hset(key, mapping=fields)
             pipe.expire(key, self._ttl)
             await pipe.execute()
 
     async def read(self, tenant: str, digest: str, output: str) -> np.ndarray | None:
         """The values of one output, shape (rows, columns), or None when the tile is not there."""
-        raw, header = await self._client.hmget(  # pyright: ignore[reportGeneralTypeIssues, reportUnknownMemberType]
-            keys.tile(tenant, digest), [output, "meta"]
-        )
-        if raw is None or header is None:
+        values, header = raw(await self._client.hmget(keys.tile(tenant, digest), [output, "meta"]))
+        if values is None or header is None:
             return None
         about = json.loads(header)
-        return np.frombuffer(raw, dtype=about["dtype"]).reshape(about["shape"])
+        return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])
 
     async def meta(self, tenant: str, digest: str) -> dict[str, Any] | None:
         """What made the tile (versions, device, seconds), or None when it is not there."""
-        header = await self._client.hget(keys.tile(tenant, digest), "meta")  # pyright: ignore[reportGeneralTypeIssues]
+        header = raw(await self._client.hget(keys.tile(tenant, digest), "meta"))
         return None if header is None else json.loads(header)
 
     async def exists(self, tenant: str, digests: Sequence[str]) -> list[bool]:
