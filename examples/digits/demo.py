@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
 
-# Two hidden layers; the attention between them looks at each row's neighbours: queries and keys
-# carry a positional kernel exp(-|i - j|^2 / 2) besides the content.
+# Two hidden layers with attention between them, in which a row of pixels looks mostly at its
+# neighbours: queries and keys carry a positional kernel exp(-|i - j|^2 / 4) besides the content.
+# Picked from a few such networks by cross-validation on the training digits alone.
 ARCHITECTURE = {
     "layers": [
         {"type": "dense", "w_std": 1.5, "b_std": 0.1},
@@ -32,7 +33,7 @@ ARCHITECTURE = {
             "type": "attention",
             "mechanism": "softmax",
             "qk_std": 2.0,
-            "positional": {"merge": "sum", "decay": {"type": "exponential", "length": 2.0}},
+            "positional": {"merge": "sum", "decay": {"type": "exponential", "length": 4.0}},
         },
         {"type": "relu"},
         {"type": "flatten"},
