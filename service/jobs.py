@@ -17,7 +17,7 @@ from service.errors import OverLimit, TilesMissing, UnknownJob
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
 from service.store import keys
-from service.store.connection import ceiling, now
+from service.store.connection import ceiling, now, store_with_room
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import TileStore
@@ -71,6 +71,10 @@ class Jobs:
         Raises OverLimit when the request, its result or what the tenant holds is too large, or
         when too many jobs are unfinished; then nothing is left behind.
         """
+        async with store_with_room(self._client):
+            return await self._create(tenant, request)
+
+    async def _create(self, tenant: str, request: KernelRequest) -> JobRecord:
         await self._check_rows_and_jobs(request)
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
@@ -210,13 +214,17 @@ class Jobs:
                 f"{self._settings.max_tiles} are allowed; ask for fewer rows at a time",
             )  # fmt: skip
         maximum = await ceiling(self._tiles_client)
-        if maximum is not None and drawn.result_bytes > RESULT_SHARE * maximum:
-            allowed = math.floor(RESULT_SHARE * maximum)
+        if maximum is not None and drawn.result_bytes > (allowed := result_ceiling(maximum)):
             raise OverLimit(
                 "max_result_bytes", allowed, drawn.result_bytes,
                 f"the matrices take {drawn.result_bytes} bytes and the tile store can keep "
                 f"{allowed} for one job; ask for one output, float32, or fewer rows at a time",
             )  # fmt: skip
+
+
+def result_ceiling(maximum: int) -> int:
+    """The bytes that one result may take of a tile store of `maximum` bytes."""
+    return math.floor(RESULT_SHARE * maximum)
 
 
 def _ref(tenant: str, job_id: str) -> str:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from service.dispatch import Dispatch
 from service.errors import StartError
-from service.jobs import Jobs
+from service.jobs import Jobs, result_ceiling
 from service.lifetimes import Lifetimes
 from service.queue import Queue, open_queue
 from service.roster import Roster
@@ -51,6 +51,12 @@ class Service:
             await policy_problem(self.tiles_client, "the tiles' Redis (TILES_URL)", FORGETS),
         ]
         return [problem for problem in found if problem is not None]
+
+    async def limits(self) -> dict[str, int | float]:
+        """Every limit in force: those of the settings, and those of the stores as they are."""
+        maximum = await ceiling(self.tiles_client)
+        stores = {} if maximum is None else {"max_result_bytes": result_ceiling(maximum)}
+        return self.settings.limits() | stores
 
     async def readiness(self) -> list[str]:
         """Why no job could be computed right now; empty when the service is ready."""

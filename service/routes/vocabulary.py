@@ -29,4 +29,4 @@ async def layers(request: Request) -> Layers:
 async def limits(request: Request, service: ServiceNow) -> Limits:
     """Every limit by the name and in the unit (_bytes, _s) that problem documents use."""
     only(request)
-    return Limits(limits=service.settings.limits() | bodies.LIMITS | arrays.LIMITS)
+    return Limits(limits=await service.limits() | bodies.LIMITS | arrays.LIMITS)

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from service.errors import OverLimit
 
 # The longest a single blocking read may last; the socket must not give up before it.
 BLOCK_MS = 5_000
@@ -28,6 +30,25 @@ def raw(reply: Any) -> Any:
     redis-py's annotations say "bytes or str" throughout; this is the one place that knows better.
     """
     return reply
+
+
+@asynccontextmanager
+async def store_with_room(client: Redis) -> AsyncGenerator[None, None]:
+    """Inside, a write that Redis A refuses because it is full raises OverLimit, naming maxmemory.
+
+    It evicts nothing, so this is what its ceiling looks like from here.
+    """
+    try:
+        yield
+    except OutOfMemoryError as error:
+        maximum = await ceiling(client) or 0
+        raise OverLimit(
+            "queue_store_bytes",
+            maximum,
+            int((await client.info("memory"))["used_memory"]),
+            f"the store of inputs and records is full ({maximum} bytes); try again when jobs and "
+            "datasets have expired or were deleted",
+        ) from error
 
 
 async def now(client: Redis) -> float:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from service.errors import UnknownDataset
 from service.store import keys
+from service.store.connection import store_with_room
 from service.store.inputs import hold
 from service.tenants import Tenants
 
@@ -64,6 +65,10 @@ class DatasetStore:
 
         The same content has the same id, so uploading it again is harmless.
         """
+        async with store_with_room(self._client):
+            return await self._create(tenant, x, mask)
+
+    async def _create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None) -> Dataset:
         digest, data = await asyncio.to_thread(_encode, x, mask)
         secret = await self._tenants.secret(tenant)
         dataset_id = "d" + hmac.new(secret, digest.encode(), hashlib.sha256).hexdigest()[:31]

@@ -129,3 +129,20 @@ def test_a_tile_digest_depends_on_everything_it_should() -> None:
     assert len(digests) == len(base) + 2
     swapped = base | {"outputs": ("ntk", "nngp")}
     assert tile_digest(b"secret", **swapped) == tile_digest(b"secret", **base)
+
+
+async def test_a_full_store_is_named(service: Service) -> None:
+    used = (await service.client.info("memory"))["used_memory"]
+    await service.client.config_set("maxmemory", used + 100_000)
+    try:
+        with pytest.raises(OverLimit) as caught:
+            await service.datasets.create("default", np.zeros(1_000_000))
+    finally:
+        await service.client.config_set("maxmemory", 0)
+    assert caught.value.limit == "queue_store_bytes"
+
+
+async def test_the_limits_in_force_name_the_tile_stores(service: Service) -> None:
+    limits = await service.limits()
+    assert 0 < limits["max_result_bytes"] < 64 << 20
+    assert limits["max_rows"] == service.settings.max_rows
