@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kernels.registry import mechanisms, vocabulary
 from service.settings import VARIABLES, Settings
 
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
@@ -44,6 +45,13 @@ def test_every_route_is_in_the_readme(root: Path) -> None:
     # `{id}` whatever the code calls it; the README names the matrices one by one.
     plain = {re.sub(r"\{\w+\}", "{id}", path.replace("{output}", "nngp")) for path in paths}
     assert sorted(path for path in plain if path not in readme) == []
+
+
+def test_every_layer_and_mechanism_is_in_the_readme(root: Path) -> None:
+    readme = (root / "README.md").read_text()
+    table = readme[readme.index("| layers | |") : readme.index("`GET /v1/layers` (or")]
+    known = {entry["type"] for entry in [*vocabulary(), *mechanisms()]}
+    assert sorted(name for name in known - {"attention"} if f"`{name}`" not in table) == []
 
 
 def test_every_dependency_has_a_reason(root: Path) -> None:

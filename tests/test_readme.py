@@ -98,3 +98,13 @@ def test_what_is_printed_tells_the_story(session: Path) -> None:
     assert '"state": "succeeded"' in printed
     assert "(40, 25) float32" in printed
     assert "/architecture/layers/0/w_std" in printed
+
+
+def test_the_lines_of_python_run(root: Path) -> None:
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```$", (root / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(40, 40) (40, 40)\n"
