@@ -37,6 +37,9 @@ NPY = "application/x-npy"
 OCTETS = "application/octet-stream"
 FORM = "multipart/form-data"
 
+# Numbers in JSON take about ten times their text in memory, and empty lists thirty times: arrays of
+# more than a few million elements travel as .npy.
+MAX_JSON_BYTES = 16 << 20
 # A sender may pause for this long, as slow links and large disks do, and no longer.
 PAUSE_SECONDS = 30.0
 MAX_PART_HEADERS = 8
@@ -46,6 +49,7 @@ MAX_BOUNDARY = 70
 
 # The limits of this module and those it uses, as `GET /v1/limits` names them.
 LIMITS: dict[str, int | float] = {
+    "max_json_bytes": MAX_JSON_BYTES,
     "max_part_headers": MAX_PART_HEADERS,
     "max_part_header_bytes": MAX_PART_HEADER_BYTES,
     "max_json_depth": MAX_DEPTH,
@@ -88,8 +92,20 @@ async def read_body(request: Request, limit: int) -> bytearray:
 
 async def read_json_body(request: Request, limit: int) -> Any:
     """The body's JSON value; parsed off the event loop, since inline arrays may be large."""
-    body = await read_body(request, limit)
+    if limit <= MAX_JSON_BYTES:
+        return await run_sync(read_json, await read_body(request, limit))
+    try:
+        body = await read_body(request, MAX_JSON_BYTES)
+    except TooLarge as error:
+        raise _json_too_large(error.members["actual"]) from error
     return await run_sync(read_json, body)
+
+
+async def read_json_part(text: bytearray) -> Any:
+    """The JSON value of a form's part; raises TooLarge past MAX_JSON_BYTES."""
+    if len(text) > MAX_JSON_BYTES:
+        raise _json_too_large(len(text))
+    return await run_sync(read_json, text)
 
 
 async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytearray]:
@@ -173,6 +189,16 @@ def _too_large(limit: int, actual: int) -> TooLarge:
         actual=actual,
         also={"limit_name": "max_body_bytes"},
         # What is left of the body is not read.
+        headers={"Connection": "close"},
+    )
+
+
+def _json_too_large(actual: int) -> TooLarge:
+    return TooLarge(
+        f"JSON may have {MAX_JSON_BYTES} bytes; send large arrays as .npy parts or datasets",
+        limit=MAX_JSON_BYTES,
+        actual=actual,
+        also={"limit_name": "max_json_bytes"},
         headers={"Connection": "close"},
     )
 

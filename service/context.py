@@ -1,4 +1,4 @@
-"""Around every request: its id, its log line, and the document for an error that nothing else
+"""Around every request: HEAD, its id, its log line, and the document for an error that nothing else
 caught."""
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        method: str = scope["method"]
+        if method == "HEAD":
+            # Routes know GET; what is the same but for its body is done here, once for all.
+            scope["method"] = "GET"
+            scope["state"]["head"] = True
         began = time.perf_counter()
         status = 0
 
@@ -43,6 +48,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            elif method == "HEAD":
+                message = {"type": message["type"], "body": b""}
             await send(message)
 
         try:
@@ -59,7 +66,7 @@ class RequestContext:
             access.info(
                 "request_id=%s method=%s path=%s status=%d ms=%.1f",
                 request_id,
-                scope["method"],
+                method,
                 _path(scope),
                 status,
                 milliseconds,

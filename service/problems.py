@@ -258,4 +258,6 @@ def allowed_methods(request: Request) -> list[str]:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
-    return [method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if known(method)]
+    found = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if known(method)]
+    # service.context answers HEAD wherever GET is known.
+    return [*found, "HEAD"] if "GET" in found else found

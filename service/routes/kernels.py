@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.bodies import FORM, JSON, media_type, read_form, read_json_body
+from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
 from service.kernel_requests import PARTS, read_fields, read_kernel_request
 from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
@@ -18,7 +17,6 @@ from service.records import JobRecord, KernelRequest
 from service.resources import KernelList, KernelResource
 from service.routes.dependencies import ID, JobId, ServiceNow, Tenant
 from service.state import Service
-from service.strict_json import read_json
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 
@@ -159,7 +157,7 @@ async def _read(request: Request, service: Service, tenant: str) -> KernelReques
         raise InvalidRequest(
             "the part request is missing: the JSON of the request", pointer="/request"
         )
-    value: Any = await run_sync(read_json, text)
+    value = await read_json_part(text)
     return await read_kernel_request(value, parts, tenant, service.datasets)
 
 

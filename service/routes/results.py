@@ -67,22 +67,25 @@ async def get_matrix(
     # All tiles are there before the status is sent, since a status cannot be taken back.
     await service.jobs.ensure_tiles(layout, part.needed(), RECOMPUTE_SECONDS)
     kind = dtype or ("f8" if record.dtype == "float64" else "f4")
-    stripes = _stripes(service, tenant, layout, part, DTYPES[kind])
     headers = {
         "X-Gramd-Shape": f"{part.shape[0]},{part.shape[1]}",
         "X-Gramd-Dtype": kind,
         "Vary": "Accept",
+        "Content-Type": media,
     }
-    if media == JSON:
-        return StreamingResponse(_json(stripes, part.shape, kind), 200, headers, JSON)
     start = npy_header(part.shape, DTYPES[kind]) if media == NPY else b""
-    length = len(start) + part.shape[0] * part.shape[1] * DTYPES[kind].itemsize
-    suffix = "npy" if media == NPY else "bin"
-    headers |= {
-        "Content-Length": str(length),
-        "Content-Disposition": f'attachment; filename="{job_id}-{output}.{suffix}"',
-    }
-    return StreamingResponse(_binary(stripes, start), 200, headers, media)
+    if media != JSON:
+        length = len(start) + part.shape[0] * part.shape[1] * DTYPES[kind].itemsize
+        suffix = "npy" if media == NPY else "bin"
+        headers |= {
+            "Content-Length": str(length),
+            "Content-Disposition": f'attachment; filename="{job_id}-{output}.{suffix}"',
+        }
+    if getattr(request.state, "head", False):
+        return Response(None, 200, headers)
+    stripes = _stripes(service, tenant, layout, part, DTYPES[kind])
+    body = _json(stripes, part.shape, kind) if media == JSON else _binary(stripes, start)
+    return StreamingResponse(body, 200, headers)
 
 
 def _stripes(

@@ -82,7 +82,7 @@ def described(document: dict[str, Any], request: httpx.Request) -> dict[str, Any
         pattern = re.sub(r"\\\{output\\\}", "(nngp|ntk)", re.escape(path))
         pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", pattern)
         if re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0]):
-            return operations.get(request.method.lower())
+            return operations.get(request.method.lower().replace("head", "get"))
     return None
 
 

@@ -65,6 +65,19 @@ async def test_a_body_past_the_limit_is_413_and_names_it(
     assert document["actual"] > LIMIT
 
 
+@pytest.mark.parametrize("path", ["/v1/kernels", "/v1/architectures"])
+async def test_large_json_is_413_and_says_how_to_send_arrays(client, path):
+    content = b" " * (bodies.MAX_JSON_BYTES + 1)
+    headers = {"Content-Type": "application/json"}
+    response = await client.post(path, content=content, headers=headers)
+    assert response.status_code == 413
+    assert response.json()["limit_name"] == "max_json_bytes"
+    assert ".npy" in response.json()["detail"]
+    if path == "/v1/kernels":
+        response = await client.post(path, files={"request": content})
+        assert response.json()["limit_name"] == "max_json_bytes"
+
+
 async def test_a_body_of_just_the_limit_is_read(small):
     response = await small.post(
         "/v1/kernels",

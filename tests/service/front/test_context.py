@@ -13,6 +13,13 @@ async def test_a_request_id_is_taken_over_or_made(client):
     assert len(made.headers["x-request-id"]) == 32
 
 
+async def test_head_is_get_without_its_body(client):
+    got, head = await client.get("/v1/limits"), await client.head("/v1/limits")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+    assert (await client.head("/nowhere")).status_code == 404
+
+
 @pytest.mark.parametrize("forged", ["a b", "x" * 200, "é", 'a"b', ""])
 async def test_a_request_id_that_could_forge_a_log_line_is_replaced(client, forged):
     response = await client.get("/nowhere", headers={"X-Request-Id": forged.encode("latin-1")})

@@ -267,10 +267,10 @@ async def test_paths_and_methods_that_are_none(client):
     problem(await client.get("/v1/kernels/k0/diagram"), 404)
     response = await client.put("/v1/kernels/k0")
     problem(response, 405)
-    assert response.headers["allow"] == "GET, PATCH, DELETE"
+    assert response.headers["allow"] == "GET, PATCH, DELETE, HEAD"
     response = await client.delete("/v1/kernels")
     problem(response, 405)
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, POST, HEAD"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ async def test_bad_queries_name_their_parameter(client, job, query, parameter):
     assert response.json()["parameter"] == parameter
 
 
+async def test_head_says_how_large_the_matrix_is(client, job):
+    response = await client.head(job["links"]["ntk"])
+    assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) == 128 + 4 * ROWS * ROWS
+
+
 async def test_an_accept_that_cannot_be_met_is_406(client, job):
     response = await client.get(job["links"]["ntk"], headers={"Accept": "text/csv"})
     assert response.status_code == 406
