@@ -40,10 +40,10 @@ serve: install ## start the service (embedded Redis, API, workers) on http://127
 	@exec $(SERVE)
 
 test: lint generated ## the checks and the tests that CI runs
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(ARGS)
 
 test-all: lint types generated ## the same with types and the slow tests
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
@@ -65,7 +65,7 @@ openapi: install ## regenerate openapi.yaml from the code
 	@$(BIN)/python -m service.openapi
 
 cov: install ## tests with branch coverage
-	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term --cov-report=html $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term --cov-report=html $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
