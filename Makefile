@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # The first Python on PATH that is new enough; `make install PYTHON=/some/python` overrides it.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
-# `make test ARGS="-k tiles"` passes anything on to pytest; JOBS=1 turns parallel tests off.
+# `make test ARGS="-k tiles"` passes anything on to pytest; JOBS=0 turns parallel tests off.
 ARGS ?=
 JOBS ?= 2
 # `make serve PORT=9000 DATA=/some/dir WORKERS=1`
