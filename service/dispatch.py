@@ -90,7 +90,7 @@ class Dispatch:
         return bool(await self._cancel(args=[ref, await now(self._client), self._ttl]))
 
     async def delete(self, ref: str) -> None:
-        """Forget a job and everything kept for it (rows and tiles live out their time)."""
+        """Forget a job and everything kept for it (tiles live out their time)."""
         tenant, _ = keys.split(ref)
         await self._delete(args=[ref, keys.jobs(tenant), *keys.JOB_PARTS])
 

@@ -83,8 +83,6 @@ class Jobs:
         done = [index for index, there in enumerate(cached) if there]
         architecture = request.architecture.digest
         document = (architecture, request.architecture.canonical_json())
-        await self._inputs.put(tenant, document, drawn.rows)
-
         moment = await now(self._client)
         fields = _first_fields(tenant, request, drawn.plan, len(done), moment, self._settings)
         if len(done) == len(drawn.digests):
@@ -92,6 +90,7 @@ class Jobs:
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
+        await self._inputs.put(tenant, fields["id"], document, drawn.rows)
         missing = (index for index, there in enumerate(cached) if not there)
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
@@ -149,7 +148,12 @@ class Jobs:
         ref = _ref(tenant, job_id)
         await self._records.read(ref)
         await self._dispatch.cancel(ref)
+        try:
+            stored, _ = await self._records.layout(ref)
+        except UnknownJob:  # expired: its rows are gone, the record is all that is left
+            stored = {"rows1": [], "rows2": []}
         await self._dispatch.delete(ref)
+        await self._inputs.release(tenant, job_id, {*stored["rows1"], *stored["rows2"]})
 
     async def layout(self, tenant: str, job_id: str) -> Layout:
         """Where the job's tiles are; raises UnknownJob."""

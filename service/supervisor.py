@@ -9,6 +9,7 @@ Children are started again when they die, later each time they die young. All of
 supervisor, even when it is killed: `children.spawn` ties them to it.
 """
 
+import contextlib
 import fcntl
 import http.client
 import logging
@@ -83,6 +84,7 @@ class Supervisor:
         self._host = host
         self._port = port
         self._stores: list[Child] = []
+        self._sockets: Path | None = None
         self._children: list[Child] = []
 
     def run(self) -> int:
@@ -127,6 +129,7 @@ class Supervisor:
         binary = find_redis_server()
         lock = _lock(settings.data_dir)
         pair = servers(settings.data_dir, settings.tiles_bytes)
+        self._sockets = pair[0].socket.parent
         for server in pair:
             command = server.command(binary)
             # They inherit the lock: the directory is theirs until their data is on disk.
@@ -162,6 +165,11 @@ class Supervisor:
             deadline = time.monotonic() + seconds
             for process in running:
                 stop(process, max(0.1, deadline - time.monotonic()))
+        if self._sockets is not None:
+            # A deep data directory has its sockets elsewhere. A killed store leaves its socket
+            # there; then the directory stays for the next start.
+            with contextlib.suppress(OSError):
+                self._sockets.rmdir()
 
 
 def _say(host: str, port: int) -> None:

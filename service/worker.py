@@ -62,11 +62,10 @@ def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
     # It reports every backend that is not there.
     logging.getLogger("jax").setLevel(logging.WARNING)
-    # Before JAX is first imported: it reads XLA_FLAGS once.
-    from kernels.engine.backend import configure_worker, tile_threads
+    from kernels.engine.backend import keep_compiled_code, tile_threads
 
-    cache = None if settings.compile_dir is None else str(settings.compile_dir)
-    configure_worker(cache, settings.workers)
+    if settings.compile_dir is not None:
+        keep_compiled_code(str(settings.compile_dir))
     return asyncio.run(_work(settings, tile_threads(settings.workers)))
 
 

@@ -17,17 +17,27 @@ from kernels.inputs import Inputs
 from service.errors import OverLimit
 from service.store import keys
 from service.store.connection import now, raw
-from service.store.scripts import HOLD
+from service.store.scripts import HOLD, RELEASE
 
 _LENGTH = struct.Struct("<I")
+
+
+def _header(rows: Inputs) -> bytes:
+    dtype = rows.x.dtype.newbyteorder("<").str
+    about = {"shape": rows.x.shape, "dtype": dtype, "masked": rows.mask is not None}
+    return json.dumps(about).encode()
+
+
+def packed_size(rows: Inputs) -> int:
+    """The length of `pack(rows)` in bytes, without packing."""
+    mask = 0 if rows.mask is None else (rows.mask.size + 7) // 8
+    return _LENGTH.size + len(_header(rows)) + rows.x.nbytes + mask
 
 
 def pack(rows: Inputs) -> bytes:
     """Rows as bytes: the length of a JSON header, the header, the values, the mask in bits."""
     x = np.ascontiguousarray(rows.x, rows.x.dtype.newbyteorder("<"))
-    header = json.dumps(
-        {"shape": x.shape, "dtype": x.dtype.str, "masked": rows.mask is not None}
-    ).encode()
+    header = _header(rows)
     mask = b"" if rows.mask is None else np.packbits(rows.mask).tobytes()
     return b"".join((_LENGTH.pack(len(header)), header, x.tobytes(), mask))
 
@@ -78,23 +88,28 @@ class InputStore:
         self._quota = quota
 
     async def put(
-        self, tenant: str, architecture: tuple[str, str], groups: Mapping[str, Inputs]
+        self,
+        tenant: str,
+        user: str,
+        architecture: tuple[str, str],
+        groups: Mapping[str, Inputs],
     ) -> None:
-        """Store an architecture (digest, canonical JSON) and row groups (digest -> rows).
+        """Store an architecture (digest, canonical JSON) and row groups (digest -> rows) for a job.
 
         What is there already only gets its lifetime renewed. Raises OverLimit (quota).
         """
-        sizes = {
-            f"rows:{digest}": rows.x.nbytes
-            + (0 if rows.mask is None else (rows.mask.size + 7) // 8)
-            for digest, rows in groups.items()
-        }
+        sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in groups.items()}
         await hold(self._client, tenant, sizes, self._ttl, self._quota)
         await self._client.set(
             keys.architecture(tenant, architecture[0]), architecture[1], ex=self._ttl
         )
         for digest, rows in groups.items():
-            key = keys.rows(tenant, digest)
+            key, users = keys.rows(tenant, digest), keys.users(tenant, digest)
+            # The user comes first: `release` for another job must not take the rows away now.
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.sadd(users, user)
+                pipe.expire(users, self._ttl)
+                await pipe.execute()
             if not await self._client.expire(key, self._ttl):
                 await self._client.set(key, await asyncio.to_thread(pack, rows), ex=self._ttl)
 
@@ -107,6 +122,7 @@ class InputStore:
             wanted = list(groups)
             for digest in wanted:
                 pipe.expire(keys.rows(tenant, digest), self._ttl)
+                pipe.expire(keys.users(tenant, digest), self._ttl)
             await pipe.execute()
         held = keys.held(tenant)
         names = {f"rows:{digest}" for digest in wanted}
@@ -117,6 +133,16 @@ class InputStore:
         if renewed:
             await self._client.zadd(held, renewed, gt=True)
             await self._client.expire(held, self._ttl, gt=True)
+
+    async def release(self, tenant: str, user: str, groups: Iterable[str]) -> None:
+        """A job needs these rows no longer; those that no other job needs are dropped."""
+        script, held = self._client.register_script(RELEASE), keys.held(tenant)
+        for digest in set(groups):
+            data = int(await self._client.strlen(keys.rows(tenant, digest)))
+            await script(
+                keys=[keys.users(tenant, digest), keys.rows(tenant, digest), held],
+                args=[user, f"rows:{digest}|{data}"],
+            )
 
     async def architecture(self, tenant: str, digest: str) -> str | None:
         """The canonical JSON of an architecture, or None when it is gone."""

@@ -13,6 +13,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:live                       sorted set JOB -> when its lifetimes were renewed permanent, empties
     gramd:architecture:{tenant}:D    canonical JSON                                    job
     gramd:rows:{tenant}:D            the rows of one group                             job
+    gramd:users:{tenant}:D           set of the jobs that need these rows              job
     gramd:held:{tenant}              sorted set "name|bytes" -> expiry (input quota)   job / dataset
     gramd:dataset:{tenant}:ID        hash, shape, dtype, digests, number of pieces     dataset
     gramd:dataset:{tenant}:ID:K      piece K of a dataset                              dataset
@@ -88,6 +89,10 @@ def architecture(tenant: str, digest: str) -> str:
 
 def rows(tenant: str, digest: str) -> str:
     return f"gramd:rows:{tenant}:{digest}"
+
+
+def users(tenant: str, digest: str) -> str:
+    return f"gramd:users:{tenant}:{digest}"
 
 
 def held(tenant: str) -> str:

@@ -224,6 +224,15 @@ return added
 """
 )
 
+# KEYS: users, rows, held; ARGV: job, member of held -> 1 when nobody else needs the rows
+RELEASE = """
+redis.call('SREM', KEYS[1], ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('DEL', KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[2])
+return 1
+"""
+
 # KEYS: held; ARGV: now, quota, expiry, then name, bytes, ...
 # -> {1, bytes after} when all fit (and are now booked), {0, bytes that they would make}
 HOLD = """

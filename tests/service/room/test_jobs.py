@@ -182,6 +182,20 @@ async def test_deleting_leaves_no_trace_of_the_job(
     assert await service.jobs.list("default", None, 10) == ([], None)
 
 
+async def test_deleting_the_last_job_that_needs_them_frees_the_inputs(
+    service: Service, request_of: Requests
+) -> None:
+    first = await service.jobs.create("default", request_of(4))
+    second = await service.jobs.create("default", request_of(4, w_std=2.0))
+    rows = keys.rows(
+        "default", (await service.records.layout(f"default:{first.id}"))[0]["rows1"][0]
+    )
+    await service.jobs.delete("default", first.id)
+    assert await service.client.exists(rows, keys.held("default")) == 2
+    await service.jobs.delete("default", second.id)
+    assert await service.client.exists(rows, keys.held("default")) == 0
+
+
 async def test_waiting_returns_when_the_time_is_up(service: Service, request_of: Requests) -> None:
     record = await service.jobs.create("default", request_of(4))
     assert (await service.jobs.wait("default", record.id, 0.05)).state == "queued"

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.embedded import servers
+
 PATIENCE_S = 60.0
 REQUEST = {
     "architecture": {"layers": [{"type": "dense"}, {"type": "relu"}]},
@@ -177,3 +179,9 @@ def test_a_deep_data_directory_is_no_obstacle(
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     served = Served(launch(data_dir=deep))
     assert served.compute()["state"] == "succeeded"
+    sockets = servers(deep, 1)[0].socket.parent
+    assert sockets.is_dir()
+    assert deep not in sockets.parents
+    served.process.terminate()
+    assert served.process.wait(PATIENCE_S) == 0
+    assert not sockets.exists()

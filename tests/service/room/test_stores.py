@@ -12,7 +12,7 @@ from service.digests import tile_digest
 from service.errors import OverLimit, UnknownDataset
 from service.state import Service, open_service
 from service.store.datasets import PIECE
-from service.store.inputs import pack, unpack
+from service.store.inputs import pack, packed_size, unpack
 
 
 @given(
@@ -27,7 +27,9 @@ def test_rows_come_back_as_they_went_in(
     random = np.random.default_rng(seed)
     x = random.standard_normal(shape).astype(dtype)
     mask = random.random(shape[:-1]) < 0.5 if masked else None
-    back = unpack(pack(Inputs(x, mask)))
+    packed = pack(Inputs(x, mask))
+    assert packed_size(Inputs(x, mask)) == len(packed)
+    back = unpack(packed)
     np.testing.assert_array_equal(back.x, x)
     assert back.x.dtype == x.dtype
     assert (back.mask is None) == (mask is None)
