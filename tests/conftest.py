@@ -1,4 +1,4 @@
-"""Set before anything imports JAX: one thread of XLA per test process, strict dtypes and shapes."""
+"""Set before anything imports JAX: one thread per test process, strict shapes."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Two test processes on two cores: each keeps to one. The user's own flags stay in front.
-os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_multi_thread_eigen=false"]
-).strip()
+# Two test processes on two cores: each keeps to one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

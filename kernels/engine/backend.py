@@ -1,4 +1,4 @@
-"""What depends on the machine and not on the algorithm: micro-tiles, threads, compiler flags.
+"""What depends on the machine and not on the algorithm: micro-tiles, threads, compiled code.
 
 On a CPU the whole network runs on few pairs while their blocks are in cache, and tiles run side
 by side in threads; a GPU wants micro-tiles that fill it.
@@ -59,22 +59,14 @@ def tile_threads(workers: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
-def configure_worker(cache_dir: str | None, workers: int) -> None:
-    """Sets what must be set before JAX is first used in a worker process.
+def keep_compiled_code(directory: str) -> None:
+    """Keeps compiled code in `directory`, however fast it compiled, for this and later processes.
 
-    XLA's own threads are switched off, since tiles are the unit of parallelism; flags that the
-    user set in XLA_FLAGS win. Compiled code is kept in `cache_dir`, however fast it compiled.
+    By default JAX keeps only what took longer than a second, which most tiles do not.
     """
-    flags = os.environ.get("XLA_FLAGS", "").split()
-    for name, value in (("--xla_cpu_multi_thread_eigen", "false"),):
-        if not any(flag.split("=")[0] == name for flag in flags):
-            flags.append(f"{name}={value}")
-    os.environ["XLA_FLAGS"] = " ".join(flags)
-
     import jax
 
-    if cache_dir is not None:
-        Path(cache_dir).mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", cache_dir)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", directory)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -22,6 +22,11 @@ from kernels.engine.block import Block
 from kernels.engine.chain import Chain, Program, observe, run_pair
 from kernels.layers.layer import Layer
 
+_COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
+"""Tiles are the unit of parallelism, so XLA uses no threads of its own. Said at each compilation
+and not in XLA_FLAGS, since it decides how small products are compiled and so their last bits: the
+numbers are the same in every process, whatever its environment."""
+
 _ENTRIES_PER_CALL = 2**18
 """Entries of each kernel that one call returns at most; its buffer is cleared at every call."""
 
@@ -202,4 +207,4 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         with jax.default_matmul_precision("highest"):
             return function(*arguments)
 
-    return jax.jit(precise)
+    return jax.jit(precise, compiler_options=_COMPILER_OPTIONS)

@@ -1,7 +1,7 @@
 """Buckets of lengths, so that short inputs are not computed at the length of the longest.
 
-A few fixed edges, two or three an octave, bound both the padding (a third at most above 16) and
-the number of shapes that have to be compiled.
+A few fixed edges, two an octave, bound both the padding (a third at most, above 64) and the number
+of shapes that have to be compiled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from kernels.inputs import Inputs
 
-_FIRST: Final = (8, 16, 24, 32, 48, 64, 96)
+_FIRST: Final = (32, 64, 96)
+"""Below 32 positions an input costs less than compiling another shape would."""
 
 
 def bucket_length(length: int) -> int:
