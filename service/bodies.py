@@ -97,7 +97,7 @@ async def read_json_body(request: Request, limit: int) -> Any:
     try:
         body = await read_body(request, MAX_JSON_BYTES)
     except TooLarge as error:
-        raise _json_too_large(error.members["actual"]) from error
+        raise _json_too_large(error.actual or 0) from error
     return await run_sync(read_json, body)
 
 
@@ -193,7 +193,7 @@ def _too_large(limit: int, actual: int) -> TooLarge:
     )
 
 
-def _json_too_large(actual: int) -> TooLarge:
+def _json_too_large(actual: float) -> TooLarge:
     return TooLarge(
         f"JSON may have {MAX_JSON_BYTES} bytes; send large arrays as .npy parts or datasets",
         limit=MAX_JSON_BYTES,

@@ -67,6 +67,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.actual = actual
         self.headers = headers or {}
         members = {"pointer": pointer, "parameter": parameter, "limit": limit, "actual": actual}
         self.members = {name: value for name, value in members.items() if value is not None} | (
