@@ -1,0 +1,200 @@
+"""The layers' limits, one function each, as golden/README.md and the vocabulary put them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tests.oracles.gaussian import Array, expectations
+from tests.oracles.positions import correlations
+from tests.oracles.windows import Window, box_sum, joint_sum
+
+Layer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One input: its position grid, its flat mask, and its own block of position pairs."""
+
+    grid: tuple[int, ...]
+    mask: Array
+    block: Array
+
+
+# Rules: (layer, row, col, K, Theta) -> (K', Theta'), before the mask is applied again.
+
+
+def _dense(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    weight, bias = layer.get("w_std", 1.0) ** 2, layer.get("b_std", 0.0) ** 2
+    return weight * k + bias, weight * k + bias + weight * theta
+
+
+def _conv(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    weight, bias = layer.get("w_std", 1.0) ** 2, layer.get("b_std", 0.0) ** 2
+    scale = weight / prod(layer["window"])
+    summed = [joint_sum(block, row.grid, col.grid, _window(layer, "same")) for block in (k, theta)]
+    return scale * summed[0] + bias, scale * summed[0] + bias + scale * summed[1]
+
+
+def _pool(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    scale = 1.0 if layer["type"] == "sum_pool" else 1.0 / prod(layer["window"]) ** 2
+    window = _window(layer, "valid")
+    return tuple(scale * box_sum(block, row.grid, col.grid, window) for block in (k, theta))
+
+
+def _global_pool(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    pairs = 1 if layer["type"] == "global_sum_pool" else row.mask.sum() * col.mask.sum()
+    return np.array([[k.sum() / pairs]]), np.array([[theta.sum() / pairs]])
+
+
+def _flatten(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    return np.array([[np.diag(k).mean()]]), np.array([[np.diag(theta).mean()]])
+
+
+def _layer_norm(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    def scale(side: Side) -> Array:
+        variance = np.diag(side.block)
+        if "spatial" in layer.get("axes", ["channel"]):
+            variance = np.full_like(variance, variance[side.mask].mean())
+        # Masked positions have variance 0; they are zeroed afterwards, whatever comes out here.
+        return 1 / np.sqrt(np.where(side.mask, variance, 1.0) + layer.get("eps", 1e-12))
+
+    both = np.outer(scale(row), scale(col))
+    return k * both, theta * both
+
+
+def _activation(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    value, slope = expectations(layer, np.diag(row.block)[:, None], np.diag(col.block)[None, :], k)
+    return value, theta * slope
+
+
+def _attention(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    if layer.get("scaling", "linear") == "sqrt":
+        made = _sqrt_identity(layer, row, col, k, theta)
+    else:
+        left, right = _mixing(layer, row), _mixing(layer, col)
+        gain, bias = layer.get("ov_std", 1.0) ** 2, layer.get("b_std", 0.0) ** 2
+        k_values, theta_values = _values(layer, row, col, k, theta)
+        made = (
+            gain * left @ k_values @ right.T + bias,
+            gain * left @ theta_values @ right.T + bias + 2 * gain * left @ k_values @ right.T,
+        )
+    if layer.get("residual") is None:
+        return made
+    share = layer["residual"]["weight"]
+    return share * k + (1 - share) * made[0], share * theta + (1 - share) * made[1]
+
+
+def _positioned(layer: Layer, row: Side, col: Side, block: Array) -> Array:
+    """A block with positional embeddings: what queries and keys see."""
+    positional = layer.get("positional")
+    if positional is None:
+        return block
+    r = positional.get("std", 1.0) ** 2 * correlations(positional, row.grid, col.grid)
+    r = np.where(np.outer(row.mask, col.mask), r, 0.0)
+    if positional["merge"] == "sum":
+        return block + r
+    fraction = positional.get("fraction", 0.5)
+    return (1 - fraction) * block + fraction * r
+
+
+def _values(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    """What the values see."""
+    if (layer.get("positional") or {}).get("in_values", False):
+        return _positioned(layer, row, col, k), _positioned(layer, row, col, theta)
+    return k, theta
+
+
+def _visible(layer: Layer, side: Side) -> Array:
+    """Which key j (second axis) query i sees."""
+    visible = np.broadcast_to(side.mask[None, :], side.block.shape)
+    return np.tril(visible) if layer.get("causal", False) else visible
+
+
+def _mixing(layer: Layer, side: Side) -> Array:
+    """A(x), query by query."""
+    logits = layer.get("qk_std", 1.0) * _positioned(layer, side, side, side.block)
+    mechanism = layer.get("mechanism", "softmax")
+    kind = mechanism["type"] if isinstance(mechanism, dict) else mechanism
+    weights = np.zeros_like(logits)
+    for query, visible in enumerate(_visible(layer, side)):
+        scores = logits[query, visible]
+        if not visible.any():
+            continue
+        if kind == "softmax":
+            scores = np.exp(scores - scores.max())
+            scores = scores / scores.sum()
+        elif kind == "relu":
+            scores = np.maximum(scores, 0.0)
+        elif kind == "abs":
+            scores = np.abs(scores)
+        else:
+            assert kind == "identity", kind
+        weights[query, visible] = scores
+    return weights
+
+
+def _sqrt_identity(
+    layer: Layer, row: Side, col: Side, k: Array, theta: Array
+) -> tuple[Array, Array]:
+    """Independent query and key weights: every pair of queries sums over its visible keys."""
+    assert layer["mechanism"] == "identity"
+    gain = (layer.get("qk_std", 1.0) * layer.get("ov_std", 1.0)) ** 2
+    bias = layer.get("b_std", 0.0) ** 2
+    # Embeddings are trained: Theta reaches queries and keys with the same R as K.
+    k_q, theta_q = _positioned(layer, row, col, k), _positioned(layer, row, col, theta)
+    k_v, theta_v = _values(layer, row, col, k, theta)
+    see_row, see_col = _visible(layer, row), _visible(layer, col)
+    nngp, ntk = np.empty_like(k), np.empty_like(k)
+    for a, b in product(range(k.shape[0]), range(k.shape[1])):
+        keys = np.outer(see_row[a], see_col[b])
+        s = (k_q * k_v)[keys].sum()
+        lower = (k_q * theta_v + k_v * theta_q)[keys].sum()
+        nngp[a, b] = gain * s * k_q[a, b] + bias
+        ntk[a, b] = gain * (s * (theta_q[a, b] + 4 * k_q[a, b]) + k_q[a, b] * lower) + bias
+    return nngp, ntk
+
+
+RULES: dict[str, Callable[[Layer, Side, Side, Array, Array], tuple[Array, Array]]] = {
+    "dense": _dense,
+    "conv": _conv,
+    "avg_pool": _pool,
+    "sum_pool": _pool,
+    "global_avg_pool": _global_pool,
+    "global_sum_pool": _global_pool,
+    "flatten": _flatten,
+    "layer_norm": _layer_norm,
+    "attention": _attention,
+    **dict.fromkeys(("relu", "abs", "leaky_relu", "ab_relu", "erf", "gelu"), _activation),
+}
+
+# Shapes: (layer, side) -> (grid', mask').
+
+
+def _window(layer: Layer, padding: str) -> Window:
+    strides = layer.get("strides") or [1] * len(layer["window"])
+    return Window(tuple(layer["window"]), tuple(strides), layer.get("padding", padding))
+
+
+def unchanged(layer: Layer, side: Side) -> tuple[tuple[int, ...], Array]:
+    return side.grid, side.mask
+
+
+def _windowed(layer: Layer, side: Side) -> tuple[tuple[int, ...], Array]:
+    window = _window(layer, "same" if layer["type"] == "conv" else "valid")
+    return window.grid(side.grid), window.mask(side.mask, side.grid)
+
+
+def _no_positions(layer: Layer, side: Side) -> tuple[tuple[int, ...], Array]:
+    return (), np.array([True])
+
+
+SHAPES = {
+    **dict.fromkeys(("conv", "avg_pool", "sum_pool"), _windowed),
+    **dict.fromkeys(("global_avg_pool", "global_sum_pool", "flatten"), _no_positions),
+}
