@@ -1,7 +1,7 @@
 """The task queue. Docket (on Redis Streams) does the work; only this module knows it.
 
 Delivery is at least once: a tile whose worker dies is handed to another one after `lease`. A tile
-that is queued or running is not queued again.
+that is queued or running is not queued again under the same flight number.
 """
 
 import logging
@@ -42,7 +42,7 @@ class Queue:
         """
         if not tasks:
             return
-        calls = [self._docket.call(TASK, key=task.ref)(*astuple(task)) for task in tasks]
+        calls = [self._docket.call(TASK, key=task.key)(*astuple(task)) for task in tasks]
         for execution in await self._docket.add_many(calls):
             if execution.disposition is Disposition.FAILED:
                 raise execution.schedule_exception or RuntimeError("a tile could not be queued")
@@ -52,10 +52,12 @@ class Queue:
 
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-            dtype: str, outputs: str, form: str, method: str,
+            dtype: str, outputs: str, form: str, method: str, flight: str,
         ) -> None:  # fmt: skip
             await handler(
-                TileTask(tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method)
+                TileTask(
+                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight
+                )
             )
 
         self._docket.register(compute_tile, names=[TASK])
@@ -74,7 +76,7 @@ class Queue:
 
 async def _not_here(
     tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-    dtype: str, outputs: str, form: str, method: str,
+    dtype: str, outputs: str, form: str, method: str, flight: str,
 ) -> None:  # fmt: skip
     raise RuntimeError("this process only queues tiles; a worker computes them")
 

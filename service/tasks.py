@@ -9,6 +9,9 @@ from typing import Any
 class TileTask:
     """Names of the parts of one tile, by content; `rows2` is "" for a tile on the diagonal.
 
+    `flight` numbers the times that tiles were put in flight, so that a tile asked for again just
+    when its last run is ending is a task of its own and not taken for that run.
+
     `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
     """
 
@@ -21,11 +24,17 @@ class TileTask:
     outputs: str
     form: str
     method: str
+    flight: str
 
     @property
     def ref(self) -> str:
         """The tile's name across tenants."""
         return f"{self.tenant}:{self.tile}"
+
+    @property
+    def key(self) -> str:
+        """What the queue knows this run by."""
+        return f"{self.ref}:{self.flight}"
 
     @classmethod
     def from_flight(cls, flight: bytes | str) -> "TileTask":
@@ -33,4 +42,11 @@ class TileTask:
         entry: dict[str, Any] = json.loads(flight)
         tenant, _, digest = entry["tile"].partition(":")
         common: dict[str, str] = json.loads(entry["task"])
-        return cls(tenant, digest, rows1=entry["rows1"], rows2=entry["rows2"], **common)
+        return cls(
+            tenant,
+            digest,
+            rows1=entry["rows1"],
+            rows2=entry["rows2"],
+            flight=entry["flight"],
+            **common,
+        )

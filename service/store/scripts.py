@@ -71,9 +71,12 @@ while redis.call('HLEN', INFLIGHT) < window do
     redis.call('EXPIRE', WAITERS .. tile, ttl)
     redis.call('HSET', asked, digest, indices)
     redis.call('EXPIRE', asked, ttl)
-    local flight = cjson.encode({owner = ref, tile = tile, rows1 = rows1, rows2 = rows2,
-      task = task})
-    if redis.call('HSETNX', INFLIGHT, tile, flight) == 1 then taken[#taken + 1] = flight end
+    if redis.call('HEXISTS', INFLIGHT, tile) == 0 then
+      local flight = cjson.encode({owner = ref, tile = tile, rows1 = rows1, rows2 = rows2,
+        task = task, flight = tostring(redis.call('INCR', TURN))})
+      redis.call('HSET', INFLIGHT, tile, flight)
+      taken[#taken + 1] = flight
+    end
     if redis.call('LLEN', pending) > 0 then
       redis.call('ZADD', RING, redis.call('INCR', TURN), ref)
     end

@@ -1,5 +1,6 @@
 """Fairness, second chances and dead letters, with workers in this process."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -172,3 +173,34 @@ async def test_unfinished_jobs_do_not_expire(service: Service, request_of: Reque
     await service.client.zadd(keys.LIVE, {ref: 0})
     await service.lifetimes.renew_live()
     assert all([await service.client.ttl(name) > 1000 for name in names])
+
+
+async def test_whatever_is_cancelled_or_deleted_the_tables_end_up_empty(
+    service: Service,
+    worker: Worker,
+    request_of: Requests,
+    finished: Finished,
+    eventually: Eventually,
+) -> None:
+    async with worker(slots=2):
+        # Overlapping jobs: seeds repeat, so tiles are shared between jobs that come and go.
+        records = [
+            await service.jobs.create(
+                "default", request_of(FULL + 8 * (number % 3), seed=number % 4)
+            )
+            for number in range(24)
+        ]
+        ends = [service.jobs.cancel, service.jobs.delete]
+        await asyncio.gather(
+            *(ends[number % 2]("default", record.id) for number, record in enumerate(records[::3]))
+        )
+        kept = [record for number, record in enumerate(records) if number % 3]
+        assert {(await finished(record)).state for record in kept} == {"succeeded"}
+
+        async def empty() -> bool:
+            left = await service.client.exists(keys.INFLIGHT, keys.RING, keys.LIVE)
+            waiting = await service.client.keys(f"{keys.WAITERS_PREFIX}*")
+            counted = await service.client.keys(f"{keys.DELIVERIES_PREFIX}*")
+            return not left and not waiting and not counted
+
+        await eventually(empty)
