@@ -23,7 +23,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -207,6 +206,9 @@ def _problem(status: int) -> dict[str, Any]:
 
 def text() -> str:
     """openapi.yaml as it must be."""
+    # The API's image has no YAML: only this command writes it.
+    import yaml
+
     from service.app import create_app
     from service.settings import Settings
 

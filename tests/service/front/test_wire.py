@@ -1,0 +1,93 @@
+"""What a real socket shows and an in-process transport cannot: early answers and clients that vanish."""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from .conftest import DENSE
+
+HEAD = "POST /v1/kernels HTTP/1.1\r\nHost: gramd\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+async def port(app: FastAPI) -> AsyncIterator[int]:
+    """The port of a real server of the application, whose lifespan the fixture `app` has opened."""
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve([listening]))
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def answer_to(port: int, request: str, *, close: bool = False) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request.encode())
+    await writer.drain()
+    if close:
+        writer.write_eof()
+    data = await reader.read(65536)
+    writer.close()
+    await writer.wait_closed()
+    return data.decode()
+
+
+async def logged(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until a log line holds `text`."""
+    async with asyncio.timeout(30):
+        while True:
+            if text in caplog.text:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_body_announced_too_large_is_refused_before_it_is_sent(port):
+    answer = await answer_to(port, HEAD + "Content-Length: 99999999999\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 413")
+    assert '"limit_name": "max_json_bytes"' in answer
+
+
+async def test_expect_100_continue_is_not_given_to_what_is_refused(port):
+    announced = "Expect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
+    answer = await answer_to(port, HEAD + announced)
+    assert answer.startswith("HTTP/1.1 413")
+
+
+async def test_a_client_that_closes_in_mid_body_leaves_nothing(port, left_behind, caplog):
+    caplog.set_level(logging.INFO, "gramd.access")
+    await answer_to(port, HEAD + "Content-Length: 100\r\n\r\n{", close=True)
+    await logged("status=400", caplog)
+    assert await left_behind() == set()
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_client_that_vanishes_in_mid_matrix_is_no_error(port, working, npy, caplog):
+    x = np.random.default_rng(0).standard_normal((3000, 2)).astype("float32")
+    form: dict[str, Any] = {"request": json.dumps({"architecture": DENSE, "outputs": ["nngp"]})}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        async with working():
+            response = await client.post(
+                "/v1/kernels", data=form, files={"x1": npy(x)}, headers={"Prefer": "wait=60"}
+            )
+        url = response.json()["links"]["nngp"]
+        async with client.stream("GET", url) as stream:
+            async for _ in stream.aiter_raw(1000):
+                break
+        caplog.set_level(logging.INFO, "gramd.access")
+        await logged("/nngp", caplog)
+        assert "Traceback" not in caplog.text
+        whole = await client.get(url)
+        assert len(whole.content) == int(whole.headers["content-length"]) == 128 + 4 * 3000**2
