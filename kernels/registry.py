@@ -12,11 +12,15 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from kernels.layers.activation.erf import Erf
+from kernels.layers.activation.exponentials import Exp, Gaussian
 from kernels.layers.activation.gelu import Gelu
-from kernels.layers.activation.rectifiers import ABReLU, Abs, LeakyReLU, ReLU
+from kernels.layers.activation.polynomials import Hermite, Monomial, Polynomial, RectifiedMonomial
+from kernels.layers.activation.rectifiers import ABReLU, Abs, LeakyReLU, ReLU, Sign
+from kernels.layers.activation.waves import RBF, Cos, Sin
 from kernels.layers.attention import Attention
 from kernels.layers.conv import Conv
 from kernels.layers.dense import Dense
+from kernels.layers.dropout import Dropout
 from kernels.layers.layer import Layer
 from kernels.layers.layer_norm import LayerNorm
 from kernels.layers.pool import AvgPool, SumPool
@@ -35,12 +39,23 @@ LAYERS: Final[tuple[type[Layer], ...]] = (
     GlobalSumPool,
     Flatten,
     LayerNorm,
+    Dropout,
     ReLU,
     Abs,
     LeakyReLU,
     ABReLU,
+    Sign,
     Erf,
     Gelu,
+    Sin,
+    Cos,
+    RBF,
+    Exp,
+    Gaussian,
+    Monomial,
+    RectifiedMonomial,
+    Hermite,
+    Polynomial,
     Parallel,
     Repeat,
     Attention,

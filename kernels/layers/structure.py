@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from operator import add
+from operator import add, mul
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field
@@ -59,10 +59,11 @@ class Repeat(Layer):
 
 
 class Parallel(Layer):
-    """Branches of one input, merged by a sum: K' = sum_b K_b, Theta' = sum_b Theta_b.
+    """Branches of one input, merged into one signal.
 
-    Kernels add because the branches are uncorrelated: each but one must end in weights of its
-    own, followed by linear layers at most.
+    Kernels of a sum add, and those of a product multiply, because the branches are uncorrelated:
+    each but one must end in weights of its own, followed by linear layers at most. Concatenated
+    channels need no such thing, but as their variances differ no activation may follow directly.
     """
 
     type: Literal["parallel"] = "parallel"
@@ -71,9 +72,12 @@ class Parallel(Layer):
         BeforeValidator(as_tuple),
         Field(min_length=1, max_length=64),
     ]
-    merge: Literal["sum"] = "sum"
+    merge: Literal["sum", "product", "concat"] = "sum"
 
-    equation: ClassVar[str] = "sum: K' = sum_b K_b; Theta' = sum_b Theta_b"
+    equation: ClassVar[str] = (
+        "sum: K' = sum_b K_b, Theta' = sum_b Theta_b; product: K' = prod_b K_b, "
+        "Theta' = sum_b Theta_b prod_(c != b) K_c; concat: the means over branches"
+    )
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540; Yang, arXiv 1910.12478"
 
     def forward(self, signal: Signal) -> Signal:
@@ -87,16 +91,17 @@ class Parallel(Layer):
         for index, branch in enumerate(outgoing[1:], start=1):
             if branch.grid != first.grid or branch.masked != first.masked:
                 raise SpecError(
-                    f"the branches of a sum must keep the same positions: branch 0 ends with "
+                    f"the branches must end with the same positions: branch 0 ends with "
                     f"{list(first.grid)}, branch {index} with {list(branch.grid)}",
                     f"/branches/{index}",
                 )
-        if len(outgoing) > 1:
+        if len(outgoing) == 1:
+            return first.with_(own_weights=signal.own_weights or first.own_weights)
+        if self.merge != "concat":
             self._refuse_correlated(outgoing)
-            self._refuse_other_widths(outgoing, signal)
+        self._refuse_other_widths(outgoing)
         return first.with_(
-            channels=None if any(b.channels is None for b in outgoing) else first.channels,
-            gaussian=all(b.gaussian for b in outgoing),
+            gaussian=self.merge == "sum" and all(b.gaussian for b in outgoing),
             own_weights=signal.own_weights or all(b.own_weights for b in outgoing),
         )
 
@@ -104,25 +109,27 @@ class Parallel(Layer):
         for index, (branch, layers) in enumerate(zip(outgoing, self.branches, strict=True)):
             if layers and not branch.own_weights:
                 raise SpecError(
-                    f"branch {index} of a sum must end in a dense, conv or attention layer "
+                    f"branch {index} of a {self.merge} must end in a dense, conv or attention layer "
                     f"(pooling or layer_norm may follow), or be empty: otherwise its output is "
-                    f"correlated with the other branches and kernels do not add",
+                    f"correlated with the other branches and the kernels do not separate",
                     f"/branches/{index}",
                 )
         empty = [index for index, layers in enumerate(self.branches) if not layers]
         if len(empty) > 1:
             raise SpecError(
-                "only one branch of a sum may be empty: copies of one signal are correlated; "
-                "scale the signal with a w_std instead",
+                f"only one branch of a {self.merge} may be empty: copies of one signal are "
+                f"correlated; scale the signal with a w_std instead",
                 f"/branches/{empty[1]}",
             )
 
-    def _refuse_other_widths(self, outgoing: Sequence[Signal], signal: Signal) -> None:
-        if signal.channels is not None and any(not layers for layers in self.branches):
+    def _refuse_other_widths(self, outgoing: Sequence[Signal]) -> None:
+        widths = [branch.channels for branch in outgoing]
+        if None in widths and any(width is not None for width in widths):
+            index = next(i for i, width in enumerate(widths) if width is not None)
             raise SpecError(
-                f"an empty branch hands on the raw input of {signal.channels} channels, which "
-                f"cannot be added to branches of infinite width; put a dense or conv layer first",
-                f"/branches/{next(i for i, layers in enumerate(self.branches) if not layers)}",
+                f"branch {index} hands on the {widths[index]} channels of the raw input, which "
+                f"cannot be merged with branches of infinite width; put a dense or conv layer first",
+                f"/branches/{index}",
             )
 
     def expand(self) -> tuple[Layer, ...]:
@@ -174,8 +181,17 @@ class Parallel(Layer):
         return merged
 
     def merged(self, blocks: Sequence[Block]) -> Block:
-        """The kernels of the sum."""
-        first = blocks[0]
-        nngp = reduce(add, (block.nngp for block in blocks))
+        """The kernels of the merged signal."""
+        kernels = [block.nngp for block in blocks]
         tangents = [block.ntk for block in blocks if block.ntk is not None]
-        return first._replace(nngp=nngp, ntk=reduce(add, tangents) if tangents else None)
+        if self.merge == "product":
+            nngp = reduce(mul, kernels)
+            others = [kernels[:i] + kernels[i + 1 :] for i in range(len(kernels))]
+            tangents = [
+                reduce(mul, rest, theta) for theta, rest in zip(tangents, others, strict=False)
+            ]
+        else:
+            nngp = reduce(add, kernels)
+        ntk = reduce(add, tangents) if tangents else None
+        merged = blocks[0]._replace(nngp=nngp, ntk=ntk)
+        return merged.map(lambda k: k / len(blocks)) if self.merge == "concat" else merged

@@ -85,7 +85,7 @@ class Spec(BaseModel):
 
 
 def _is_number(field: FieldInfo) -> bool:
-    """Whether a field is declared with one of the number types, or with "that or None"."""
+    """Whether a field is declared with a number type, with "that or None", or a tuple of them."""
     members = get_args(field.annotation)
     return _NUMBER in field.metadata or any(
         _NUMBER in getattr(member, "__metadata__", ()) for member in members

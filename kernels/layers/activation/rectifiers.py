@@ -92,3 +92,22 @@ class ABReLU(_Rectifier):
 
     def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
         return numbers["a"], numbers["b"]
+
+
+class Sign(Activation):
+    """The sign of x, whose derivative is 0 wherever it exists, so that no gradient passes it."""
+
+    type: Literal["sign"] = "sign"
+
+    equation: ClassVar[str] = "K' = 1 - 2 t / pi, cos t = K / sqrt(p q); Theta' = 0"
+    source: ClassVar[str] = "Cho & Saul, NeurIPS 2009"
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        scale, rho = correlation(p, q, c, coincide)
+        _, angle = sine_and_angle(rho)
+        value = jnp.where(scale > 0, 1 - 2 * angle / jnp.pi, 0)
+        return value, jnp.zeros_like(value)

@@ -1,0 +1,58 @@
+"""The exponential and the Gaussian bump."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.layers.activation.activation import Activation
+from kernels.layers.activation.erf import determinant
+from kernels.spec.model import Number, Numbers
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class Exp(Activation):
+    """a exp(b x)."""
+
+    type: Literal["exp"] = "exp"
+    a: Number = 1.0
+    b: Number = 1.0
+
+    equation: ClassVar[str] = "K' = a^2 exp(b^2 (p + q + 2 K) / 2); Theta' = b^2 K' Theta"
+    source: ClassVar[str] = "Mairal et al., NeurIPS 2014; the moment generating function"
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        squared = numbers["b"] ** 2
+        value = numbers["a"] ** 2 * jnp.exp(squared * (p + q + 2 * c) / 2)
+        return value, squared * value
+
+
+class Gaussian(Activation):
+    """a exp(b x^2); for b > 0 the mean exists only while variances stay below 1 / (2 b)."""
+
+    type: Literal["gaussian"] = "gaussian"
+    a: Number = 1.0
+    b: Number = -1.0
+
+    equation: ClassVar[str] = (
+        "D = (1 - 2 b p)(1 - 2 b q) - 4 b^2 K^2; K' = a^2 / sqrt(D); "
+        "Theta' = 4 a^2 b^2 K / D^(3/2) Theta"
+    )
+    source: ClassVar[str] = "Williams, NeurIPS 1996, 'Computing with infinite networks'"
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        twice = 2 * numbers["b"]
+        det = 1 - twice * (p + q) + twice**2 * determinant(p, q, c, coincide)
+        # Both factors 1 - 2 b p must be positive, which D > 0 alone does not say.
+        det = jnp.where((twice * p < 1) & (twice * q < 1), det, jnp.nan)
+        value = numbers["a"] ** 2 / jnp.sqrt(det)
+        return value, twice**2 * value * c / det

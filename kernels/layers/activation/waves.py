@@ -1,0 +1,92 @@
+"""Sine, cosine and random Fourier features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kernels.layers.activation.activation import Activation
+from kernels.spec.model import NonNegative, Number, Numbers
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+def _means(p: Array, q: Array, c: Array, coincide: Array | bool) -> tuple[Array, Array]:
+    """E[cos(u - v)] and E[cos(u + v)]: exp(-(p + q -+ 2 c) / 2), the first 1 where u is v."""
+    import jax.numpy as jnp
+
+    difference = jnp.where(coincide, 0, p + q - 2 * c)
+    return jnp.exp(-difference / 2), jnp.exp(-(p + q + 2 * c) / 2)
+
+
+class _Wave(Activation):
+    source: ClassVar[str] = "Rahimi & Recht, NeurIPS 2007; Pearce et al., arXiv 1905.06076"
+
+
+class Sin(_Wave):
+    """a sin(b x + c)."""
+
+    type: Literal["sin"] = "sin"
+    a: Number = 1.0
+    b: Number = 1.0
+    c: Number = 0.0
+
+    equation: ClassVar[str] = (
+        "E+- = exp(-b^2 (p + q +- 2 K) / 2); K' = a^2 (E- - cos(2 c) E+) / 2; "
+        "Theta' = a^2 b^2 (E- + cos(2 c) E+) / 2 Theta"
+    )
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        value, slope = _cosines(numbers, p, q, c, coincide)
+        return slope, numbers["b"] ** 2 * value
+
+
+class Cos(_Wave):
+    """a cos(b x + c)."""
+
+    type: Literal["cos"] = "cos"
+    a: Number = 1.0
+    b: Number = 1.0
+    c: Number = 0.0
+
+    equation: ClassVar[str] = (
+        "E+- = exp(-b^2 (p + q +- 2 K) / 2); K' = a^2 (E- + cos(2 c) E+) / 2; "
+        "Theta' = a^2 b^2 (E- - cos(2 c) E+) / 2 Theta"
+    )
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        value, slope = _cosines(numbers, p, q, c, coincide)
+        return value, numbers["b"] ** 2 * slope
+
+
+def _cosines(
+    numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+) -> tuple[Array, Array]:
+    """a^2 E[cos cos] and a^2 E[sin sin] of b u + c and b v + c."""
+    import jax.numpy as jnp
+
+    scale = numbers["b"] ** 2
+    difference, total = _means(scale * p, scale * q, scale * c, coincide)
+    total = jnp.cos(2 * numbers["c"]) * total
+    half = numbers["a"] ** 2 / 2
+    return half * (difference + total), half * (difference - total)
+
+
+class RBF(_Wave):
+    """sqrt(2) sin(sqrt(2 gamma) x + pi / 4), whose kernel is the Gaussian radial basis function."""
+
+    type: Literal["rbf"] = "rbf"
+    gamma: NonNegative = 1.0
+
+    equation: ClassVar[str] = "K' = exp(-gamma (p + q - 2 K)); Theta' = 2 gamma K' Theta"
+
+    def dual(
+        self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
+    ) -> tuple[Array, Array]:
+        scale = 2 * numbers["gamma"]
+        value, _ = _means(scale * p, scale * q, scale * c, coincide)
+        return value, scale * value
