@@ -69,7 +69,8 @@ def observe(
 
     Args:
         program: the steps for one input and for two.
-        cov: K(x, x) below the chain in the form that its first step wants.
+        cov: K(x, x) below the chain in the form that its first step wants; where that is a
+            readout, the full block.
         mask: real positions, (P,), or None.
         grid: position sizes.
         numbers: the layers' numbers.
@@ -87,6 +88,8 @@ def _observe(
 ) -> tuple[Chain, Array | None]:
     masks, grids = _outline(own, mask, grid)
     own_weights = _readout_weights(own, masks, grids, [None] * len(own))
+    if own and cov is not None:
+        cov = _narrowed(cov, own[0].wanted_in, own_weights[0], own_weights[0])
     seen: list[Any] = []
     branches: list[tuple[Chain, ...]] = []
     for i, (step, values) in enumerate(zip(own, numbers, strict=True)):
@@ -102,7 +105,7 @@ def _observe(
                 _observe(
                     inner,
                     inner_pair,
-                    _own_input_of(step, inner, cov, masks[i], grids[i]),
+                    _own_input_of(step, inner, cov),
                     masks[i],
                     grids[i],
                     inner_values,
@@ -241,20 +244,12 @@ def _input_form(step: Step, branch: Sequence[Step]) -> Demand:
     return Demand.FULL if step.wanted_out is Demand.READOUT else step.wanted_out
 
 
-def _own_input_of(
-    step: Step,
-    branch: Sequence[Step],
-    cov: Array | None,
-    mask: Array | None,
-    grid: tuple[int, ...],
-) -> Array | None:
-    """One input's own covariance in the form in which a branch takes it."""
+def _own_input_of(step: Step, branch: Sequence[Step], cov: Array | None) -> Array | None:
+    """One input's own covariance for a branch, which narrows it to its form unless it is empty."""
     form = _input_form(step, branch)
     if cov is None or form is Demand.NOTHING:
         return None
-    masks, grids = _outline(branch, mask, grid)
-    weights = _readout_weights(branch, masks, grids, [None] * len(branch))[0]
-    return _narrowed(cov, form, weights, weights)
+    return cov if branch else _narrowed(cov, form, None, None)
 
 
 def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:

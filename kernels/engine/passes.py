@@ -66,11 +66,14 @@ class Network:
 
 
 def _own_covariance(x: Array, form: Demand) -> Array | None:
-    """K(x, x) of one raw input, (P, channels) or (channels,), in the form that is wanted."""
+    """K(x, x) of one raw input, (P, channels) or (channels,), in the form that is wanted.
+
+    Where that is a readout, the full block: its weights are known to the chain only.
+    """
     if form is Demand.NOTHING:
         return None
     channels = x.shape[-1]
-    if form is Demand.FULL:
+    if form in (Demand.FULL, Demand.READOUT):
         return jnp.matmul(x, x.T) / channels
     return (x * x).sum(-1) / channels
 

@@ -48,6 +48,9 @@ def _pool(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[A
 
 
 def _global_pool(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    if not (row.mask.any() and col.mask.any()):
+        # A strided layer may leave an input no real position; then there is nothing to average.
+        return np.zeros((1, 1)), np.zeros((1, 1))
     pairs = 1 if layer["type"] == "global_sum_pool" else row.mask.sum() * col.mask.sum()
     return np.array([[k.sum() / pairs]]), np.array([[theta.sum() / pairs]])
 
