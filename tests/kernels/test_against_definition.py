@@ -2,10 +2,9 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 
-from kernels.matrix import kernel_matrix
+from tests.kernels.agreement import assert_as_defined
 from tests.kernels.networks import (
     ABS,
     ERF,
@@ -21,13 +20,10 @@ from tests.kernels.networks import (
     avg_pool,
     conv,
     dense,
-    entries,
-    masks,
     parallel,
     positional,
     repeat,
 )
-from tests.oracles.definition import definition
 
 SQRT: dict[str, Any] = {"mechanism": "identity", "scaling": "sqrt"}
 FEED_FORWARD = parallel([dense(), RELU, dense()], [])
@@ -327,31 +323,6 @@ CASES = {
 }
 
 
-def inputs(case: Case) -> dict[str, Any]:
-    """Both sides; what a mask hides is nonsense."""
-    sides: dict[str, Any] = {"x1": case.shape1} | ({"x2": case.shape2} if case.shape2 else {})
-    made: dict[str, Any] = {}
-    for seed, (name, shape) in enumerate(sides.items()):
-        made[name], mask = entries(shape, seed), masks(case.mask, shape, seed)
-        if mask is not None:
-            made[name][~mask] = np.nan
-            made[f"mask{name[-1]}"] = mask
-    return made
-
-
-def assert_close(result: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> None:
-    """To 1e-8 of the largest entry."""
-    assert result.shape == expected.shape
-    error = np.abs(result - expected).max() / np.abs(expected).max()
-    assert error < 1e-8, f"off by {error:.1e} of the largest entry"
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_are_what_the_definition_says(name: str) -> None:
-    case = CASES[name]
-    given = inputs(case)
-    architecture = {"layers": case.layers}
-    expected = definition(architecture, **given)
-    result = kernel_matrix(architecture, **given, dtype="float64")
-    for output in ("nngp", "ntk"):
-        assert_close(result[output], expected[output])
+    assert_as_defined(*CASES[name])

@@ -62,7 +62,7 @@ def _flatten(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tupl
 def _layer_norm(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
     def scale(side: Side) -> Array:
         variance = np.diag(side.block)
-        if "spatial" in layer.get("axes", ["channel"]):
+        if "spatial" in layer.get("axes", ["channel"]) and side.mask.any():
             variance = np.full_like(variance, variance[side.mask].mean())
         # Masked positions have variance 0; they are zeroed afterwards, whatever comes out here.
         return 1 / np.sqrt(np.where(side.mask, variance, 1.0) + layer.get("eps", 1e-12))

@@ -1,0 +1,39 @@
+"""Holding kernel_matrix to the spelled-out definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kernels.matrix import kernel_matrix
+from tests.kernels.networks import Array, Layer, entries, masks
+from tests.oracles.definition import definition
+
+
+def inputs(shape1: tuple[int, ...], shape2: tuple[int, ...] | None, mask: str) -> dict[str, Array]:
+    """Both sides, as keyword arguments of `kernel_matrix`; what a mask hides is NaN."""
+    made: dict[str, Any] = {}
+    for seed, (number, shape) in enumerate((("1", shape1), ("2", shape2))):
+        if shape is None:
+            continue
+        x, real = entries(shape, seed), masks(mask, shape, seed)
+        if real is not None:
+            x[~real] = np.nan
+            made[f"mask{number}"] = real
+        made[f"x{number}"] = x
+    return made
+
+
+def assert_as_defined(
+    layers: list[Layer], shape1: tuple[int, ...], shape2: tuple[int, ...] | None, mask: str
+) -> None:
+    """float64 kernels agree with the definition to 1e-8 of their largest entry."""
+    architecture, given = {"layers": layers}, inputs(shape1, shape2, mask)
+    expected = definition(architecture, **given)
+    result = kernel_matrix(architecture, **given, dtype="float64")
+    for output in ("nngp", "ntk"):
+        assert result[output].shape == expected[output].shape
+        scale = max(np.abs(expected[output]).max(), 1e-300)
+        error = np.abs(result[output] - expected[output]).max() / scale
+        assert error < 1e-8, f"{output}: off by {error:.1e} of the largest entry"

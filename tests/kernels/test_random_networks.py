@@ -1,0 +1,34 @@
+"""Random networks against the spelled-out definition."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.kernels.agreement import assert_as_defined
+from tests.kernels.networks import Layer
+from tests.kernels.random_networks import problems
+
+Problem = tuple[list[Layer], tuple[int, ...], tuple[int, ...] | None, str]
+
+# Shrinking compiles a network a step, so a failure is shown as it was found.
+FEW = settings(
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=(Phase.generate,),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
+)
+
+
+@FEW
+@given(problem=problems())
+def test_random_networks_are_as_defined(problem: Problem) -> None:
+    assert_as_defined(*problem)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(FEW, max_examples=300, derandomize=False)
+@given(problem=problems())
+def test_many_random_networks_are_as_defined(problem: Problem) -> None:
+    assert_as_defined(*problem)
