@@ -64,28 +64,30 @@ def wanted_by(steps: Sequence[Step], otherwise: Demand) -> Demand:
     return steps[0].wanted_in if steps else otherwise
 
 
-def plan_pair(layers: Sequence[Layer], positions: bool) -> tuple[Step, ...]:
-    """The steps for two different inputs, whose kernel has no positions at the end.
+def plan_pair(
+    layers: Sequence[Layer], positions: bool, final: Demand = Demand.POINT
+) -> tuple[Step, ...]:
+    """The steps for two different inputs.
 
     Args:
         layers: the canonical layers, numbers taken out.
         positions: whether the input has position axes.
+        final: POINT for networks without positions at the end; FULL for all pairs of positions.
     """
-    return _walk(layers, Demand.POINT, positions, observing=False)
+    return _walk(layers, final, positions, observing=False)
 
 
 def plan_one_input(
-    layers: Sequence[Layer], positions: bool, own_kernel: bool = False
+    layers: Sequence[Layer], positions: bool, own_kernel: Demand = Demand.NOTHING
 ) -> tuple[Step, ...]:
     """The steps for one input with itself.
 
     Args:
         layers: the canonical layers, numbers taken out.
         positions: whether the input has position axes.
-        own_kernel: whether the input's own kernel is wanted at the end.
+        own_kernel: what is wanted of the input's own kernel at the end.
     """
-    final = Demand.POINT if own_kernel else Demand.NOTHING
-    return _walk(layers, final, positions, observing=True)
+    return _walk(layers, own_kernel, positions, observing=True)
 
 
 def _walk(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kernels.engine.backend import tile_threads
 from kernels.engine.tile import compute_tile
 from kernels.errors import InputError
-from kernels.inputs import OUTPUTS, check_job, read_inputs
+from kernels.inputs import OUTPUTS, Form, check_job, read_inputs
 from kernels.plan.tiles import Tile, place, plan_tiles
 from kernels.spec.architecture import Architecture, parse_architecture
 
@@ -26,6 +26,7 @@ def kernel_matrix(
     mask2: npt.ArrayLike | None = None,
     outputs: Sequence[str] = ("nngp", "ntk"),
     dtype: str = "float32",
+    form: Form = "matrix",
 ) -> dict[str, npt.NDArray[Any]]:
     """Exact infinite-width kernels of every pair of inputs.
 
@@ -37,9 +38,12 @@ def kernel_matrix(
         mask2: the same for x2.
         outputs: "nngp", "ntk" or both.
         dtype: "float32", or "float64" for full accuracy.
+        form: "matrix"; "diagonal" for x1[i] with x2[i] only, without computing the rest;
+            "positions" for every pair of positions too, of a network that ends with some.
 
     Returns:
-        for each output an (n1, n2) matrix of `dtype`: the same bits that the service returns.
+        for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
+        for "positions"): the same bits that the service returns.
 
     Raises:
         SpecError: the architecture is wrong or does not fit the input.
@@ -54,16 +58,16 @@ def kernel_matrix(
     network = parse_architecture(architecture)
     inputs1 = read_inputs(x1, mask1, dtype=dtype, name="x1")
     inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
-    check_job(network, inputs1, inputs2)
-    plan = plan_tiles(network, inputs1, inputs2)
-    result = {name: np.empty((plan.n1, plan.n2), dtype) for name in wanted}
+    check_job(network, inputs1, inputs2, form)
+    plan = plan_tiles(network, inputs1, inputs2, form)
+    result = {name: np.empty(plan.shape, dtype) for name in wanted}
     columns = inputs1 if inputs2 is None else inputs2
 
     def run(tile: Tile) -> None:
         one, two = plan.groups1[tile.row], plan.groups2[tile.col]
         rows1 = inputs1.take(one.rows, one.grid)
         rows2 = None if plan.is_diagonal(tile) else columns.take(two.rows, two.grid)
-        values = compute_tile(network, rows1, rows2, outputs=sorted(wanted))
+        values = compute_tile(network, rows1, rows2, outputs=sorted(wanted), form=form)
         for name in wanted:
             place(result[name], plan, tile, values[name])
 

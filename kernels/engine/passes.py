@@ -27,6 +27,9 @@ _COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
 and not in XLA_FLAGS, since it decides how small products are compiled and so their last bits: the
 numbers are the same in every process, whatever its environment."""
 
+_SHORT = 32
+"""Positions up to which the blocks of a whole group fit in cache together."""
+
 _ENTRIES_PER_CALL = 2**18
 """Entries of each kernel that one call returns at most; its buffer is cleared at every call."""
 
@@ -39,23 +42,33 @@ class Network:
         layers: the canonical layers, numbers taken out.
         positions: whether inputs have position axes.
         ntk: whether the tangent kernel is wanted beside the nngp.
+        final: POINT for one number a pair of inputs, FULL for one a pair of their positions.
     """
 
     layers: tuple[Layer, ...]
     positions: bool
     ntk: bool
+    final: Demand = Demand.POINT
 
     @property
     def kernels(self) -> tuple[str, ...]:
         """Names of the kernels that the pair pass carries."""
         return ("nngp", "ntk") if self.ntk else ("nngp",)
 
-    def program(self, own_kernel: bool = False) -> Program:
+    def program(self) -> Program:
         """The plans for one input and for two."""
         return Program(
-            plan_one_input(self.layers, self.positions, own_kernel),
-            plan_pair(self.layers, self.positions),
+            plan_one_input(self.layers, self.positions),
+            plan_pair(self.layers, self.positions, self.final),
         )
+
+    def entry(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> tuple[int, ...]:
+        """Axes of one pair's kernel: () or, where positions are kept, (P, P') at the end."""
+        if self.final is Demand.POINT:
+            return ()
+        for layer in self.layers:
+            grid1, grid2 = layer.output_grid(grid1), layer.output_grid(grid2)
+        return prod(grid1), prod(grid2)
 
     def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
         """Entries of the largest block that a pair of inputs needs."""
@@ -120,16 +133,14 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Callable[..., Cha
         def one(x: Array, mask: Array | None) -> Chain:
             return observe(program, _own_covariance(x, form), mask, grid, numbers)
 
-        if prod(grid) <= 32:
-            return jax.vmap(one)(x, mask)
-        return lax.map(lambda xs: one(*xs), (x, mask))
+        return _mapped(one, prod(grid))(x, mask)
 
     return _compiled(run)
 
 
 @lru_cache(maxsize=256)
 def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[str, Array]]:
-    """Compiled (x, chain, numbers) -> (n,) by name: each input's kernel with itself.
+    """Compiled (x, chain, numbers) -> (n, *entry) by name: each input's kernel with itself.
 
     Here position p meets itself, so its correlation is one, exactly.
     """
@@ -141,9 +152,27 @@ def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[s
         def one(x: Array, chain: Chain) -> dict[str, Array]:
             return kernels_of(x, chain, x, chain).named()
 
-        if prod(grid) <= 32:
-            return jax.vmap(one)(x, chain)
-        return lax.map(lambda xs: one(*xs), (x, chain))
+        return _mapped(one, prod(grid))(x, chain)
+
+    return _compiled(run)
+
+
+@lru_cache(maxsize=256)
+def paired_kernels(
+    network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...]
+) -> Callable[..., dict[str, Array]]:
+    """Compiled (x1, chain1, x2, chain2, numbers) -> (n,) by name: row i with row i only."""
+    steps = network.program().pair
+
+    def run(
+        x1: Array, chain1: Chain, x2: Array, chain2: Chain, numbers: Sequence[Any]
+    ) -> dict[str, Array]:
+        kernels_of = _pair(network, steps, (grid1, grid2), numbers, identical=False)
+
+        def one(*sides: Any) -> dict[str, Array]:
+            return kernels_of(*sides).named()
+
+        return _mapped(one, max(prod(grid1), prod(grid2)))(x1, chain1, x2, chain2)
 
     return _compiled(run)
 
@@ -152,7 +181,7 @@ def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[s
 def pair_pass(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
 ) -> Callable[..., dict[str, Array]]:
-    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (m, edge, edge) by name.
+    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (m, edge, edge, *entry) by name.
 
     `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
     are computed, each with `edge` inputs a side. Rows of both sides are multiples of `edge`.
@@ -186,15 +215,15 @@ def pair_pass(
                 for name, total in out.items()
             }
 
-        empty = jnp.zeros((len(pairs), edge, edge), x1.dtype)
+        empty = jnp.zeros((len(pairs), edge, edge, *network.entry(grid1, grid2)), x1.dtype)
         return lax.fori_loop(0, count, body, dict.fromkeys(network.kernels, empty))
 
     return _compiled(run)
 
 
-def micro_tiles_per_call(edge: int) -> int:
+def micro_tiles_per_call(edge: int, entry: tuple[int, ...]) -> int:
     """Length of the list of micro-tiles that a call takes; how many it does is an argument."""
-    return max(1, _ENTRIES_PER_CALL // edge**2)
+    return max(1, _ENTRIES_PER_CALL // (edge**2 * prod(entry)))
 
 
 def edge_for(
@@ -202,6 +231,13 @@ def edge_for(
 ) -> int:
     """Inputs a side of a micro-tile."""
     return micro_tile_edge(chosen, network.elements_per_pair(grid1, grid2), rows)
+
+
+def _mapped(function: Callable[..., Any], positions: int) -> Callable[..., Any]:
+    """The function over leading axes: all at once for short inputs, else one after the other."""
+    if positions <= _SHORT:
+        return jax.vmap(function)
+    return lambda *arguments: lax.map(lambda each: function(*each), arguments)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:

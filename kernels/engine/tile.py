@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from kernels.demand import Demand
 from kernels.engine.backend import policy
 from kernels.engine.passes import (
     Network,
@@ -20,9 +21,12 @@ from kernels.engine.passes import (
     one_input_pass,
     own_kernels,
     pair_pass,
+    paired_kernels,
 )
 from kernels.errors import NumericsError, Stopped
-from kernels.inputs import Inputs
+from kernels.inputs import Form, Inputs
+from kernels.layers.layer import Layer
+from kernels.plan.tiles import mirrored
 from kernels.spec.architecture import Architecture
 
 Matrix = npt.NDArray[Any]
@@ -34,6 +38,7 @@ def compute_tile(
     rows2: Inputs | None,
     *,
     outputs: Sequence[str],
+    form: Form = "matrix",
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Matrix]:
     """The kernels of two groups of inputs.
@@ -43,18 +48,21 @@ def compute_tile(
         rows1: one group, in the job's dtype.
         rows2: the other; None for the first against itself.
         outputs: "nngp", "ntk" or both.
+        form: "matrix"; "diagonal" for row i with row i only; "positions" for all pairs of
+            positions too.
         should_stop: asked between compiled calls, a fraction of a second apart.
 
     Returns:
-        for each output a (len(rows1), len(rows2)) matrix of the inputs' dtype; exactly
-        symmetric, with an exact diagonal, where rows2 is None.
+        for each output an array of the inputs' dtype: (len(rows1), len(rows2)), exactly symmetric
+        with an exact diagonal where rows2 is None; (len(rows1),) for "diagonal"; with the grids
+        of x and x' at the network's end as further axes for "positions".
 
     Raises:
         Stopped: `should_stop` said so.
         NumericsError: an entry is not finite.
     """
     with jax.enable_x64(rows1.dtype == "float64"):
-        computed = _compute(architecture, rows1, rows2, "ntk" in outputs, should_stop)
+        computed = _compute(architecture, rows1, rows2, "ntk" in outputs, form, should_stop)
     for name in outputs:
         if not np.isfinite(computed[name]).all():
             raise NumericsError(
@@ -86,24 +94,45 @@ def _compute(
     rows1: Inputs,
     rows2: Inputs | None,
     ntk: bool,
+    form: Form,
     should_stop: Callable[[], bool] | None,
 ) -> dict[str, Matrix]:
     structure, values = zip(*(layer.split() for layer in architecture.expanded), strict=True)
     numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
-    network = Network(structure, positions=bool(rows1.grid), ntk=ntk)
+    final = Demand.FULL if form == "positions" else Demand.POINT
+    network = Network(structure, bool(rows1.grid), ntk, final)
     chosen = policy(jax.default_backend())
     columns = rows1 if rows2 is None else rows2
     least = min(len(rows1), len(columns))
-    edge = edge_for(network, rows1.grid, columns.grid, chosen, least)
+    edge = 1 if form == "diagonal" else edge_for(network, rows1.grid, columns.grid, chosen, least)
     left = _Side(network, rows1, numbers, _compiled_size(len(rows1), edge))
     right = left
     if rows2 is not None:
         right = _Side(network, rows2, numbers, _compiled_size(len(rows2), edge))
+    if form == "diagonal":
+        return _diagonal(network, left, right, numbers)
     tile = _cross(network, left, right, numbers, edge, chosen.call_seconds, should_stop)
-    if rows2 is not None:
-        return tile
-    own = own_kernels(network, left.grid)(left.x, left.chain, numbers)
-    return {name: _mirrored(k, np.asarray(own[name])[: left.count]) for name, k in tile.items()}
+    if rows2 is None:
+        own = _diagonal(network, left, left, numbers)
+        tile = {name: _symmetric(k, own[name]) for name, k in tile.items()}
+    ends = [_end(structure, side.grid) for side in (left, right)]
+    return {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
+
+
+def _end(layers: Sequence[Layer], grid: tuple[int, ...]) -> tuple[int, ...]:
+    for layer in layers:
+        grid = layer.output_grid(grid)
+    return grid
+
+
+def _diagonal(network: Network, left: _Side, right: _Side, numbers: Any) -> dict[str, Matrix]:
+    """Row i with row i; exactly, where both sides are one."""
+    if right is left:
+        values = own_kernels(network, left.grid)(left.x, left.chain, numbers)
+    else:
+        run = paired_kernels(network, left.grid, right.grid)
+        values = run(left.x, left.chain, right.x, right.chain, numbers)
+    return {name: np.asarray(kernel)[: left.count] for name, kernel in values.items()}
 
 
 def _compiled_size(rows: int, edge: int) -> int:
@@ -124,10 +153,11 @@ def _cross(
     pairs = [
         (i, j) for i in range(micro_rows) for j in range(i if right is left else 0, micro_columns)
     ]
-    shape = (micro_rows * edge, micro_columns * edge)
+    entry = network.entry(left.grid, right.grid)
+    shape = (micro_rows * edge, micro_columns * edge, *entry)
     result = {name: np.zeros(shape, left.x.dtype) for name in network.kernels}
     run = pair_pass(network, left.grid, right.grid, edge)
-    most = micro_tiles_per_call(edge)
+    most = micro_tiles_per_call(edge, entry)
     done, step = 0, 1
     while done < len(pairs):
         if should_stop is not None and should_stop():
@@ -151,9 +181,10 @@ def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge:
         total[i * edge : (i + 1) * edge, j * edge : (j + 1) * edge] = part
 
 
-def _mirrored(k: Matrix, diagonal: Matrix) -> Matrix:
-    """A symmetric matrix from its upper triangle and its exact diagonal."""
-    upper = np.triu(k, 1)
-    matrix = upper + upper.T
-    np.fill_diagonal(matrix, diagonal)
+def _symmetric(k: Matrix, own: Matrix) -> Matrix:
+    """A symmetric tile, (n, n) or (n, n, P, P), from its upper triangle and its own kernels."""
+    matrix = k.copy()
+    lower = np.tril_indices(len(k), -1)
+    matrix[lower] = mirrored(k)[lower]
+    matrix[np.arange(len(k)), np.arange(len(k))] = own
     return matrix

@@ -9,23 +9,35 @@ A tile is a group of x1 against a group of x2; X against X has only those with r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import prod
-from typing import Any, Final
+from math import isqrt, prod
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.demand import Demand, plan_pair
-from kernels.inputs import Inputs
+from kernels.inputs import Form, Inputs
 from kernels.plan.buckets import bucket_grids
-from kernels.spec.architecture import Architecture
+from kernels.spec.architecture import Architecture, describe
 
-_GROUP_ROWS: Final = ((2, 512), (16, 256), (64, 128), (160, 64), (512, 32))
+Bucket = TypeVar("Bucket", bound=tuple[Any, ...])
+
+_GROUP_ROWS: Final = (
+    (2, 512),
+    (16, 256),
+    (64, 128),
+    (160, 64),
+    (512, 32),
+    (1024, 16),
+    (2048, 4),
+)
 """Rows of a group by positions a side: a tile takes roughly a second on a CPU core, and is large
 enough that fetching its rows and storing it cost little."""
-_LEAST_GROUP_ROWS: Final = 16
+_TILE_ENTRIES: Final = 2**22
+"""Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):
+16 MiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,9 @@ class TilePlan:
         n1: rows of the matrix.
         n2: columns of the matrix.
         symmetric: X against X; groups2 is groups1 and tiles have row <= col.
+        form: "matrix", "diagonal" (only x1[i] with x2[i]; tiles are (k, k)) or "positions".
+        entry: the axes of one entry: () for a number; the grids of x and x' at the network's end
+            for "positions".
         groups1: the groups of x1.
         groups2: the groups of x2.
         tiles: in the order in which they should be computed.
@@ -66,9 +81,21 @@ class TilePlan:
     n1: int
     n2: int
     symmetric: bool
+    form: Form
+    entry: tuple[int, ...]
     groups1: tuple[RowGroup, ...]
     groups2: tuple[RowGroup, ...]
     tiles: tuple[Tile, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole result."""
+        return (self.n1,) if self.form == "diagonal" else (self.n1, self.n2, *self.entry)
+
+    def tile_shape(self, tile: Tile) -> tuple[int, ...]:
+        """Shape of one tile's values."""
+        rows, cols = len(self.groups1[tile.row].rows), len(self.groups2[tile.col].rows)
+        return (rows,) if self.form == "diagonal" else (rows, cols, *self.entry)
 
     def is_diagonal(self, tile: Tile) -> bool:
         """Whether both sides of the tile are the same inputs."""
@@ -77,10 +104,14 @@ class TilePlan:
     def to_json(self) -> str:
         """A compact JSON text; `from_json` reads it."""
         sides = [self.groups1] if self.symmetric else [self.groups1, self.groups2]
-        return json.dumps(
-            {"n1": self.n1, "n2": self.n2, "sides": [[asdict(g) for g in s] for s in sides]},
-            separators=(",", ":"),
-        )
+        document = {
+            "n1": self.n1,
+            "n2": self.n2,
+            "form": self.form,
+            "entry": self.entry,
+            "sides": [[asdict(group) for group in side] for side in sides],
+        }
+        return json.dumps(document, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TilePlan:
@@ -90,11 +121,15 @@ class TilePlan:
             tuple(RowGroup(tuple(g["rows"]), tuple(g["grid"])) for g in side)
             for side in document["sides"]
         ]
-        return _plan(document["n1"], document["n2"], sides[0], sides[1] if sides[1:] else None)
+        n1, n2 = document["n1"], document["n2"]
+        return _plan((n1, n2), sides, document["form"], tuple(document["entry"]))
 
 
 def plan_tiles(
-    architecture: Architecture, inputs1: Inputs, inputs2: Inputs | None = None
+    architecture: Architecture,
+    inputs1: Inputs,
+    inputs2: Inputs | None = None,
+    form: Form = "matrix",
 ) -> TilePlan:
     """Cuts a result into tiles.
 
@@ -102,11 +137,27 @@ def plan_tiles(
         architecture: the network, already checked against the inputs (`check_job`).
         inputs1: the rows.
         inputs2: the columns; None for X against X.
+        form: what of the kernel is wanted.
     """
-    groups1 = _groups(architecture, inputs1)
-    if inputs2 is None:
-        return _plan(len(inputs1), len(inputs1), groups1, None)
-    return _plan(len(inputs1), len(inputs2), groups1, _groups(architecture, inputs2))
+    sides = [inputs1] if inputs2 is None else [inputs1, inputs2]
+    entry: tuple[int, ...] = ()
+    if form == "positions":
+        ends = [describe(architecture, side.x.shape[1:]).output.grid for side in (sides * 2)[:2]]
+        entry = (*ends[0], *ends[1])
+    trims = architecture.trims() and form != "positions"
+    grids = [bucket_grids(side, trims) for side in sides]
+    limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, entry)
+    if form == "diagonal" and inputs2 is not None:
+        # Row i meets row i only, so both sides are grouped alike.
+        joint = list(zip(*grids, strict=True))
+        size = {pair: min(limit(grid) for grid in pair) for pair in joint}
+        together = list(_grouped(joint, size.__getitem__))
+        groups = [tuple(RowGroup(rows, pair[i]) for pair, rows in together) for i in (0, 1)]
+    else:
+        groups = [
+            tuple(RowGroup(rows, grid) for grid, rows in _grouped(side, limit)) for side in grids
+        ]
+    return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
 
 
 def group_rows(positions: int, pairs_of_positions: bool) -> int:
@@ -120,40 +171,64 @@ def group_rows(positions: int, pairs_of_positions: bool) -> int:
     for limit, rows in _GROUP_ROWS:
         if side <= limit:
             return rows
-    return _LEAST_GROUP_ROWS
+    return 1
 
 
-def place(matrix: npt.NDArray[Any], plan: TilePlan, tile: Tile, values: npt.NDArray[Any]) -> None:
-    """Writes a tile, and its mirror image in a symmetric plan, into a full (n1, n2) matrix."""
+def place(result: npt.NDArray[Any], plan: TilePlan, tile: Tile, values: npt.NDArray[Any]) -> None:
+    """Writes a tile, and its mirror image in a symmetric plan, into a full result of plan.shape."""
     rows, cols = plan.groups1[tile.row].rows, plan.groups2[tile.col].rows
-    matrix[np.ix_(rows, cols)] = values
+    if plan.form == "diagonal":
+        result[list(rows)] = values
+        return
+    result[np.ix_(rows, cols)] = values
     if plan.symmetric and not plan.is_diagonal(tile):
-        matrix[np.ix_(cols, rows)] = values.T
+        result[np.ix_(cols, rows)] = mirrored(values)
 
 
-def _groups(architecture: Architecture, inputs: Inputs) -> tuple[RowGroup, ...]:
+def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """K(x', x) from K(x, x'), (rows, cols, *grid, *grid'): both pairs of axes change places."""
+    rank = (values.ndim - 2) // 2
+    first, second = range(2, 2 + rank), range(2 + rank, values.ndim)
+    return values.transpose(1, 0, *second, *first)
+
+
+def _rows_of_a_group(
+    architecture: Architecture, positions: bool, form: Form, entry: tuple[int, ...]
+) -> Callable[[tuple[int, ...]], int]:
     layers = [layer.split()[0] for layer in architecture.expanded]
-    steps = plan_pair(layers, positions=bool(inputs.grid))
+    final = Demand.FULL if form == "positions" else Demand.POINT
+    steps = plan_pair(layers, positions, final)
     every_pair = any(step.wanted_in is Demand.FULL for step in steps)
-    buckets: dict[tuple[int, ...], list[int]] = {}
-    for row, grid in enumerate(bucket_grids(inputs, architecture.trims())):
-        buckets.setdefault(grid, []).append(row)
-    groups: list[RowGroup] = []
-    for grid, rows in sorted(buckets.items()):
-        size = group_rows(prod(grid), every_pair)
-        groups += [RowGroup(tuple(rows[i : i + size]), grid) for i in range(0, len(rows), size)]
-    return tuple(groups)
+    most = 1 << (max(1, isqrt(_TILE_ENTRIES // prod(entry))).bit_length() - 1)
+    return lambda grid: min(most, group_rows(prod(grid), every_pair))
+
+
+def _grouped(
+    buckets_of_rows: Sequence[Bucket], rows_of_a_group: Callable[[Bucket], int]
+) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
+    """Rows of one bucket in caller order, cut into groups; only the last may be smaller."""
+    buckets: dict[Bucket, list[int]] = {}
+    for row, bucket in enumerate(buckets_of_rows):
+        buckets.setdefault(bucket, []).append(row)
+    for bucket, rows in sorted(buckets.items()):
+        size = rows_of_a_group(bucket)
+        for start in range(0, len(rows), size):
+            yield bucket, tuple(rows[start : start + size])
 
 
 def _plan(
-    n1: int, n2: int, groups1: tuple[RowGroup, ...], groups2: tuple[RowGroup, ...] | None
+    size: tuple[int, int],
+    sides: Sequence[tuple[RowGroup, ...]],
+    form: Form,
+    entry: tuple[int, ...],
 ) -> TilePlan:
-    columns = groups1 if groups2 is None else groups2
-    pairs: Iterable[tuple[int, int]] = (
+    """The plan of one side against itself, or of two sides."""
+    groups1, groups2, symmetric = sides[0], sides[-1], len(sides) == 1
+    places = (
         (row, col)
         for row in range(len(groups1))
-        for col in range(len(columns))
-        if groups2 is not None or row <= col
+        for col in range(len(groups2))
+        if (row == col if form == "diagonal" else row <= col or not symmetric)
     )
-    tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(pairs))
-    return TilePlan(n1, n2, groups2 is None, groups1, columns, tiles)
+    tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(places))
+    return TilePlan(*size, symmetric, form, entry, groups1, groups2, tiles)
