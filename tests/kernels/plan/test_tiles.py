@@ -1,0 +1,183 @@
+"""Cutting a result: every entry once, stable under extension, and without effect on the numbers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels.inputs import Inputs, read_inputs
+from kernels.matrix import kernel_matrix
+from kernels.plan.buckets import bucket_length
+from kernels.plan.tiles import TilePlan, place, plan_tiles
+from kernels.spec.architecture import Architecture, parse_architecture
+from tests.kernels.networks import (
+    FLATTEN,
+    LAYER_NORM,
+    POOL,
+    RELU,
+    SPATIAL_NORM,
+    attention,
+    conv,
+    dense,
+    entries,
+    masks,
+    positional,
+)
+
+ATTENTION = parse_architecture({"layers": [dense(), RELU, attention(), RELU, POOL]})
+VECTORS = parse_architecture({"layers": [dense(), RELU, dense()]})
+
+
+def sequences(n: int, size: int = 200, seed: int = 0) -> Inputs:
+    """Sequences of many lengths, so that they fall into many buckets."""
+    mask = masks("tail", (n, size, 1), seed)
+    return read_inputs(np.ones((n, size, 1)), mask)
+
+
+def plans() -> dict[str, tuple[Architecture, Inputs, Inputs | None]]:
+    vectors = read_inputs(np.ones((1300, 2)))
+    return {
+        "vectors": (VECTORS, vectors, None),
+        "vectors_cross": (VECTORS, vectors, read_inputs(np.ones((700, 2)))),
+        "sequences": (ATTENTION, sequences(300), None),
+        "sequences_cross": (ATTENTION, sequences(300), sequences(77, size=90, seed=1)),
+        "one": (ATTENTION, sequences(1), None),
+    }
+
+
+@pytest.mark.parametrize("name", plans())
+def test_every_entry_is_placed_exactly_once(name: str) -> None:
+    network, one, two = plans()[name]
+    plan = plan_tiles(network, one, two)
+    counts = np.zeros((plan.n1, plan.n2), int)
+    for tile in plan.tiles:
+        rows, cols = plan.groups1[tile.row].rows, plan.groups2[tile.col].rows
+        mark = np.full((len(rows), len(cols)), tile.index + 1)
+        before = counts.copy()
+        place(counts, plan, tile, mark)
+        assert not before[counts == tile.index + 1].any(), "an entry was placed twice"
+    assert counts.all()
+    assert [tile.index for tile in plan.tiles] == list(range(len(plan.tiles)))
+
+
+@pytest.mark.parametrize("name", ["vectors", "sequences", "one"])
+def test_symmetric_plans_have_the_upper_triangle_only(name: str) -> None:
+    network, one, _ = plans()[name]
+    plan = plan_tiles(network, one)
+    assert plan.symmetric
+    assert all(tile.row <= tile.col for tile in plan.tiles)
+    groups = len(plan.groups1)
+    assert len(plan.tiles) == groups * (groups + 1) // 2
+    assert [plan.is_diagonal(tile) for tile in plan.tiles] == [t.row == t.col for t in plan.tiles]
+
+
+def test_x_against_itself_as_two_sides_is_not_symmetric() -> None:
+    network, one, _ = plans()["vectors"]
+    plan = plan_tiles(network, one, one)
+    assert not plan.symmetric
+    assert len(plan.tiles) == len(plan.groups1) ** 2
+    assert not any(plan.is_diagonal(tile) for tile in plan.tiles)
+
+
+@pytest.mark.parametrize("name", plans())
+def test_groups_keep_caller_order_and_hold_their_rows(name: str) -> None:
+    network, one, two = plans()[name]
+    plan = plan_tiles(network, one, two)
+    for inputs, groups in ((one, plan.groups1), (two or one, plan.groups2)):
+        assert sorted(row for group in groups for row in group.rows) == list(range(len(inputs)))
+        for group in groups:
+            assert list(group.rows) == sorted(group.rows)
+            if inputs.grid:
+                assert inputs.lengths[list(group.rows)].max() <= group.grid[0]
+
+
+def test_only_the_last_group_of_a_bucket_is_ragged() -> None:
+    plan = plan_tiles(ATTENTION, sequences(900))
+    buckets: dict[tuple[int, ...], list[int]] = {}
+    for group in plan.groups1:
+        buckets.setdefault(group.grid, []).append(len(group.rows))
+    assert any(len(sizes) > 1 for sizes in buckets.values())
+    for sizes in buckets.values():
+        assert len(set(sizes[:-1])) <= 1
+        assert sizes[-1] <= sizes[0]
+
+
+@pytest.mark.parametrize("more", [1, 40, 300])
+def test_an_extension_keeps_every_full_group(more: int) -> None:
+    whole = sequences(600 + more)
+    part = whole.take(range(600))
+    before, after = plan_tiles(ATTENTION, part), plan_tiles(ATTENTION, whole)
+    largest = {
+        g.grid: max(len(o.rows) for o in after.groups1 if o.grid == g.grid) for g in before.groups1
+    }
+    full = {group for group in before.groups1 if len(group.rows) == largest[group.grid]}
+    assert full
+    assert full <= set(after.groups1)
+
+
+@pytest.mark.parametrize("name", plans())
+def test_json_round_trip(name: str) -> None:
+    network, one, two = plans()[name]
+    plan = plan_tiles(network, one, two)
+    assert TilePlan.from_json(plan.to_json()) == plan
+
+
+def test_bucket_edges_hold_what_falls_into_them() -> None:
+    edges = [bucket_length(n) for n in range(1, 3000)]
+    assert all(edge >= n for n, edge in enumerate(edges, start=1))
+    assert edges == sorted(edges)
+    assert all(bucket_length(edge) == edge for edge in set(edges))
+    assert len(set(edges)) <= 20
+    assert all(edge <= 1.5 * n for n, edge in enumerate(edges, start=1) if n > 16)
+
+
+TRIMMING: dict[str, list[dict[str, Any]]] = {
+    "attention": [conv(3), RELU, attention(), RELU, POOL, dense()],
+    "even_window": [conv(4), RELU, conv(2), SPATIAL_NORM, RELU, POOL],
+    "positions": [dense(), attention(positional=positional("sum", "rational")), LAYER_NORM, POOL],
+    "causal_residual": [dense(), attention(causal=True, residual={"weight": 0.3}), RELU, POOL],
+    "flatten": [conv(3), RELU, FLATTEN, dense()],
+    "strided": [conv(3, strides=[2]), RELU, POOL],
+    "circular": [conv(3, padding="circular"), RELU, POOL],
+}
+
+
+@pytest.mark.parametrize("name", TRIMMING)
+def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
+    """Inputs of several lengths in one request, against each pair asked for alone."""
+    layers = {"layers": TRIMMING[name]}
+    x, mask = entries((5, 26, 2)), np.zeros((5, 26), bool)
+    for row, length in zip(mask, (3, 8, 9, 20, 26), strict=True):
+        row[:length] = True
+    together = kernel_matrix(layers, x, mask1=mask, dtype="float64")
+    network, inputs = parse_architecture(layers), read_inputs(x, mask)
+    buckets = {group.grid for group in plan_tiles(network, inputs).groups1}
+    assert len(buckets) == (4 if network.trims() else 1)
+    # A mask that ends in a real position is never cut: the same inputs on the caller's full grid.
+    beside = np.ones((1, 26), bool)
+    for row in (0, 2):
+        one = np.concatenate([x[row : row + 1], entries((1, 26, 2), 5)])
+        alone = kernel_matrix(
+            layers,
+            x,
+            one,
+            mask1=mask,
+            mask2=np.concatenate([mask[row : row + 1], beside]),
+            dtype="float64",
+        )
+        for output in ("nngp", "ntk"):
+            np.testing.assert_allclose(alone[output][:, 0], together[output][:, row], rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in TRIMMING if n not in ("flatten", "strided", "circular")]
+)
+def test_padding_with_masks_changes_nothing(name: str) -> None:
+    layers = {"layers": TRIMMING[name]}
+    x = entries((3, 6, 2))
+    padded = np.concatenate([x, np.full((3, 5, 2), np.nan)], axis=1)
+    mask = np.arange(11)[None] < np.full((3, 1), 6)
+    plain = kernel_matrix(layers, x, dtype="float64")
+    result = kernel_matrix(layers, padded, mask1=mask, dtype="float64")
+    for output in ("nngp", "ntk"):
+        np.testing.assert_allclose(result[output], plain[output], rtol=1e-8)

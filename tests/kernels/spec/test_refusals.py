@@ -1,0 +1,288 @@
+"""What is wrong with an architecture is said where it stands."""
+
+import json
+from typing import Any
+
+import pytest
+
+from kernels.errors import SpecError
+from kernels.inputs import check_job, read_inputs
+from kernels.spec.architecture import MAX_DEPTH, MAX_LAYERS, describe, parse_architecture
+
+DENSE: dict[str, Any] = {"type": "dense"}
+RELU: dict[str, Any] = {"type": "relu"}
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def deep(levels: int) -> list[Any]:
+    layers: list[Any] = [DENSE]
+    for _ in range(levels):
+        layers = [{"type": "parallel", "branches": [layers]}]
+    return layers
+
+
+MALFORMED: list[tuple[str, Any, str]] = [
+    ("not_an_object", [DENSE], ""),
+    ("null", None, ""),
+    ("no_layers", {}, ""),
+    ("empty", {"layers": []}, "/layers"),
+    ("layers_not_a_list", {"layers": {"type": "dense"}}, "/layers"),
+    ("layers_text", {"layers": "dense"}, "/layers"),
+    ("extra_key", {"layers": [DENSE], "name": "x"}, "/name"),
+    ("layer_not_an_object", {"layers": ["dense"]}, "/layers/0"),
+    ("no_type", {"layers": [DENSE, {}]}, "/layers/1"),
+    ("unknown_type", {"layers": [DENSE, {"type": "dens"}]}, "/layers/1"),
+    ("type_not_text", {"layers": [{"type": 3}]}, "/layers/0"),
+    ("unknown_parameter", {"layers": [{"type": "dense", "w": 1}]}, "/layers/0/w"),
+    ("negative_std", {"layers": [{"type": "dense", "w_std": -1}]}, "/layers/0/w_std"),
+    ("nan", {"layers": [{"type": "dense", "b_std": NAN}]}, "/layers/0/b_std"),
+    ("infinite", {"layers": [{"type": "dense", "b_std": INFINITY}]}, "/layers/0/b_std"),
+    ("text_number", {"layers": [{"type": "dense", "w_std": "1"}]}, "/layers/0/w_std"),
+    ("bool_number", {"layers": [{"type": "dense", "w_std": True}]}, "/layers/0/w_std"),
+    ("null_number", {"layers": [{"type": "dense", "w_std": None}]}, "/layers/0/w_std"),
+    ("missing_parameter", {"layers": [{"type": "leaky_relu"}]}, "/layers/0"),
+    ("no_window", {"layers": [{"type": "conv"}]}, "/layers/0"),
+    ("zero_window", {"layers": [{"type": "conv", "window": [0]}]}, "/layers/0/window/0"),
+    ("float_window", {"layers": [{"type": "conv", "window": [2.0]}]}, "/layers/0/window/0"),
+    ("empty_window", {"layers": [{"type": "conv", "window": []}]}, "/layers/0/window"),
+    (
+        "zero_stride",
+        {"layers": [{"type": "conv", "window": [2], "strides": [0]}]},
+        "/layers/0/strides/0",
+    ),
+    (
+        "padding",
+        {"layers": [{"type": "conv", "window": [2], "padding": "full"}]},
+        "/layers/0/padding",
+    ),
+    ("axes", {"layers": [{"type": "layer_norm", "axes": ["spatial"]}]}, "/layers/0/axes"),
+    ("no_times", {"layers": [{"type": "repeat", "layers": [DENSE]}]}, "/layers/0"),
+    (
+        "zero_times",
+        {"layers": [{"type": "repeat", "times": 0, "layers": [DENSE]}]},
+        "/layers/0/times",
+    ),
+    ("no_branches", {"layers": [{"type": "parallel", "branches": []}]}, "/layers/0/branches"),
+    (
+        "inside_a_branch",
+        {
+            "layers": [
+                DENSE,
+                {"type": "parallel", "branches": [[], [RELU, {"type": "dense", "w_std": -1}]]},
+            ]
+        },
+        "/layers/1/branches/1/1/w_std",
+    ),
+    (
+        "inside_a_repeat",
+        {"layers": [{"type": "repeat", "times": 3, "layers": [{"type": "dense", "b_std": "a"}]}]},
+        "/layers/0/layers/0/b_std",
+    ),
+    ("mechanism", {"layers": [{"type": "attention", "mechanism": "soft"}]}, "/layers/0/mechanism"),
+    ("scaling", {"layers": [{"type": "attention", "scaling": "log"}]}, "/layers/0/scaling"),
+    ("causal_text", {"layers": [{"type": "attention", "causal": "yes"}]}, "/layers/0/causal"),
+    (
+        "residual_one",
+        {"layers": [{"type": "attention", "residual": {"weight": 1}}]},
+        "/layers/0/residual/weight",
+    ),
+    (
+        "merge",
+        {"layers": [{"type": "attention", "positional": {"merge": "mean"}}]},
+        "/layers/0/positional/merge",
+    ),
+    ("no_merge", {"layers": [{"type": "attention", "positional": {}}]}, "/layers/0/positional"),
+    (
+        "fraction",
+        {"layers": [{"type": "attention", "positional": {"merge": "concat", "fraction": 1.5}}]},
+        "/layers/0/positional/fraction",
+    ),
+    (
+        "decay",
+        {
+            "layers": [
+                {"type": "attention", "positional": {"merge": "sum", "decay": {"type": "linear"}}}
+            ]
+        },
+        "/layers/0/positional/decay",
+    ),
+    (
+        "length",
+        {
+            "layers": [
+                {
+                    "type": "attention",
+                    "positional": {"merge": "sum", "decay": {"type": "rational", "length": 0}},
+                }
+            ]
+        },
+        "/layers/0/positional/decay/length",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer"), [c[1:] for c in MALFORMED], ids=[c[0] for c in MALFORMED]
+)
+def test_malformed_documents(document: Any, pointer: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_architecture(document)
+    assert caught.value.pointer == pointer
+    assert str(caught.value) == caught.value.detail
+    assert len(caught.value.detail) > 15
+
+
+def test_nesting_is_bounded() -> None:
+    with pytest.raises(SpecError, match=str(MAX_DEPTH)):
+        parse_architecture({"layers": deep(20000)})
+    parse_architecture({"layers": deep(8)})
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [DENSE] * (MAX_LAYERS + 1),
+        [{"type": "repeat", "times": 1024, "layers": [DENSE]}],
+        json.loads(
+            '{"type": "repeat", "times": 100, "layers": [' * 8 + '{"type": "dense"}' + "]}" * 8
+        )
+        and [
+            json.loads(
+                '{"type": "repeat", "times": 100, "layers": [' * 8 + '{"type": "dense"}' + "]}" * 8
+            )
+        ],
+    ],
+    ids=["long", "repeated", "nested_repeats"],
+)
+def test_length_is_bounded(layers: list[Any]) -> None:
+    with pytest.raises(SpecError, match=str(MAX_LAYERS)) as caught:
+        parse_architecture({"layers": layers})
+    assert caught.value.pointer == "/layers"
+
+
+CONV2 = {"type": "conv", "window": [3, 3]}
+ATTENTION: dict[str, Any] = {"type": "attention"}
+ROUGH = {"type": "rational", "length": 2.0, "power": 1.5}
+
+UNFIT: list[tuple[str, list[Any], tuple[int, ...], str]] = [
+    ("relu_on_raw_input", [RELU], (4,), "/layers/0"),
+    ("relu_after_relu", [DENSE, RELU, RELU], (4,), "/layers/2"),
+    (
+        "relu_after_pooled_relu",
+        [DENSE, RELU, {"type": "global_avg_pool"}, RELU],
+        (4, 3),
+        "/layers/3",
+    ),
+    ("relu_after_flatten", [DENSE, {"type": "flatten"}, RELU], (4, 3), "/layers/2"),
+    ("norm_on_raw_input", [{"type": "layer_norm"}], (4,), "/layers/0"),
+    ("attention_on_vectors", [DENSE, ATTENTION], (4,), "/layers/1"),
+    ("attention_after_pool", [DENSE, {"type": "global_avg_pool"}, ATTENTION], (4, 3), "/layers/2"),
+    ("pool_on_vectors", [DENSE, {"type": "global_avg_pool"}], (4,), "/layers/1"),
+    ("conv_on_vectors", [{"type": "conv", "window": [3]}], (4,), "/layers/0/window"),
+    ("square_window_on_sequence", [CONV2], (8, 4), "/layers/0/window"),
+    ("line_window_on_image", [{"type": "conv", "window": [3]}], (8, 8, 4), "/layers/0/window"),
+    (
+        "strides_of_other_rank",
+        [{"type": "conv", "window": [3], "strides": [1, 1]}],
+        (8, 4),
+        "/layers/0/strides",
+    ),
+    (
+        "window_too_large",
+        [{"type": "conv", "window": [9], "padding": "valid"}],
+        (8, 4),
+        "/layers/0/window",
+    ),
+    ("pool_too_large", [DENSE, {"type": "avg_pool", "window": [9]}], (8, 4), "/layers/1/window"),
+    (
+        "window_wraps_twice",
+        [{"type": "conv", "window": [9], "padding": "circular"}],
+        (8, 4),
+        "/layers/0/window",
+    ),
+    (
+        "not_semidefinite",
+        [{"type": "attention", "positional": {"merge": "sum", "decay": ROUGH}}],
+        (12, 4),
+        "/layers/0/positional/decay",
+    ),
+    (
+        "not_semidefinite_in_2d",
+        [
+            {
+                "type": "attention",
+                "positional": {"merge": "sum", "decay": {"type": "rational"}, "p_norm": 4},
+            }
+        ],
+        (12, 12, 3),
+        "/layers/0/positional/decay",
+    ),
+    ("sqrt_softmax", [{"type": "attention", "scaling": "sqrt"}], (4, 3), "/layers/0/scaling"),
+    (
+        "raw_residual",
+        [{"type": "attention", "residual": {"weight": 0.5}}],
+        (4, 3),
+        "/layers/0/residual",
+    ),
+    (
+        "correlated_branches",
+        [DENSE, {"type": "parallel", "branches": [[RELU], []]}],
+        (4,),
+        "/layers/1/branches/0",
+    ),
+    (
+        "two_empty_branches",
+        [DENSE, {"type": "parallel", "branches": [[], []]}],
+        (4,),
+        "/layers/1/branches/1",
+    ),
+    (
+        "branches_of_other_lengths",
+        [
+            {
+                "type": "parallel",
+                "branches": [[DENSE], [{"type": "conv", "window": [2], "padding": "valid"}]],
+            }
+        ],
+        (4, 3),
+        "/layers/0/branches/1",
+    ),
+    ("raw_skip", [{"type": "parallel", "branches": [[], [DENSE]]}], (4,), "/layers/0/branches/0"),
+    (
+        "second_time_round",
+        [
+            DENSE,
+            {
+                "type": "repeat",
+                "times": 3,
+                "layers": [{"type": "conv", "window": [3], "padding": "valid"}],
+            },
+        ],
+        (6, 2),
+        "/layers/1/layers/0/window",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "pointer"), [c[1:] for c in UNFIT], ids=[c[0] for c in UNFIT]
+)
+def test_networks_that_do_not_fit(layers: list[Any], shape: tuple[int, ...], pointer: str) -> None:
+    network = parse_architecture({"layers": layers})
+    with pytest.raises(SpecError) as caught:
+        describe(network, shape)
+    assert caught.value.pointer == pointer
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (4, 0), (1, 2, 3, 4, 5), (-1,)])
+def test_shapes_that_are_none(shape: tuple[int, ...]) -> None:
+    with pytest.raises(SpecError, match="shape"):
+        describe(parse_architecture({"layers": [DENSE]}), shape)
+
+
+def test_a_matrix_needs_a_network_without_positions_at_its_end() -> None:
+    network = parse_architecture({"layers": [DENSE, RELU, DENSE]})
+    inputs = read_inputs([[[1.0], [2.0]]])
+    with pytest.raises(SpecError, match="global_avg_pool") as caught:
+        check_job(network, inputs)
+    assert caught.value.pointer == "/layers/2"
