@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from kernels.layers.activation.elementwise import Elementwise
 from kernels.layers.activation.erf import Erf
 from kernels.layers.activation.exponentials import Exp, Gaussian
 from kernels.layers.activation.gelu import Gelu
@@ -56,6 +57,7 @@ LAYERS: Final[tuple[type[Layer], ...]] = (
     RectifiedMonomial,
     Hermite,
     Polynomial,
+    Elementwise,
     Parallel,
     Repeat,
     Attention,

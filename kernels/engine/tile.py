@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kernels.demand import Demand
 from kernels.engine.backend import policy
+from kernels.engine.diagnosis import check_finite
 from kernels.engine.passes import (
     Network,
     edge_for,
@@ -23,7 +24,7 @@ from kernels.engine.passes import (
     pair_pass,
     paired_kernels,
 )
-from kernels.errors import NumericsError, Stopped
+from kernels.errors import Stopped
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
 from kernels.plan.tiles import mirrored
@@ -62,14 +63,17 @@ def compute_tile(
         NumericsError: an entry is not finite.
     """
     with jax.enable_x64(rows1.dtype == "float64"):
-        computed = _compute(architecture, rows1, rows2, "ntk" in outputs, form, should_stop)
-    for name in outputs:
-        if not np.isfinite(computed[name]).all():
-            raise NumericsError(
-                f"the {name} left the range of {rows1.dtype}: a layer overflows on these inputs; "
-                f"use smaller inputs or stds, normalise with layer_norm, or ask for float64"
-            )
-    return {name: computed[name] for name in outputs}
+        computed = _compute(
+            architecture.expanded, rows1, rows2, "ntk" in outputs, form, should_stop
+        )
+        tile = {name: computed[name] for name in outputs}
+        check_finite(tile, architecture, rows1, rows2, _of_one_pair)
+    return tile
+
+
+def _of_one_pair(layers: Sequence[Layer], one: Inputs, two: Inputs | None) -> dict[str, Matrix]:
+    form: Form = "positions" if _end(layers, one.grid) else "matrix"
+    return _compute(layers, one, two, ntk=True, form=form, should_stop=None)
 
 
 class _Side:
@@ -90,14 +94,14 @@ def _filled(rows: Matrix, size: int) -> Matrix:
 
 
 def _compute(
-    architecture: Architecture,
+    layers: Sequence[Layer],
     rows1: Inputs,
     rows2: Inputs | None,
     ntk: bool,
     form: Form,
     should_stop: Callable[[], bool] | None,
 ) -> dict[str, Matrix]:
-    structure, values = zip(*(layer.split() for layer in architecture.expanded), strict=True)
+    structure, values = zip(*(layer.split() for layer in layers), strict=True)
     numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
     final = Demand.FULL if form == "positions" else Demand.POINT
     network = Network(structure, bool(rows1.grid), ntk, final)

@@ -7,6 +7,9 @@ parts that are kept apart because one is done n times and the other n^2 times:
     observe   one input: reads the input's own covariance (a variance, a mixing matrix)
     pair      two inputs: maps their block of (nngp, ntk), using what was observed of each
 
+A third part is the same layer at finite width, the independent check of the limit: `draw` and
+`apply`, in the NTK parameterization (kernels/finite).
+
 Rules import JAX inside, so that reading a spec never does.
 """
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
+    from kernels.finite.width import Width
 
 Exactness = Literal["exact", "approximate", "estimated"]
 
@@ -34,6 +38,11 @@ class Layer(Spec):
     source: ClassVar[str]
     """Where the limit comes from."""
     exactness: ClassVar[Exactness] = "exact"
+    not_finite: ClassVar[str] = (
+        "it leaves the range of the dtype; use smaller inputs or stds, normalise with layer_norm, "
+        "or ask for float64"
+    )
+    """What to say, and advise, when the kernel is not finite after the layer."""
 
     @classmethod
     def name(cls) -> str:
@@ -109,6 +118,54 @@ class Layer(Spec):
         Args:
             block: the kernels below, in the form `site.form`.
             site: both sides of the pair, the layer's numbers, and the form of the block.
+        """
+        raise NotImplementedError
+
+    def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
+        """At finite width: the numbers, and what follows from them on a grid of positions.
+
+        Done once, in float64 and before anything is compiled.
+        """
+        return numbers
+
+    def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        """At finite width: channels after the layer.
+
+        Args:
+            channels: channels below.
+            grid: positions below.
+            width: how wide the network is.
+        """
+        return channels
+
+    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        """At finite width: the layer's weights, a tree of independent standard normal arrays.
+
+        Args:
+            key: the layer's own randomness.
+            channels: channels below.
+            grid: positions below; weights of the first ones are the same whatever follows them.
+            width: how wide the network is.
+
+        Returns:
+            all that is trained; () where a layer has no weights.
+        """
+        return ()
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        """At finite width: what the layer makes of one input.
+
+        Args:
+            weights: what `draw` returned.
+            numbers: what `prepare` returned, as scalars and arrays of the network's dtype.
+            x: (*grid, channels) or (channels,), zero at masked positions.
+            mask: real positions, (*grid) bool, or None.
+            key: randomness of this input that is not a weight (dropout).
+
+        Returns:
+            (*output grid, output channels); masked positions are zeroed afterwards.
         """
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
@@ -52,5 +52,19 @@ class Activation(Layer):
             q: variances of v, broadcastable to c.
             c: covariances.
             coincide: where u and v are one variable, so that c = p = q up to rounding.
+        """
+        raise NotImplementedError
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        return self.function(numbers, x)
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        """The function f itself, entry by entry.
+
+        Args:
+            numbers: the layer's numbers.
+            x: any array.
         """
         raise NotImplementedError

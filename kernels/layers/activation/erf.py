@@ -25,6 +25,11 @@ class Erf(Activation):
     )
     source: ClassVar[str] = "Williams, NeurIPS 1996, 'Computing with infinite networks'"
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        from jax.scipy.special import erf
+
+        return numbers["a"] * erf(numbers["b"] * x) + numbers["c"]
+
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
     ) -> tuple[Array, Array]:

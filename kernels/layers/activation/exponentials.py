@@ -22,6 +22,11 @@ class Exp(Activation):
     equation: ClassVar[str] = "K' = a^2 exp(b^2 (p + q + 2 K) / 2); Theta' = b^2 K' Theta"
     source: ClassVar[str] = "Mairal et al., NeurIPS 2014; the moment generating function"
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return numbers["a"] * jnp.exp(numbers["b"] * x)
+
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
     ) -> tuple[Array, Array]:
@@ -44,6 +49,11 @@ class Gaussian(Activation):
         "Theta' = 4 a^2 b^2 K / D^(3/2) Theta"
     )
     source: ClassVar[str] = "Williams, NeurIPS 1996, 'Computing with infinite networks'"
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return numbers["a"] * jnp.exp(numbers["b"] * x * x)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

@@ -31,6 +31,11 @@ class Gelu(Activation):
         "Hendrycks & Gimpel, arXiv 1606.08415; Tsuchida et al., arXiv 2002.08517"
     )
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        from jax.nn import gelu
+
+        return gelu(x, approximate=False)
+
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
     ) -> tuple[Array, Array]:

@@ -30,7 +30,7 @@ def mixed_moment(m: int, n: int, p: Array, q: Array, c: Array) -> Array | float:
         if (n - j) % 2 == 0:
             ways = factorial(j) * comb(m, j) * comb(n, j)
             ways *= _double_factorial(m - j - 1) * _double_factorial(n - j - 1)
-            total = total + ways * c**j * p ** ((m - j) // 2) * q ** ((n - j) // 2)
+            total = total + float(ways) * c**j * p ** ((m - j) // 2) * q ** ((n - j) // 2)
     return total
 
 
@@ -43,6 +43,9 @@ class Monomial(Activation):
     equation: ClassVar[str] = "K' = E[(u v)^d]; Theta' = d^2 E[(u v)^(d - 1)] Theta (Isserlis)"
     source: ClassVar[str] = "Isserlis, Biometrika 1918"
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        return x**self.degree
+
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
     ) -> tuple[Array, Array]:
@@ -50,7 +53,7 @@ class Monomial(Activation):
 
         d, zero = self.degree, jnp.zeros_like(c)
         value = mixed_moment(d, d, p, q, c) + zero
-        return value, d**2 * mixed_moment(d - 1, d - 1, p, q, c) + zero
+        return value, float(d**2) * mixed_moment(d - 1, d - 1, p, q, c) + zero
 
 
 class Polynomial(Activation):
@@ -65,6 +68,11 @@ class Polynomial(Activation):
         "K' = sum_ij c_i c_j E[u^i v^j]; Theta' = sum_ij i j c_i c_j E[u^(i-1) v^(j-1)] Theta"
     )
     source: ClassVar[str] = "Isserlis, Biometrika 1918"
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.polyval(jnp.stack(numbers["coef"][::-1]), x)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
@@ -97,6 +105,14 @@ class Hermite(Activation):
     )
     source: ClassVar[str] = "Daniely et al., arXiv 1602.05897, with Hermite's scaling formula"
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        before, value = jnp.ones_like(x), x
+        for n in range(1, self.degree):
+            before, value = value, x * value - n * before
+        return value / factorial(self.degree) ** 0.5
+
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
     ) -> tuple[Array, Array]:
@@ -125,6 +141,11 @@ class RectifiedMonomial(Activation):
         "M(m, n) = E[z^m w^n; z, w > 0] of unit Gaussians with correlation K / g"
     )
     source: ClassVar[str] = "Cho & Saul, NeurIPS 2009; M by Stein's identity"
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.maximum(x, 0) ** self.degree
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

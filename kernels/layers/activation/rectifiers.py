@@ -18,6 +18,12 @@ class _Rectifier(Activation):
 
     source: ClassVar[str] = "Cho & Saul, NeurIPS 2009; relu, leaky_relu and abs are cases of it"
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        a, b = self.slopes(numbers)
+        return a * jnp.minimum(x, 0) + b * jnp.maximum(x, 0)
+
     def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
         """The slope a below zero and the slope b above."""
         raise NotImplementedError
@@ -101,6 +107,11 @@ class Sign(Activation):
 
     equation: ClassVar[str] = "K' = 1 - 2 t / pi, cos t = K / sqrt(p q); Theta' = 0"
     source: ClassVar[str] = "Cho & Saul, NeurIPS 2009"
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.sign(x)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

@@ -36,6 +36,11 @@ class Sin(_Wave):
         "Theta' = a^2 b^2 (E- + cos(2 c) E+) / 2 Theta"
     )
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return numbers["a"] * jnp.sin(numbers["b"] * x + numbers["c"])
+
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
     ) -> tuple[Array, Array]:
@@ -55,6 +60,11 @@ class Cos(_Wave):
         "E+- = exp(-b^2 (p + q +- 2 K) / 2); K' = a^2 (E- + cos(2 c) E+) / 2; "
         "Theta' = a^2 b^2 (E- - cos(2 c) E+) / 2 Theta"
     )
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return numbers["a"] * jnp.cos(numbers["b"] * x + numbers["c"])
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
@@ -83,6 +93,11 @@ class RBF(_Wave):
     gamma: NonNegative = 1.0
 
     equation: ClassVar[str] = "K' = exp(-gamma (p + q - 2 K)); Theta' = 2 gamma K' Theta"
+
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        import jax.numpy as jnp
+
+        return 2**0.5 * jnp.sin(jnp.sqrt(2 * numbers["gamma"]) * x + jnp.pi / 4)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

@@ -1,0 +1,62 @@
+"""Which layer to blame when a kernel is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.errors import NumericsError
+from kernels.inputs import Inputs
+from kernels.layers.layer import Layer
+from kernels.spec.architecture import Architecture
+
+Compute = Callable[[Sequence[Layer], Inputs, Inputs | None], dict[str, npt.NDArray[Any]]]
+
+
+def check_finite(
+    computed: dict[str, npt.NDArray[Any]],
+    architecture: Architecture,
+    rows1: Inputs,
+    rows2: Inputs | None,
+    compute: Compute,
+) -> None:
+    """Raises unless every entry of a tile is finite.
+
+    Args:
+        computed: the tile, by name.
+        architecture: its network.
+        rows1: its rows.
+        rows2: its columns; None for the rows against themselves.
+        compute: the kernels of a list of layers for one input and another (or itself), whatever
+            positions are left at the end.
+
+    Raises:
+        NumericsError: naming the first layer after which the first bad pair is not finite.
+    """
+    for name, values in computed.items():
+        if np.isfinite(values).all():
+            continue
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        row, column = place[0], place[1] if values.ndim > 1 else place[0]
+        one = rows1.take([row])
+        two = (rows1 if rows2 is None else rows2).take([column])
+        same = rows2 is None and row == column
+        index, layer = _first_failure(architecture, one, None if same else two, compute)
+        raise NumericsError(
+            f"the {name} of a pair of inputs is not finite in {rows1.dtype} after layer {index} of "
+            f"the canonical form ({layer.name()}): {layer.not_finite}"
+        )
+
+
+def _first_failure(
+    architecture: Architecture, one: Inputs, two: Inputs | None, compute: Compute
+) -> tuple[int, Layer]:
+    layers = architecture.expanded
+    for index, layer in enumerate(layers[:-1]):
+        kernels = compute(layers[: index + 1], one, two)
+        if not all(np.isfinite(kernel).all() for kernel in kernels.values()):
+            return index, layer
+    return len(layers) - 1, layers[-1]
