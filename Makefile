@@ -60,9 +60,13 @@ types: install ## pyright, strict
 
 generated: install ## generated files are up to date
 	@$(BIN)/python -m service.openapi --check
+	@$(BIN)/python -m kernels.reference --check
 
 openapi: install ## regenerate openapi.yaml from the code
 	@$(BIN)/python -m service.openapi
+
+docs: install ## regenerate docs/layers.md from the code
+	@$(BIN)/python -m kernels.reference
 
 cov: install ## tests with branch coverage
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term --cov-report=html $(ARGS)
@@ -79,4 +83,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo serve test test-all lint format types generated openapi cov lock clean
+.PHONY: help install demo serve test test-all lint format types generated openapi docs cov lock clean

@@ -15,8 +15,6 @@ Routes read their own bodies (service.bodies), so FastAPI does not see them. Eac
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -27,6 +25,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from kernels.generated import keep
 from service.bodies import FORM
 from service.examples import EXAMPLES
 from service.kernel_requests import KernelBody
@@ -219,29 +218,7 @@ def text() -> str:
 
 def main(arguments: list[str] | None = None, file: Path = FILE) -> int:
     """The command line; 1 when --check finds a difference."""
-    parser = argparse.ArgumentParser(
-        prog=COMMAND, description="Write openapi.yaml, or check that it is up to date."
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="change nothing; print the difference, exit 1 if any"
-    )
-    options = parser.parse_args(arguments)
-    wanted = text()
-    if not options.check:
-        file.write_text(wanted, encoding="utf-8")
-        return 0
-    found = file.read_text(encoding="utf-8") if file.exists() else ""
-    if found == wanted:
-        return 0
-    difference = difflib.unified_diff(
-        found.splitlines(keepends=True),
-        wanted.splitlines(keepends=True),
-        "openapi.yaml",
-        "the application",
-    )
-    sys.stdout.writelines(difference)
-    print(f"openapi.yaml is not what the application does; to mend it, run: {COMMAND}")
-    return 1
+    return keep(file, text(), COMMAND, arguments)
 
 
 if __name__ == "__main__":

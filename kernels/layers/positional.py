@@ -14,8 +14,10 @@ from kernels.spec.model import Fraction, NonNegative, Numbers, Positive, Spec
 if TYPE_CHECKING:
     from jax import Array
 
-LARGEST_CHECKED: Final = 4096
-"""Positions up to which R's smallest eigenvalue is computed; dense, about a minute there."""
+    from kernels.finite.width import Width
+
+LARGEST_CHECKED: Final = 1024
+"""Positions up to which R's smallest eigenvalue is computed: a dense problem, within a second."""
 
 
 class Indicator(Spec):
@@ -131,6 +133,58 @@ class Positional(Spec):
         if self.merge == "sum":
             return k + r
         return (1 - numbers["fraction"]) * k + numbers["fraction"] * r
+
+    def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
+        """The numbers with "factor", (*grid, P): L of R = L L^T, by position.
+
+        L is lower triangular, so that on a line the first positions do not see the later ones.
+        """
+        r = self.covariance(np, grid, grid, numbers)
+        # R may be singular; 1e-10 is far above rounding and far below any standard error.
+        factor = np.linalg.cholesky(r + 1e-10 * np.eye(len(r)))
+        return {**numbers, "factor": factor.reshape(*grid, -1)}
+
+    def embedding_channels(self, channels: int, width: Width) -> int:
+        """At finite width: embeddings that are added have the channels of what they are added to,
+        or the network's if those are fewer (see `embedded`)."""
+        return max(channels, width.units) if self.merge == "sum" else width.units
+
+    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Array:
+        """At finite width: standard normals (P, embedding channels), a row for each position."""
+        import jax
+
+        count = self.embedding_channels(channels, width)
+
+        def row(position: Array) -> Array:
+            return jax.random.normal(jax.random.fold_in(key, position), (count,))
+
+        return jax.vmap(row)(jax.numpy.arange(int(np.prod(grid))))
+
+    def embedded(self, drawn: Array, numbers: Numbers, x: Array, mask: Array | None) -> Array:
+        """At finite width: features whose products have the mean K + std^2 R, or the mixture.
+
+        Args:
+            drawn: what `draw` returned, for a grid that holds that of x.
+            numbers: what `prepare` returned.
+            x: (*grid, channels), divided by the square root of its channels.
+            mask: real positions, (*grid), or None; masked ones have no embedding.
+        """
+        import jax.numpy as jnp
+
+        here = numbers["factor"][tuple(slice(size) for size in x.shape[:-1])]
+        count = drawn.shape[1]
+        embedding = jnp.matmul(here.reshape(-1, len(drawn)), drawn) * (numbers["std"] / count**0.5)
+        embedding = embedding.reshape(*x.shape[:-1], count)
+        if mask is not None:
+            embedding = jnp.where(mask[..., None], embedding, 0)
+        if self.merge == "sum":
+            # A raw input has too few channels for its products with embeddings to average out:
+            # zero channels are added, which changes none of its own products.
+            extra = [(0, 0)] * (x.ndim - 1) + [(0, count - x.shape[-1])]
+            return jnp.pad(x, extra) + embedding
+        share = numbers["fraction"]
+        parts = [jnp.sqrt(1 - share) * x, jnp.sqrt(share) * embedding]
+        return jnp.concatenate(parts, axis=-1)
 
 
 @lru_cache(maxsize=64)

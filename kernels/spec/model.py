@@ -43,15 +43,15 @@ def as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-Number = Annotated[
-    float,
-    Field(strict=True, allow_inf_nan=False),
-    AfterValidator(_positive_zero),
-    _NUMBER,
-]
-NonNegative = Annotated[Number, Field(ge=0)]
-Positive = Annotated[Number, Field(gt=0)]
-Fraction = Annotated[Number, Field(ge=0, le=1)]
+# Bounds stand before the validator: behind it they would be missing from the JSON Schema.
+_AnyNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Cleared = AfterValidator(_positive_zero)
+Number = Annotated[_AnyNumber, _Cleared, _NUMBER]
+NonNegative = Annotated[_AnyNumber, Field(ge=0), _Cleared, _NUMBER]
+Positive = Annotated[_AnyNumber, Field(gt=0), _Cleared, _NUMBER]
+Fraction = Annotated[_AnyNumber, Field(ge=0, le=1), _Cleared, _NUMBER]
+PositiveFraction = Annotated[_AnyNumber, Field(gt=0, le=1), _Cleared, _NUMBER]
+ProperFraction = Annotated[_AnyNumber, Field(ge=0, lt=1), _Cleared, _NUMBER]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 

@@ -40,7 +40,10 @@ def _children(node: Any) -> Mapping[Any, Any]:
 def spec_error(error: ValidationError, document: Any) -> SpecError:
     """The first of pydantic's findings as a `SpecError`: expected, came, where."""
     first = error.errors(include_url=False)[0]
-    return SpecError(describe(first), locate(document, first["loc"]))
+    location = first["loc"]
+    if first["type"] == "union_tag_invalid":
+        location = (*location, "type")  # pydantic stops at the object that has the type
+    return SpecError(describe(first), locate(document, location))
 
 
 def describe(finding: ErrorDetails) -> str:

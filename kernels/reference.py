@@ -1,0 +1,112 @@
+"""docs/layers.md, from the registry: `python -m kernels.reference` writes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from kernels.generated import keep
+from kernels.registry import LAYERS, MECHANISMS, mechanisms, vocabulary
+
+COMMAND: Final = "python -m kernels.reference"
+FILE: Final = Path(__file__).parent.parent / "docs" / "layers.md"
+
+_HEAD: Final = f"""<!-- Generated from kernels/registry.py; change that, then run: {COMMAND} -->
+# Layers
+
+A network is `{{"layers": [LAYER, ...]}}`, and a LAYER is `{{"type": NAME, ...parameters}}`. K and
+Theta are the NNGP and the NTK below a layer, K' and Theta' above it; p and q are the variances
+K(x, x) and K(x', x') of the two positions, t the angle with cos t = K / sqrt(p q). A network starts
+with K = x . x' / channels and Theta = 0. `GET /v1/layers` gives the same with full JSON Schemas.
+
+A position may be masked: K and Theta are zero there after every layer. Activations and `layer_norm`
+need a Gaussian input: they follow a `dense`, `conv` or `attention` layer, or a sum of branches that
+end in one (pooling and positions in between keep what they were given).
+"""
+
+
+def page() -> str:
+    """The text of docs/layers.md."""
+    parts = [_HEAD, *map(_section, vocabulary())]
+    parts += ["# Attention mechanisms\n\nFrom the logits G of one input to its mixing matrix A.\n"]
+    return "\n".join([*parts, *map(_section, mechanisms())])
+
+
+def _section(entry: dict[str, Any]) -> str:
+    schema = entry["schema"]
+    if "$ref" in schema:  # a layer that contains layers refers to itself
+        schema = schema["$defs"][_named(schema["$ref"])] | {"$defs": schema["$defs"]}
+    equation = entry["equation"].replace("; ", "\n")
+    lines = [f"## {entry['type']}", "", entry["summary"], "", "```text", equation, "```", ""]
+    rows = [
+        f"| `{name}` | {_kind(part, schema)} | {_default(name, part, schema)} |"
+        for name, part in schema["properties"].items()
+        if name != "type"
+    ]
+    if rows:
+        lines += ["| parameter | values | default |", "|---|---|---|", *rows, ""]
+    lines.append(f"{entry['exactness'].capitalize()}. Source: {entry['source']}.")
+    return "\n".join([*lines, ""])
+
+
+def _default(name: str, part: dict[str, Any], schema: dict[str, Any]) -> str:
+    if name in schema.get("required", []):
+        return "required"
+    default = part.get("default")
+    if isinstance(default, dict):
+        default = default.get("type", default)
+    return "-" if default is None else f"`{default}`"
+
+
+def _kind(part: dict[str, Any], schema: dict[str, Any]) -> str:
+    """A parameter's values in words."""
+    if "$ref" in part:
+        return _referred(part["$ref"], schema)
+    for union in ("anyOf", "oneOf"):
+        if union in part:
+            names = {_named(member["$ref"]) for member in part[union] if "$ref" in member}
+            if len(names) == len(part[union]) and names <= _listed:
+                return "mechanism, below" if names <= _mechanisms else "layer"
+            kinds = [_kind(member, schema) for member in part[union]]
+            return " or ".join(kind for kind in dict.fromkeys(kinds) if kind != "null")
+    if "enum" in part:
+        return ", ".join(f"`{value}`" for value in part["enum"])
+    if "const" in part:
+        return f"`{part['const']}`"
+    if part.get("type") == "array":
+        return f"list of {_kind(part['items'], schema)}" if "items" in part else "list"
+    bounds = [
+        f"{sign} {part[key]:g}"
+        for key, sign in (
+            ("minimum", ">="),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "<="),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in part
+    ]
+    return " ".join([part.get("type", "any"), ", ".join(bounds)]).strip()
+
+
+def _referred(reference: str, schema: dict[str, Any]) -> str:
+    """A nested spec: by the name it has in a document, or with its own parameters."""
+    nested = schema["$defs"][_named(reference)]
+    properties = dict(nested.get("properties", {}))
+    kind = properties.pop("type", {}).get("const")
+    if kind and not properties:
+        return f"`{kind}`"
+    inner = ", ".join(f"{name}: {_kind(part, schema)}" for name, part in properties.items())
+    return f"`{kind}` {{{inner}}}" if kind else f"{{{inner}}}"
+
+
+def _named(reference: str) -> str:
+    return reference.rsplit("/", 1)[-1]
+
+
+_mechanisms: Final = {mechanism.__name__ for mechanism in MECHANISMS}
+_listed: Final = _mechanisms | {layer.__name__ for layer in LAYERS}
+
+
+if __name__ == "__main__":
+    sys.exit(keep(FILE, page(), COMMAND))
