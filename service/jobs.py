@@ -18,6 +18,7 @@ from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
 from service.store import keys
 from service.store.connection import ceiling, now, store_with_room
+from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import TileStore
@@ -51,6 +52,7 @@ class Jobs:
         client: Redis,
         records: RecordStore,
         inputs: InputStore,
+        datasets: DatasetStore,
         tiles: TileStore,
         tenants: Tenants,
         dispatch: Dispatch,
@@ -60,6 +62,7 @@ class Jobs:
         self._client = client
         self._records = records
         self._inputs = inputs
+        self._datasets = datasets
         self._tiles = tiles
         self._tenants = tenants
         self._dispatch = dispatch
@@ -91,6 +94,8 @@ class Jobs:
             own = ("shape", "dtype", "seconds")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
         await self._inputs.put(tenant, fields["id"], document, drawn.rows)
+        # Before the first of them is made, so that deleting a dataset misses none.
+        await self._datasets.remember(tenant, request.datasets, drawn.digests)
         missing = (index for index, there in enumerate(cached) if not there)
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing

@@ -241,6 +241,9 @@ def _build(
         form=body.form,
         method=body.method.model_dump(),
         warnings=tuple(warnings),
+        datasets=tuple(
+            given.dataset for given in (body.x1, body.x2) if isinstance(given, DatasetReference)
+        ),
     )
 
 

@@ -24,7 +24,7 @@ class KernelRequest:
     """A validated request for kernel matrices: its inputs fit its architecture.
 
     `inputs2` is None for the symmetric matrix of `inputs1` with itself. `outputs` is any
-    non-empty selection of "nngp" and "ntk".
+    non-empty selection of "nngp" and "ntk". `datasets` are the ids of those the inputs came from.
     """
 
     architecture: Architecture
@@ -35,6 +35,7 @@ class KernelRequest:
     form: str = "matrix"
     method: Mapping[str, Any] = field(default_factory=_exact)
     warnings: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
 
 
 class JobRecord(BaseModel):

@@ -93,6 +93,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
+        datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         yield Service(
             settings=settings,
             client=client,
@@ -100,7 +101,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             tenants=tenants,
             tiles=tiles,
             inputs=inputs,
-            datasets=DatasetStore(client, tenants, settings.dataset_ttl, quota),
+            datasets=datasets,
             records=records,
             lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
             roster=roster,
@@ -108,6 +109,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             dispatch=dispatch,
             jobs=Jobs(
                 tiles_client=tiles_client, client=client, records=records, inputs=inputs,
-                tiles=tiles, tenants=tenants, dispatch=dispatch, settings=settings,
+                datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch,
+                settings=settings,
             ),
         )  # fmt: skip

@@ -94,7 +94,9 @@ class Tiler:
                 await self._fail(task, "tile-refused", f"a tile was refused: {error}")
                 return
             except (RedisConnectionError, RedisTimeoutError):
-                # A store is away, which no tile is to blame for: the sweep queues it again.
+                # A store is away, which no tile is to blame for: the sweep queues it again, however
+                # often that takes.
+                await dispatch.unbegin(task)
                 raise
             except Exception as error:
                 # Boundary: whatever a tile raises must not end the worker; it is told to the

@@ -69,7 +69,8 @@ async def get_dataset(
 async def delete_dataset(
     request: Request, dataset_id: DatasetId, service: ServiceNow, tenant: Tenant
 ) -> Response:
-    """Jobs that were made from it keep their own rows."""
+    """The data is gone, and so are the tiles made from it. Jobs made from it keep their own rows: those
+    that run go on, and what is fetched of those that have ended is computed again."""
     only(request)
     await service.datasets.delete(tenant, dataset_id)
     return Response(status_code=204)

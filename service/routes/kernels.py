@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
 from service.kernel_requests import PARTS, read_fields, read_kernel_request
+from service.presence import while_present
 from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
 from service.records import JobRecord, KernelRequest
@@ -68,7 +69,8 @@ async def create_kernel(request: Request, service: ServiceNow, tenant: Tenant) -
     headers = {"Location": f"/v1/kernels/{record.id}"}
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds:g}"
-        record = await service.jobs.wait(tenant, record.id, seconds)
+        ended = service.jobs.wait(tenant, record.id, seconds)
+        record = await while_present(request, ended) or record
         if record.ended:
             return _answer(record, 200, headers)
     return _answer(record, 202, headers | {"Retry-After": "1"})
@@ -104,9 +106,11 @@ async def get_kernel(
     has ended or after N seconds."""
     only(request)
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
+    record = await service.jobs.get(tenant, job_id)
     if seconds:
-        return KernelResource.of(await service.jobs.wait(tenant, job_id, seconds))
-    return KernelResource.of(await service.jobs.get(tenant, job_id))
+        ended = service.jobs.wait(tenant, job_id, seconds)
+        record = await while_present(request, ended) or record
+    return KernelResource.of(record)
 
 
 @router.patch(

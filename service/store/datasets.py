@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +14,15 @@ from redis.asyncio import Redis
 
 from service.errors import UnknownDataset
 from service.store import keys
-from service.store.connection import store_with_room
+from service.store.connection import raw, store_with_room
 from service.store.inputs import hold
+from service.store.tiles import TileStore
 from service.tenants import Tenants
 
 # One Redis value each; small enough that no command holds the server for long.
 PIECE = 8 << 20
+# Digests that one command adds to what was made from a dataset.
+BATCH = 10_000
 
 
 class Dataset(BaseModel):
@@ -54,8 +58,11 @@ def _encode(x: np.ndarray, mask: np.ndarray | None) -> tuple[str, bytes]:
 class DatasetStore:
     """Datasets on Redis A; each lives `ttl` from its last upload or use."""
 
-    def __init__(self, client: Redis, tenants: Tenants, ttl: timedelta, quota: int) -> None:
+    def __init__(
+        self, client: Redis, tiles: TileStore, tenants: Tenants, ttl: timedelta, quota: int
+    ) -> None:
         self._client = client
+        self._tiles = tiles
         self._tenants = tenants
         self._ttl = ttl
         self._quota = quota
@@ -91,6 +98,7 @@ class DatasetStore:
         # The record comes last: a dataset that can be seen is complete.
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self._ttl)
+            pipe.expire(keys.made(tenant, dataset_id), self._ttl)
             await pipe.execute()
         return await self.get(tenant, dataset_id)
 
@@ -108,7 +116,8 @@ class DatasetStore:
             for name in names:
                 pipe.getex(name, ex=self._ttl)
             pipe.expire(keys.dataset(tenant, dataset_id), self._ttl)
-            *found, _ = await pipe.execute()
+            pipe.expire(keys.made(tenant, dataset_id), self._ttl)
+            *found, _, _ = await pipe.execute()
         if any(piece is None for piece in found):
             raise UnknownDataset(dataset_id)
         await hold(
@@ -117,11 +126,33 @@ class DatasetStore:
         return await asyncio.to_thread(_decode, b"".join(found), fields)
 
     async def delete(self, tenant: str, dataset_id: str) -> None:
-        """Remove the dataset; raises UnknownDataset. Jobs made from it keep their own rows."""
+        """Remove the dataset and the tiles made from it; raises UnknownDataset.
+
+        Jobs made from it keep their own rows: those that run go on, and what is fetched of those
+        that have ended is computed again.
+        """
         fields, _ = await self._record(tenant, dataset_id)
+        made = keys.made(tenant, dataset_id)
+        members: Iterable[bytes] = raw(await self._client.smembers(made))
+        # The tiles go first: should their store be away, the dataset stays and can be deleted later.
+        await self._tiles.delete(tenant, [digest.hex() for digest in members])
+        await self._client.delete(made)
         names = [keys.dataset(tenant, dataset_id, piece) for piece in range(fields["pieces"])]
         await self._client.delete(keys.dataset(tenant, dataset_id), *names)
         await self._client.zrem(keys.held(tenant), f"dataset:{dataset_id}|{fields['bytes']}")
+
+    async def remember(
+        self, tenant: str, dataset_ids: Iterable[str], digests: Sequence[str]
+    ) -> None:
+        """Note the tiles that a job is going to make from these datasets, for `delete`."""
+        members = [bytes.fromhex(digest) for digest in digests]
+        for dataset_id in dataset_ids:
+            made = keys.made(tenant, dataset_id)
+            for start in range(0, len(members), BATCH):
+                async with self._client.pipeline(transaction=True) as pipe:
+                    pipe.sadd(made, *members[start : start + BATCH])
+                    pipe.expire(made, self._ttl)
+                    await pipe.execute()
 
     async def _record(self, tenant: str, dataset_id: str) -> tuple[dict[str, Any], timedelta]:
         key = keys.dataset(tenant, dataset_id)

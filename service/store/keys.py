@@ -17,6 +17,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:held:{tenant}              sorted set "name|bytes" -> expiry (input quota)   job / dataset
     gramd:dataset:{tenant}:ID        hash, shape, dtype, digests, number of pieces     dataset
     gramd:dataset:{tenant}:ID:K      piece K of a dataset                              dataset
+    gramd:made:{tenant}:ID           set of the tiles made from a dataset (raw digests) dataset
     gramd:waiters:TILE               hash JOB -> tile index: who waits for a tile      job
     gramd:deliveries:TILE            how often a tile was begun                        DELIVERIES
     gramd:ring                       sorted set JOB -> turn: jobs with pending tiles   permanent, empties
@@ -102,6 +103,10 @@ def held(tenant: str) -> str:
 def dataset(tenant: str, dataset_id: str, piece: int | None = None) -> str:
     name = f"gramd:dataset:{tenant}:{dataset_id}"
     return name if piece is None else f"{name}:{piece}"
+
+
+def made(tenant: str, dataset_id: str) -> str:
+    return f"gramd:made:{tenant}:{dataset_id}"
 
 
 def waiters(tile: str) -> str:

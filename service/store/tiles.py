@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from service.store import keys
 from service.store.connection import raw
 
-# How many tiles one round trip asks about.
+# How many tiles one round trip is about.
 BATCH = 1_000
 
 
@@ -45,6 +45,13 @@ class TileStore:
             pipe.hset(key, mapping=fields)
             pipe.expire(key, self._ttl)
             await pipe.execute()
+
+    async def delete(self, tenant: str, digests: Sequence[str]) -> None:
+        """Throw the tiles away; those that are not there are no matter."""
+        for start in range(0, len(digests), BATCH):
+            names = [keys.tile(tenant, digest) for digest in digests[start : start + BATCH]]
+            # UNLINK frees their memory beside the server's other work.
+            await self._client.unlink(*names)
 
     async def read(self, tenant: str, digest: str, output: str) -> np.ndarray | None:
         """The values of one output, shape (rows, columns), or None when the tile is not there."""

@@ -91,3 +91,22 @@ async def test_a_client_that_vanishes_in_mid_matrix_is_no_error(port, working, n
         assert "Traceback" not in caplog.text
         whole = await client.get(url)
         assert len(whole.content) == int(whole.headers["content-length"]) == 128 + 4 * 3000**2
+
+
+async def test_a_client_that_vanishes_is_no_longer_waited_for(port, caplog):
+    caplog.set_level(logging.INFO, "gramd.access")
+    body = json.dumps({"architecture": DENSE, "x1": [[1.0, 2.0]]})
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # No worker is there: without a look at the connection the answer would take 60 s.
+    head = HEAD + f"Prefer: wait=60\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write((head + body).encode())
+    async with (
+        asyncio.timeout(30),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        while not (await client.get("/v1/kernels")).json()["kernels"]:
+            pass
+    writer.close()
+    await writer.wait_closed()
+    await logged("method=POST path=/v1/kernels status=202", caplog)
+    del reader

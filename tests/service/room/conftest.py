@@ -1,12 +1,16 @@
-"""Requests, and workers in this process whose tiles the test can hold, fail and count."""
+"""Requests, workers in this process whose tiles the test can hold, fail and count, and `serve`."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +79,9 @@ def worker(service: Service, workbench: Workbench) -> Worker:
     """`async with worker():` a live worker on the service's queue, with the real queue and tiler."""
 
     @asynccontextmanager
-    async def live(slots: int = 1, name: str = "tester") -> AsyncIterator[Tiler]:
+    async def live(
+        slots: int = 1, name: str = "tester", service: Service = service
+    ) -> AsyncIterator[Tiler]:
         card = WorkerCard(name, slots, "cpu", "none")
         await service.roster.announce(card)
 
@@ -142,3 +148,27 @@ def eventually() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
                 await asyncio.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def launch(root: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `serve` with its data in the test's directory."""
+    environ = {k: v for k, v in os.environ.items() if k not in ("REDIS_URL", "TILES_URL")}
+    environ["GRAMD_LOG_LEVEL"] = "WARNING"
+    with ExitStack() as stack:
+
+        def one(
+            port: int = 0, data_dir: Path | None = None, workers: int = 1
+        ) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "service", "serve", "--port", str(port),
+                    "--workers", str(workers), "--data-dir", str(data_dir or tmp_path / "data"),
+                ],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, cwd=root,
+            )  # fmt: skip
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield one

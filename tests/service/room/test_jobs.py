@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from service.errors import OverLimit, TilesMissing, UnknownJob
 from service.jobs import JobRecord, KernelRequest
 from service.state import Service, open_service
 from service.store import keys
+from service.tasks import TileTask
 
 from .conftest import Workbench, Worker
 
@@ -256,6 +258,37 @@ async def test_a_refused_tile_fails_its_job_with_the_reason(
     assert (bad.state, good.state) == ("failed", "succeeded")
     assert bad.error is not None
     assert "expected rows of another kind" in bad.error["detail"]
+
+
+async def test_no_tile_is_given_up_because_the_tile_store_is_away(
+    service: Service,
+    worker: Worker,
+    request_of: Requests,
+    finished: Finished,
+    eventually: Eventually,
+    tmp_path: Path,
+) -> None:
+    nowhere = replace(service.settings, tiles_url=f"unix://{tmp_path / 'nowhere'}")
+    record = await service.jobs.create("default", request_of(4))
+    tries = 0
+
+    async def tried() -> bool:
+        await service.dispatch.sweep()
+        return tries > 2 * service.settings.max_deliveries
+
+    async with open_service(nowhere) as cut_off, worker(service=cut_off) as tiler:
+        begin = cut_off.dispatch.begin
+
+        async def counted(task: TileTask) -> int:
+            nonlocal tries
+            tries += 1
+            return await begin(task)
+
+        cut_off.dispatch.begin = counted
+        await eventually(tried)
+        assert not tiler.active
+    async with worker():
+        assert (await finished(record)).state == "succeeded"
 
 
 @pytest.mark.parametrize(
