@@ -7,6 +7,7 @@ weights) the logits stay random; for the identity mechanism their second moments
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -16,13 +17,14 @@ from kernels.errors import SpecError
 from kernels.layers.layer import Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
-from kernels.spec.model import Count, Fraction, NonNegative, Spec
+from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Side, Site
+    from kernels.finite.width import Width
     from kernels.registry import AnyMechanism
 
 # The registry binds AnyMechanism to the union of all mechanisms.
@@ -39,7 +41,7 @@ class Estimator(Spec):
 class Residual(Spec):
     """A structured skip connection: sqrt(weight) x + sqrt(1 - weight) attention(x)."""
 
-    weight: Annotated[Fraction, Field(lt=1)]
+    weight: ProperFraction
 
 
 def _named(value: object) -> object:
@@ -118,14 +120,18 @@ class Attention(Layer):
 
         logits = site.numbers["qk_std"] * self._with_positions(cov, site)
         mask = site.left.mask
-        visible = None if mask is None else mask[None, :]
-        if self.causal:
-            earlier = jnp.tril(jnp.ones((site.left.size,) * 2, bool))
-            visible = earlier if visible is None else earlier & visible
-        if visible is not None:
-            visible = jnp.broadcast_to(visible, logits.shape)
-        mixing = self.mechanism.mixing(logits, visible)
+        mixing = self.mechanism.mixing(logits, self._visible(mask, site.left.size))
         return mixing if mask is None else jnp.where(mask[:, None], mixing, 0)
+
+    def _visible(self, mask: Array | None, size: int) -> Array | None:
+        """Which keys each query sees, (P, P) bool; None if all."""
+        import jax.numpy as jnp
+
+        visible = None if mask is None else jnp.broadcast_to(mask[None, :], (size, size))
+        if self.causal:
+            earlier = jnp.tril(jnp.ones((size, size), bool))
+            visible = earlier if visible is None else earlier & visible
+        return visible
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
         import jax.numpy as jnp
@@ -213,6 +219,34 @@ class Attention(Layer):
         r = self.positional.covariance(jnp, site.left.grid, site.right.grid, numbers)
         r = r.astype(k.dtype)
         return self.positional.mixed(k, _masked(r, site.left, site.right), numbers)
+
+    def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
+        if self.positional is None:
+            return numbers
+        return {**numbers, "positional": self.positional.prepare(numbers["positional"], grid)}
+
+    def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        return width.units if self.residual is None else channels
+
+    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        from kernels.finite.heads import draw_heads
+
+        return draw_heads(self, key, channels, grid, width)
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        import jax.numpy as jnp
+
+        from kernels.finite.heads import attend
+
+        size = prod(x.shape[:-1])
+        visible = self._visible(None if mask is None else mask.reshape(-1), size)
+        attended = attend(self, weights, numbers, x, mask, visible)
+        if self.residual is None:
+            return attended
+        share = numbers["residual"]["weight"]
+        return jnp.sqrt(share) * x + jnp.sqrt(1 - share) * attended
 
 
 def _masked(r: Array, left: Side, right: Side) -> Array:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
-from kernels.layers.dense import weighted
-from kernels.layers.window import Padding, Windowed, window_sum
-from kernels.spec.model import NonNegative
+from kernels.layers.dense import draw_affine, weighted
+from kernels.layers.window import Padding, Windowed, window_entries, window_sum
+from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
+    from kernels.finite.width import Width
 
 
 class Conv(Windowed):
-    """The dense rule applied to the mean over window offsets d of K[p + d, q + d]."""
+    """The dense rule on windows of positions, which slide over x and x' alike."""
 
     type: Literal["conv"] = "conv"
     padding: Padding = "same"
@@ -49,3 +50,19 @@ class Conv(Windowed):
             k = window_sum(k, axes, window, step, self.padding)
         k = k.reshape(prod(k.shape[:rank]), -1) if site.form is Demand.FULL else k.reshape(-1)
         return k / prod(self.window)
+
+    def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        return width.units
+
+    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        return draw_affine(key, prod(self.window) * channels, width.units)
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        from kernels.finite.chain import affine
+
+        # One product instead of a convolution: XLA's are slow on a CPU when each network of a
+        # batch has weights of its own.
+        entries = window_entries(x, self.window, self.steps, self.padding)
+        return affine(entries, **weights, w_std=numbers["w_std"], b_std=numbers["b_std"])

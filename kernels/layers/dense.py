@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.layers.layer import Layer
-from kernels.spec.model import NonNegative
+from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
+    from kernels.finite.width import Width
 
 
 class Dense(Layer):
-    """K' = w_std^2 K + b_std^2; Theta' = K' + w_std^2 Theta."""
+    """Fully connected: every channel of a position to every unit."""
 
     type: Literal["dense"] = "dense"
     w_std: NonNegative = 1.0
@@ -37,6 +38,27 @@ class Dense(Layer):
 
     def pair(self, block: Block, site: Site) -> Block:
         return weighted(block, site)
+
+    def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        return width.units
+
+    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        return draw_affine(key, channels, width.units)
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        from kernels.finite.chain import affine
+
+        return affine(x, **weights, w_std=numbers["w_std"], b_std=numbers["b_std"])
+
+
+def draw_affine(key: Array, channels: int, units: int) -> dict[str, Array]:
+    """Weights (channels, units) and biases (units,)."""
+    from jax import random
+
+    key_w, key_b = random.split(key)
+    return {"w": random.normal(key_w, (channels, units)), "b": random.normal(key_b, (units,))}
 
 
 def weighted(block: Block, site: Site) -> Block:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.layers.layer import Layer
-from kernels.spec.model import Number
+from kernels.spec.model import Numbers, PositiveFraction
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from kernels.engine.block import Block, Site
 
 
@@ -23,7 +23,7 @@ class Dropout(Layer):
     """
 
     type: Literal["dropout"] = "dropout"
-    rate: Annotated[Number, Field(gt=0, le=1)]
+    rate: PositiveFraction
 
     equation: ClassVar[str] = (
         "K'[p, p](x, x) = K[p, p](x, x) / rate, Theta' likewise; all other entries unchanged"
@@ -43,3 +43,19 @@ class Dropout(Layer):
             return block
         met = site.coincide()
         return block.map(lambda k: jnp.where(met, k / site.numbers["rate"], k))
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        import jax
+        import jax.numpy as jnp
+
+        positions = x.reshape(-1, x.shape[-1])
+
+        def kept(position: Array) -> Array:
+            # A key for each position: what follows an input's last one changes nothing before it.
+            own = jax.random.fold_in(key, position)
+            return jax.random.bernoulli(own, numbers["rate"], positions.shape[1:])
+
+        keep = jax.vmap(kept)(jnp.arange(len(positions)))
+        return jnp.where(keep, positions / numbers["rate"], 0).reshape(x.shape)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 from kernels.demand import Demand
 from kernels.errors import SpecError
 from kernels.layers.layer import Layer
-from kernels.spec.model import NonNegative, as_tuple
+from kernels.spec.model import NonNegative, Numbers, as_tuple
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -77,3 +77,24 @@ class LayerNorm(Layer):
             return block  # the factors are part of the readout weights below
         factor = site.outer(site.left.seen, site.right.seen)
         return block.map(lambda k: k * factor)
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        """(x - mean) / sqrt(variance + eps) over channels, with "spatial" over real positions too.
+
+        The channels of a Gaussian input have zero mean in the limit, so that subtracting their
+        mean, as networks do, changes the kernels by O(1 / width) only.
+        """
+        import jax.numpy as jnp
+
+        if "spatial" in self.axes and x.ndim > 1:
+            axes, grid = tuple(range(x.ndim)), x.shape[:-1]
+            real = jnp.ones(grid, bool) if mask is None else mask
+            count = jnp.maximum(real.sum(), 1) * x.shape[-1]
+            real = real[..., None]
+        else:
+            axes, real, count = (-1,), True, x.shape[-1]
+        centred = jnp.where(real, x - x.sum(axes, keepdims=True) / count, 0)
+        shifted = (centred**2).sum(axes, keepdims=True) / count + numbers["eps"]
+        return jnp.where(shifted > 0, centred / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.layers.window import Padding, Windowed, window_sum
+from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
     from jax import Array
@@ -33,7 +34,15 @@ class _Pool(Windowed):
             k = window_sum(k, (axis,), window, step, self.padding)
         return k.reshape(prod(k.shape[:rank]), -1) / self._divisor()
 
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        for axis, (window, step) in enumerate(zip(self.window, self.steps, strict=True)):
+            x = window_sum(x, (axis,), window, step, self.padding)
+        return x / self._divisor() ** 0.5
+
     def _divisor(self) -> int:
+        """Of the kernel, which is the square of the signal's."""
         raise NotImplementedError
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
 from kernels.layers.layer import Layer
+from kernels.spec.model import Numbers
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
+    from kernels.finite.width import Width
 
 
 class Flatten(Layer):
@@ -49,6 +52,14 @@ class Flatten(Layer):
             return block
         return block.map(lambda k: k.mean())
 
+    def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        return prod(grid) * channels
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        return x.reshape(-1)
+
 
 class _GlobalPool(Layer):
     source: ClassVar[str] = "Novak et al., arXiv 1810.05148, section 3.2"
@@ -70,6 +81,13 @@ class _GlobalPool(Layer):
 
     def pair(self, block: Block, site: Site) -> Block:
         return block  # the weighted sum arrives ready made
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        flat = None if mask is None else mask.reshape(-1)
+        positions = x.reshape(-1, x.shape[-1])
+        return self.readout(None, None, flat, len(positions)) @ positions
 
 
 class GlobalAvgPool(_GlobalPool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add, mul
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block
+    from kernels.finite.width import Width
     from kernels.registry import AnyLayer
 
 # The registry, which lists these classes too, binds AnyLayer to the union of all layers.
@@ -195,3 +197,60 @@ class Parallel(Layer):
         ntk = reduce(add, tangents) if tangents else None
         merged = blocks[0]._replace(nngp=nngp, ntk=ntk)
         return merged.map(lambda k: k / len(blocks)) if self.merge == "concat" else merged
+
+    def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
+        from kernels.finite.chain import prepare_all
+
+        pairs = zip(self.branches, numbers["branches"], strict=True)
+        return {"branches": tuple(prepare_all(branch, own, grid) for branch, own in pairs)}
+
+    def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        from kernels.finite.chain import channels_after
+
+        inner = self._inner_width(channels, width)
+        counts = [channels_after(branch, channels, grid, inner) for branch in self.branches]
+        if self.merge == "concat":
+            return sum(counts)
+        if len(set(counts)) > 1:
+            raise SpecError(
+                f"at finite width the branches end with {counts} channels and cannot be merged; "
+                f"put a dense layer after the one that concatenates"
+            )
+        return counts[0]
+
+    def _inner_width(self, channels: int, width: Width) -> Width:
+        """Branches that are added to an untouched signal take its channels."""
+        untouched = self.merge != "concat" and () in self.branches
+        return replace(width, units=channels) if untouched else width
+
+    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        from jax import random
+
+        from kernels.finite.chain import draw_all
+
+        inner = self._inner_width(channels, width)
+        return tuple(
+            draw_all(branch, random.fold_in(key, index), channels, grid, inner)
+            for index, branch in enumerate(self.branches)
+        )
+
+    def apply(
+        self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
+    ) -> Array:
+        import jax.numpy as jnp
+        from jax import random
+
+        from kernels.finite.chain import apply_all
+
+        outputs = [
+            apply_all(branch, drawn, values, x, mask, random.fold_in(key, index))
+            for index, (branch, drawn, values) in enumerate(
+                zip(self.branches, weights, numbers["branches"], strict=True)
+            )
+        ]
+        if self.merge == "concat":
+            # Branches of any number of channels weigh the same, as in the limit.
+            share = sum(output.shape[-1] for output in outputs) / len(outputs)
+            scaled = [output * (share / output.shape[-1]) ** 0.5 for output in outputs]
+            return jnp.concatenate(scaled, axis=-1)
+        return reduce(mul if self.merge == "product" else add, outputs)

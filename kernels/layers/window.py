@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from functools import reduce
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -80,6 +81,35 @@ def window_sum(
         return term
 
     return reduce(operator.add, map(shifted, range(window)))
+
+
+def window_entries(
+    x: Array, window: tuple[int, ...], strides: tuple[int, ...], padding: Padding
+) -> Array:
+    """All entries of each window side by side.
+
+    Args:
+        x: (*grid, channels).
+        window: positions a window covers along each axis of the grid.
+        strides: steps from a window to the next.
+        padding: see the module.
+
+    Returns:
+        (*output grid, prod(window) * channels), offsets in row-major order.
+    """
+    import jax.numpy as jnp
+    from jax import lax
+
+    sizes = list(zip(x.shape[:-1], window, strides, strict=True))
+    counts = [window_count(n, size, step, padding) for n, size, step in sizes]
+    pads = [padding_of(n, size, step, padding) for n, size, step in sizes]
+    x = jnp.pad(x, [*pads, (0, 0)], mode=_PAD_MODES[padding])
+
+    def shifted(offsets: tuple[int, ...]) -> Array:
+        ends = [o + (n - 1) * s + 1 for o, n, s in zip(offsets, counts, strides, strict=True)]
+        return lax.slice(x, [*offsets, 0], [*ends, x.shape[-1]], [*strides, 1])
+
+    return jnp.concatenate([shifted(offsets) for offsets in product(*map(range, window))], axis=-1)
 
 
 _PAD_MODES = {"same": "constant", "circular": "wrap", "valid": "constant"}

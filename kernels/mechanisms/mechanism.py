@@ -34,3 +34,21 @@ class Mechanism(Spec):
             (T, T) weights, zero where a key is not visible; a row that sees nothing is zero.
         """
         raise NotImplementedError
+
+    def finite_mixing(
+        self, queries: Array, keys: Array, visible: Array | None, scale: Array | float
+    ) -> Array:
+        """The mixing matrix of one head of finite width.
+
+        The default takes the logits for those of the limit, which they tend to; a mechanism
+        whose `mixing` reads anything but logits that are products says its own.
+
+        Args:
+            queries: (T, d_k).
+            keys: (T, d_k); the same as the queries under "linear" scaling.
+            visible: as in `mixing`.
+            scale: what the products are multiplied by, 1 / d_k or qk_std / sqrt(d_k).
+        """
+        import jax.numpy as jnp
+
+        return self.mixing(scale * jnp.matmul(queries, keys.T), visible)

@@ -37,16 +37,26 @@ class Erf(Activation):
 
         a, b, shift = numbers["a"], numbers["b"], numbers["c"]
         p, q, c = (2 * b * b * x for x in (p, q, c))
-        root = jnp.sqrt(1 + p + q + determinant(p, q, c, coincide))
+        # hypot, because p q leaves the range of float32 long before p and q do.
+        root = jnp.hypot(jnp.sqrt(1 + p + q), root_determinant(p, q, c, coincide))
         value = 2 * a * a / jnp.pi * jnp.arctan2(c, root) + shift * shift
         return value, 4 * a * a * b * b / jnp.pi / root
 
 
-def determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
-    """p q - c^2 of the covariance [[p, c], [c, q]]: exactly 0 where u and v coincide.
+def root_determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
+    """sqrt(p q - c^2) of the covariance [[p, c], [c, q]]: exactly 0 where u and v coincide.
 
-    A product of a difference and a sum, so that it loses less and is never negative.
+    A product of the roots of a difference and a sum, so that it loses less and never overflows.
     """
+    import jax.numpy as jnp
+
+    scale = jnp.sqrt(p) * jnp.sqrt(q)
+    root = jnp.sqrt(jnp.maximum(scale - c, 0)) * jnp.sqrt(jnp.maximum(scale + c, 0))
+    return jnp.where(coincide, 0, root)
+
+
+def determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
+    """p q - c^2, the square of `root_determinant` without its roots; it may overflow."""
     import jax.numpy as jnp
 
     scale = jnp.sqrt(p) * jnp.sqrt(q)

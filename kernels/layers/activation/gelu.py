@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.erf import determinant
+from kernels.layers.activation.erf import root_determinant
 from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class Gelu(Activation):
     ) -> tuple[Array, Array]:
         import jax.numpy as jnp
 
-        excess = determinant(p, q, c, coincide)
-        det = 1 + p + q + excess
-        root = jnp.sqrt(det)
+        # sqrt(p q - c^2) and hypot: squares leave the range of float32 long before p and q do.
+        rest = root_determinant(p, q, c, coincide)
+        root = jnp.hypot(jnp.sqrt(1 + p + q), rest)
         both = 1 / 4 + jnp.arctan2(c, root) / (2 * jnp.pi)
         shrink = 1 / (1 + p) + 1 / (1 + q)
-        value = c * both + (excess + c * c * shrink) / (2 * jnp.pi * root)
-        return value, both + c * (shrink + 1 / det) / (2 * jnp.pi * root)
+        value = c * both + (rest * (rest / root) + (c * shrink) * (c / root)) / (2 * jnp.pi)
+        return value, both + (c / root) * (shrink + 1 / root**2) / (2 * jnp.pi)

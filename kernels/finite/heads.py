@@ -1,0 +1,99 @@
+"""The heads of an attention layer at finite width.
+
+With features h (T, n), h h^T / n of mean K, and all weights standard normal, head i has
+
+    linear:  q = k = sqrt(qk_std) h W_Q / sqrt(n),      G = q k^T / d_k
+    sqrt:    q = h W_Q / sqrt(n), k = h W_K / sqrt(n),  G = qk_std q k^T / sqrt(d_k)
+
+and f = ov_std / sqrt(H d_v n) sum_i A(G_i) h W_V W_O + b_std b. Under "linear" scaling products
+of queries and keys are averages over d_k, so that each A tends to a constant; they need tied
+weights, since the mean of a product of independent ones is zero. Under "sqrt" scaling logits stay
+random and the sum over heads makes the output Gaussian (Hron et al., arXiv 2006.10540).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from kernels.finite.width import Width
+from kernels.spec.model import Numbers
+
+if TYPE_CHECKING:
+    from kernels.layers.attention import Attention
+
+
+def draw_heads(
+    layer: Attention, key: Array, channels: int, grid: tuple[int, ...], width: Width
+) -> dict[str, Array]:
+    """Weights by name, the heads along the first axis; see `Layer.draw`."""
+    key_q, key_k, key_v, key_o, key_b, key_positions = jax.random.split(key, 6)
+    heads, size = width.heads, width.head_channels
+    units = layer.output_channels(channels, grid, width)
+    weights: dict[str, Array] = {}
+    logit_channels = value_channels = channels
+    if layer.positional is not None:
+        drawn = layer.positional.draw(key_positions, channels, grid, width)
+        weights["positions"] = drawn
+        logit_channels = drawn.shape[1] + (channels if layer.positional.merge == "concat" else 0)
+        value_channels = logit_channels if layer.positional.in_values else channels
+    weights["q"] = jax.random.normal(key_q, (heads, logit_channels, size))
+    if layer.scaling == "sqrt":
+        weights["k"] = jax.random.normal(key_k, (heads, logit_channels, size))
+    weights["v"] = jax.random.normal(key_v, (heads, value_channels, size))
+    weights["o"] = jax.random.normal(key_o, (heads, size, units))
+    weights["b"] = jax.random.normal(key_b, (units,))
+    return weights
+
+
+def attend(
+    layer: Attention,
+    weights: dict[str, Array],
+    numbers: Numbers,
+    x: Array,
+    mask: Array | None,
+    visible: Array | None,
+) -> Array:
+    """What all heads together make of one input.
+
+    Args:
+        layer: the attention layer, numbers taken out.
+        weights: what `draw_heads` returned.
+        numbers: the layer's numbers, prepared.
+        x: (*grid, channels).
+        mask: (*grid) bool, or None.
+        visible: which keys each query sees, (P, P) bool, or None.
+
+    Returns:
+        (*grid, units), before any residual.
+    """
+    grid = x.shape[:-1]
+    values = seen = x / x.shape[-1] ** 0.5
+    if layer.positional is not None:
+        seen = layer.positional.embedded(weights["positions"], numbers["positional"], seen, mask)
+        values = seen if layer.positional.in_values else values
+    values, seen = (part.reshape(-1, part.shape[-1]) for part in (values, seen))
+    heads, _, size = weights["q"].shape
+    queries = jnp.einsum("pc,hck->hpk", seen, weights["q"])
+    if layer.scaling == "linear":
+        queries = keys = jnp.sqrt(numbers["qk_std"]) * queries
+        scale: Any = 1 / size
+    else:
+        keys = jnp.einsum("pc,hck->hpk", seen, weights["k"])
+        scale = numbers["qk_std"] / size**0.5
+
+    def mixing(queries: Array, keys: Array) -> Array:
+        return layer.mechanism.finite_mixing(queries, keys, visible, scale)
+
+    mixed = jnp.einsum(
+        "hpq,hqv->hpv",
+        jax.vmap(mixing)(queries, keys),
+        jnp.einsum("pc,hcv->hpv", values, weights["v"]),
+    )
+    gain = numbers["ov_std"] / (heads * size) ** 0.5
+    outputs = gain * jnp.einsum("hpv,hvu->pu", mixed, weights["o"])
+    outputs = outputs + numbers["b_std"] * weights["b"][None, :]
+    return outputs.reshape(*grid, -1)

@@ -1,0 +1,26 @@
+"""How wide a finite network is. No JAX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Width:
+    """The sizes that go to infinity together.
+
+    Attributes:
+        units: channels after every layer with weights.
+        heads: heads of every attention layer.
+        keys: channels of a head's queries, keys and values (d_k = d_v); None for `units`, so
+            that one number says how far the network is from its limit.
+    """
+
+    units: int
+    heads: int = 1
+    keys: int | None = None
+
+    @property
+    def head_channels(self) -> int:
+        """d_k and d_v."""
+        return self.units if self.keys is None else self.keys
