@@ -22,11 +22,24 @@ class Softmax(Mechanism):
         import jax.numpy as jnp
 
         if visible is None:
-            weights = jnp.exp(logits - logits.max(1, keepdims=True))
+            weights = jnp.exp(_below_peak(_below_peak(logits, None), None))
             return weights / weights.sum(1, keepdims=True)
-        # The least finite number, not -inf: a row that sees nothing must not become inf - inf.
-        lowest = jnp.finfo(logits.dtype).min
-        peak = jnp.where(visible, logits, lowest).max(1, keepdims=True)
-        weights = jnp.where(visible, jnp.exp(jnp.minimum(logits - peak, 0)), 0)
+        below = _below_peak(_below_peak(logits, visible), visible)
+        weights = jnp.where(visible, jnp.exp(jnp.minimum(below, 0)), 0)
         total = weights.sum(1, keepdims=True)
         return weights / jnp.where(total > 0, total, 1)
+
+
+def _below_peak(logits: Array, visible: Array | None) -> Array:
+    """Logits minus the largest visible one of their row.
+
+    Once is not enough: XLA multiplies qk_std in again here, in one rounding with the subtraction,
+    and at logits of 1e10 the largest difference is then not 0 but in the hundreds.
+    """
+    import jax.numpy as jnp
+
+    if visible is None:
+        return logits - logits.max(1, keepdims=True)
+    # The least finite number, not -inf: a row that sees nothing must not become inf - inf.
+    lowest = jnp.finfo(logits.dtype).min
+    return logits - jnp.where(visible, logits, lowest).max(1, keepdims=True)

@@ -131,6 +131,9 @@ CASES = {
         (3, 5, 3),
         "tail",
     ),
+    "cut_at_a_bucket": Case(
+        [conv(4), RELU, attention(), LAYER_NORM, POOL, RELU, dense()], (4, 37, 2), None, "tail"
+    ),
     "one_real_position": Case(
         [conv(3), SPATIAL_NORM, RELU, attention(), RELU, POOL], (3, 6, 2), (2, 6, 2), "one"
     ),

@@ -16,11 +16,13 @@ from tests.kernels.networks import (
     POOL,
     RELU,
     SPATIAL_NORM,
+    SUM_POOL,
     attention,
     conv,
     dense,
     entries,
     masks,
+    parallel,
     positional,
 )
 
@@ -128,50 +130,46 @@ def test_bucket_edges_hold_what_falls_into_them() -> None:
     assert edges == sorted(edges)
     assert all(bucket_length(edge) == edge for edge in set(edges))
     assert len(set(edges)) <= 20
-    assert all(edge <= 1.5 * n for n, edge in enumerate(edges, start=1) if n > 16)
+    assert all(edge <= 1.5 * n for n, edge in enumerate(edges, start=1) if n > 64)
 
 
 TRIMMING: dict[str, list[dict[str, Any]]] = {
     "attention": [conv(3), RELU, attention(), RELU, POOL, dense()],
-    "even_window": [conv(4), RELU, conv(2), SPATIAL_NORM, RELU, POOL],
+    "even_window": [conv(4), RELU, conv(2), SPATIAL_NORM, RELU, SUM_POOL],
     "positions": [dense(), attention(positional=positional("sum", "rational")), LAYER_NORM, POOL],
     "causal_residual": [dense(), attention(causal=True, residual={"weight": 0.3}), RELU, POOL],
+}
+TIED_TO_THE_CALLERS_LENGTH: dict[str, list[dict[str, Any]]] = {
     "flatten": [conv(3), RELU, FLATTEN, dense()],
     "strided": [conv(3, strides=[2]), RELU, POOL],
     "circular": [conv(3, padding="circular"), RELU, POOL],
+    "in_a_branch": [dense(), parallel([RELU, conv(2, padding="circular")], []), POOL],
 }
 
 
 @pytest.mark.parametrize("name", TRIMMING)
 def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
-    """Inputs of several lengths in one request, against each pair asked for alone."""
-    layers = {"layers": TRIMMING[name]}
-    x, mask = entries((5, 26, 2)), np.zeros((5, 26), bool)
-    for row, length in zip(mask, (3, 8, 9, 20, 26), strict=True):
-        row[:length] = True
+    """Masked inputs of several buckets in one request, against the same inputs really cut."""
+    layers, lengths = {"layers": TRIMMING[name]}, (3, 31, 33, 70, 100)
+    x, mask = entries((5, 100, 2)), np.arange(100)[None] < np.array(lengths)[:, None]
+    plan = plan_tiles(parse_architecture(layers), read_inputs(x, mask))
+    assert len({group.grid for group in plan.groups1}) == 4
     together = kernel_matrix(layers, x, mask1=mask, dtype="float64")
-    network, inputs = parse_architecture(layers), read_inputs(x, mask)
-    buckets = {group.grid for group in plan_tiles(network, inputs).groups1}
-    assert len(buckets) == (4 if network.trims() else 1)
-    # A mask that ends in a real position is never cut: the same inputs on the caller's full grid.
-    beside = np.ones((1, 26), bool)
-    for row in (0, 2):
-        one = np.concatenate([x[row : row + 1], entries((1, 26, 2), 5)])
-        alone = kernel_matrix(
-            layers,
-            x,
-            one,
-            mask1=mask,
-            mask2=np.concatenate([mask[row : row + 1], beside]),
-            dtype="float64",
-        )
+    for i, j in ((0, 0), (1, 2), (4, 0)):
+        one, two = x[i : i + 1, : lengths[i]], x[j : j + 1, : lengths[j]]
+        alone = kernel_matrix(layers, one, two, dtype="float64")
         for output in ("nngp", "ntk"):
-            np.testing.assert_allclose(alone[output][:, 0], together[output][:, row], rtol=1e-7)
+            np.testing.assert_allclose(alone[output], together[output][[[i]], [[j]]], rtol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in TRIMMING if n not in ("flatten", "strided", "circular")]
-)
+@pytest.mark.parametrize("name", TIED_TO_THE_CALLERS_LENGTH)
+def test_networks_that_need_the_callers_length_are_not_cut(name: str) -> None:
+    network = parse_architecture({"layers": TIED_TO_THE_CALLERS_LENGTH[name]})
+    plan = plan_tiles(network, sequences(20))
+    assert {group.grid for group in plan.groups1} == {(200,)}
+
+
+@pytest.mark.parametrize("name", TRIMMING)
 def test_padding_with_masks_changes_nothing(name: str) -> None:
     layers = {"layers": TRIMMING[name]}
     x = entries((3, 6, 2))

@@ -1,0 +1,139 @@
+"""How often things are compiled, for which machines, and with which precision rules."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kernels.engine import passes, tile
+from kernels.engine.backend import POLICIES, micro_tile_edge
+from kernels.matrix import kernel_matrix
+from kernels.spec.architecture import parse_architecture
+from tests.kernels.networks import (
+    FLATTEN,
+    GELU,
+    LAYER_NORM,
+    POOL,
+    RELU,
+    SPATIAL_NORM,
+    attention,
+    avg_pool,
+    conv,
+    dense,
+    entries,
+    masks,
+    parallel,
+    positional,
+)
+
+BROAD: list[dict[str, Any]] = [
+    conv(3),
+    SPATIAL_NORM,
+    RELU,
+    avg_pool(2, padding="same"),
+    dense(),
+    parallel([GELU, attention(positional=positional("concat", "rational", in_values=True))], []),
+    {"type": "erf", "a": 0.7, "b": 0.5, "c": 0.1},
+    attention("abs", causal=True),
+    attention("identity", scaling="sqrt", residual={"weight": 0.2}),
+    LAYER_NORM,
+    {"type": "leaky_relu", "alpha": 0.1},
+    dense(),
+    POOL,
+    dense(),
+]
+X, MASK = entries((5, 6, 3)), masks("holes", (5, 6, 3))
+
+
+COMPILED: list[str] = []
+"""One entry for every compilation in this process."""
+
+
+def _note(event: str, duration: float, **details: Any) -> None:
+    if event.endswith("backend_compile_duration"):
+        COMPILED.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(_note)
+
+
+@pytest.fixture
+def compilations() -> Callable[[], int]:
+    """Counts the compilations since the test began."""
+    before = len(COMPILED)
+    return lambda: len(COMPILED) - before
+
+
+def test_a_sweep_over_numbers_compiles_once(compilations: Callable[[], int]) -> None:
+    def network(w_std: float, eps: float, weight: float) -> dict[str, Any]:
+        return {
+            "layers": [
+                dense(w_std),
+                {"type": "layer_norm", "eps": eps},
+                RELU,
+                attention(qk_std=w_std, residual=None, positional=positional("sum", std=weight)),
+                {"type": "leaky_relu", "alpha": weight},
+                POOL,
+            ]
+        }
+
+    x = entries((4, 5, 3))
+    first = kernel_matrix(network(1.0, 1e-6, 0.5), x)
+    compiled = compilations()
+    assert compiled >= 3  # the one-input pass, the pair pass, the diagonal
+    for w_std in (0.3, 1.7):
+        swept = kernel_matrix(network(w_std, 1e-3, 0.2), x)
+        assert not np.allclose(swept["ntk"], first["ntk"])
+    assert compilations() == compiled
+
+
+def test_other_rows_of_one_shape_compile_nothing(compilations: Callable[[], int]) -> None:
+    layers = {"layers": [dense(), RELU, attention(), RELU, POOL]}
+    kernel_matrix(layers, entries((12, 6, 3)))
+    compiled = compilations()
+    kernel_matrix(layers, entries((12, 6, 3), seed=1))
+    # Groups are filled up to powers of two.
+    kernel_matrix(layers, entries((13, 6, 3), seed=2))
+    assert compilations() == compiled
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_dtype_is_promoted_by_accident(dtype: str) -> None:
+    with jax.numpy_dtype_promotion("strict"):
+        result = kernel_matrix({"layers": BROAD}, X, mask1=MASK, dtype=dtype)
+        kernel_matrix({"layers": [dense(), RELU, FLATTEN]}, X, X, mask2=MASK, dtype=dtype)
+    assert all(k.dtype == dtype for k in result.values())
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_every_function_lowers_for_cuda(masked: bool) -> None:
+    layers, values = zip(
+        *(layer.split() for layer in parse_architecture({"layers": BROAD}).expanded), strict=True
+    )
+    numbers = jax.tree.map(jnp.float32, values)
+    network = passes.Network(layers, positions=True, ntk=True)
+    x = jnp.zeros((8, 6, 3), jnp.float32)
+    mask = jnp.ones((8, 6), bool) if masked else None
+    lower = lambda f: jax.export.export(f, platforms=["cuda"])  # noqa: E731
+    one = passes.one_input_pass(network, (6,))
+    exported = lower(one)(x, mask, numbers)
+    assert exported.platforms == ("cuda",)
+    chain = jax.eval_shape(one, x, mask, numbers)
+    pairs = jnp.zeros((4, 2), jnp.int32)
+    run = passes.pair_pass(network, (6,), (6,), 4)
+    assert lower(run)(x, chain, x, chain, numbers, pairs, 1).platforms == ("cuda",)
+
+
+def test_the_gpus_policy_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = {"layers": [dense(), RELU, attention(), RELU, POOL]}
+    x = entries((40, 60, 3))
+    here = kernel_matrix(layers, x)
+    edges = [micro_tile_edge(POLICIES[name], 60 * 60, 40) for name in ("cpu", "gpu")]
+    assert edges[0] < edges[1]
+    monkeypatch.setattr(tile, "policy", lambda platform: POLICIES["gpu"])
+    there = kernel_matrix(layers, x)
+    for output, matrix in here.items():
+        np.testing.assert_allclose(there[output], matrix, rtol=2e-6)
