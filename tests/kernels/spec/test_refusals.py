@@ -104,7 +104,7 @@ MALFORMED: list[tuple[str, Any, str]] = [
                 {"type": "attention", "positional": {"merge": "sum", "decay": {"type": "linear"}}}
             ]
         },
-        "/layers/0/positional/decay",
+        "/layers/0/positional/decay/type",
     ),
     (
         "length",

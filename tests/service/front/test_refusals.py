@@ -95,7 +95,7 @@ BODIES: list[tuple[str, Any, str]] = [
     (
         "layer unknown",
         {"architecture": {"layers": [{"type": "lstm"}]}, "x1": X},
-        "/architecture/layers/0",
+        "/architecture/layers/0/type",
     ),
     ("layer field unknown", changed("0/width", 3), "/architecture/layers/0/width"),
     ("negative std", changed("0/w_std", -1.0), "/architecture/layers/0/w_std"),
