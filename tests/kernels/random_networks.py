@@ -23,7 +23,9 @@ MASKS = ("none", "tail", "holes", "one")
 stds = st.sampled_from([0.0, 0.4, 0.9, 1.5])
 positive_stds = st.sampled_from([0.4, 0.9, 1.5])
 activations = st.one_of(
-    st.sampled_from(["relu", "abs", "gelu", "erf"]).map(lambda kind: {"type": kind}),
+    st.sampled_from(["relu", "abs", "gelu", "erf", "sin", "cos", "sign", "rbf"]).map(
+        lambda kind: {"type": kind}
+    ),
     st.sampled_from([-0.4, 0.2]).map(lambda alpha: {"type": "leaky_relu", "alpha": alpha}),
 )
 denses = st.builds(lambda w, b: {"type": "dense", "w_std": w, "b_std": b}, positive_stds, stds)

@@ -20,7 +20,10 @@ from tests.oracles.rules import RULES, SHAPES, Array, Layer, Side, unchanged
 
 @dataclass(frozen=True)
 class Net:
-    """All inputs of both sides and the (K, Theta) block of each pair, after some layer."""
+    """All inputs of both sides and the (K, Theta) block of each pair, after some layer.
+
+    For X against X both sides are one list, so an input meets itself where row is col.
+    """
 
     one: list[Side]
     two: list[Side]
@@ -35,11 +38,11 @@ def definition(
     mask2: Array | None = None,
 ) -> dict[str, Array]:
     """The (n1, n2) matrices "nngp" and "ntk" of a network that ends without positions."""
-    if x2 is None:
-        x2, mask2 = x1, mask1
-    pairs = list(product(range(len(x1)), range(len(x2))))
-    kernels = _pairs(architecture, _rows(x1, mask1), _rows(x2, mask2), pairs)
-    return {name: values.reshape(len(x1), len(x2)) for name, values in kernels.items()}
+    first = _rows(x1, mask1)
+    second = first if x2 is None else _rows(x2, mask2)
+    pairs = list(product(range(len(first)), range(len(second))))
+    kernels = _pairs(architecture, first, second, pairs)
+    return {name: values.reshape(len(first), len(second)) for name, values in kernels.items()}
 
 
 def diagonals(
@@ -60,7 +63,8 @@ def _pairs(
         (i, j): (_product(first[i], second[j]), np.zeros((first[i][1].size, second[j][1].size)))
         for i, j in pairs
     }
-    net = Net([_own(row) for row in first], [_own(row) for row in second], cross)
+    one = [_own(row) for row in first]
+    net = Net(one, one if second is first else [_own(row) for row in second], cross)
     net = chain(architecture["layers"], net)
     ended = list(net.cross.values())
     assert all(k.shape == (1, 1) for k, _ in ended), "the network still has positions at its end"
@@ -98,7 +102,8 @@ def _apply(layer: Layer, net: Net) -> Net:
     if kind == "repeat":
         return chain(list(layer["layers"]) * layer["times"], net)
     if kind == "parallel":
-        return _sum([chain(branch, net) for branch in layer["branches"]])
+        branches = [chain(branch, net) for branch in layer["branches"]]
+        return _merged(layer.get("merge", "sum"), branches)
     rule, shape = RULES[kind], SHAPES.get(kind, unchanged)
 
     def pair(row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
@@ -113,21 +118,31 @@ def _apply(layer: Layer, net: Net) -> Net:
     cross = {
         (i, j): pair(net.one[i], net.two[j], k, theta) for (i, j), (k, theta) in net.cross.items()
     }
-    return Net([own(side) for side in net.one], [own(side) for side in net.two], cross)
+    one = [own(side) for side in net.one]
+    return Net(one, one if net.two is net.one else [own(side) for side in net.two], cross)
 
 
-def _sum(branches: list[Net]) -> Net:
-    """A parallel layer: branches of independent weights, their kernels added."""
+def _merged(merge: str, branches: list[Net]) -> Net:
+    """A parallel layer: branches of independent weights, added, multiplied or side by side."""
 
-    def sides(parts: tuple[Side, ...]) -> Side:
+    def kernels(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+        k, theta = parts[0]
+        for other, other_theta in parts[1:]:
+            if merge == "product":
+                k, theta = k * other, theta * other + k * other_theta
+            else:
+                k, theta = k + other, theta + other_theta
+        share = 1 / len(parts) if merge == "concat" else 1.0
+        return share * k, share * theta
+
+    def side(parts: tuple[Side, ...]) -> Side:
         assert all((part.mask == parts[0].mask).all() for part in parts)
-        return Side(parts[0].grid, parts[0].mask, sum(part.block for part in parts))
+        block, _ = kernels([(part.block, np.zeros_like(part.block)) for part in parts])
+        return Side(parts[0].grid, parts[0].mask, block)
 
-    return Net(
-        [sides(parts) for parts in zip(*(net.one for net in branches), strict=True)],
-        [sides(parts) for parts in zip(*(net.two for net in branches), strict=True)],
-        {
-            pair: tuple(sum(net.cross[pair][which] for net in branches) for which in (0, 1))
-            for pair in branches[0].cross
-        },
-    )
+    one = [side(parts) for parts in zip(*(net.one for net in branches), strict=True)]
+    two = one
+    if branches[0].two is not branches[0].one:
+        two = [side(parts) for parts in zip(*(net.two for net in branches), strict=True)]
+    pairs = branches[0].cross
+    return Net(one, two, {pair: kernels([net.cross[pair] for net in branches]) for pair in pairs})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import factorial, sqrt
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,14 @@ Scalar = Callable[[Array], Array]
 
 _ARC_NODES = 24
 _ENTRIES_AT_ONCE = 512
+_REACH = 12.0
+"""How far the trapezoidal rule goes on both sides: the density is 1e-32 there, which leaves room
+for activations that grow."""
+
+ACTIVATIONS = (
+    *("relu", "abs", "leaky_relu", "ab_relu", "sign", "rectified_monomial", "erf", "gelu"),
+    *("sin", "cos", "rbf", "exp", "gaussian", "monomial", "polynomial", "hermite"),
+)
 
 
 def expectations(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[Array, Array]:
@@ -30,35 +39,36 @@ def expectations(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[A
     """
     shape = np.broadcast_shapes(a.shape, b.shape, c.shape)
     flat = [np.broadcast_to(array, shape).reshape(-1) for array in (a, b, c)]
-    below_above = _slopes(layer)
-    if below_above is not None:
-        values, slopes = _piecewise_linear(*below_above, *flat)
-    else:
-        values, slopes = _smooth(layer, *flat)
+    pieces = _pieces(layer)
+    values, slopes = _smooth(layer, *flat) if pieces is None else _in_pieces(*pieces, *flat)
     return values.reshape(shape), slopes.reshape(shape)
 
 
-def _slopes(layer: dict[str, Any]) -> tuple[float, float] | None:
-    """The slopes below and above zero of what is linear on both sides."""
+def _pieces(layer: dict[str, Any]) -> tuple[int, float, float] | None:
+    """The degree d, and the factors of |x|^d below and above zero, of what has a kink there."""
     kind = layer["type"]
     if kind == "relu":
-        return 0.0, 1.0
+        return 1, 0.0, 1.0
     if kind == "abs":
-        return -1.0, 1.0
+        return 1, 1.0, 1.0
     if kind == "leaky_relu":
-        return layer["alpha"], 1.0
+        return 1, -layer["alpha"], 1.0
     if kind == "ab_relu":
-        return layer["a"], layer["b"]
+        return 1, -layer["a"], layer["b"]
+    if kind == "sign":
+        return 0, -1.0, 1.0
+    if kind == "rectified_monomial":
+        return layer["degree"], 0.0, 1.0
     return None
 
 
-def _piecewise_linear(
-    below: float, above: float, a: Array, b: Array, c: Array
+def _in_pieces(
+    degree: int, below: float, above: float, a: Array, b: Array, c: Array
 ) -> tuple[Array, Array]:
     """Polar coordinates: u = sqrt(a) r cos(phi), v = sqrt(b) r cos(phi - angle).
 
-    The radius integrates out (the integral of r^3 exp(-r^2 / 2) is 2, that of r exp(-r^2 / 2) 1).
-    The angle is integrated over the four arcs between the kinks, where u or v changes its sign.
+    The radius integrates out: the integral of r^(2 d + 1) exp(-r^2 / 2) is 2^d d!. The angle is
+    integrated over the four arcs between the kinks, where u or v changes its sign.
     """
     angle = np.arctan2(np.sqrt(np.maximum(a * b - c * c, 0.0)), c)
     nodes, weights = np.polynomial.legendre.leggauss(_ARC_NODES)
@@ -70,10 +80,19 @@ def _piecewise_linear(
         for node, weight in zip(nodes, weights, strict=True):
             phi = start + half * (1 + node)
             u, v = np.cos(phi), np.cos(phi - angle)
-            slope = np.where(u > 0, above, below) * np.where(v > 0, above, below)
-            values += weight * half * slope * u * v * 2 / (2 * np.pi)
-            slopes += weight * half * slope / (2 * np.pi)
-    return np.sqrt(a * b) * values, slopes
+            factors = np.where(u > 0, above, below) * np.where(v > 0, above, below)
+            signs = np.sign(u) * np.sign(v)
+            share = weight * half / (2 * np.pi) * factors
+            values += share * np.abs(u * v) ** degree
+            # The derivative of |x|^d is d |x|^(d - 1) sign(x); that of a step counts as zero.
+            slopes += share * signs * np.abs(u * v) ** max(degree - 1, 0)
+    scale = np.sqrt(a * b)
+    live = 2.0 ** (degree - 1) * factorial(degree - 1) * degree**2 if degree else 0.0
+    values = np.where(scale > 0, values, 0.0)
+    return (
+        scale**degree * 2.0**degree * factorial(degree) * values,
+        live * scale ** max(degree - 1, 0) * slopes,
+    )
 
 
 def _smooth(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[Array, Array]:
@@ -88,7 +107,7 @@ def _smooth(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[Array,
         part = slice(start, start + _ENTRIES_AT_ONCE)
         growth = 0.5 + steepness * float((a[part] + b[part]).max())
         step = np.pi / np.sqrt(2 * growth * 32)
-        line = np.arange(-9, 9 + step, step)
+        line = np.arange(-_REACH, _REACH + step, step)
         density = step * np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi)
         root = np.sqrt(np.where(a[part] > 0, a[part], 1.0))
         along = np.where(a[part] > 0, c[part] / root, 0.0)
@@ -116,4 +135,45 @@ def _smooth_activation(layer: dict[str, Any]) -> tuple[Scalar, Scalar, float]:
             lambda x: ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi),
             0.5,
         )
-    raise NotImplementedError(f"the definition has no activation {layer['type']!r}")
+    scale, inner, shift = layer.get("a", 1.0), layer.get("b", 1.0), layer.get("c", 0.0)
+    kind = layer["type"]
+    if kind == "rbf":
+        scale, inner, shift, kind = sqrt(2), sqrt(2 * layer.get("gamma", 1.0)), np.pi / 4, "sin"
+    if kind == "sin":
+        return (
+            lambda x: scale * np.sin(inner * x + shift),
+            lambda x: scale * inner * np.cos(inner * x + shift),
+            inner**2,
+        )
+    if kind == "cos":
+        return (
+            lambda x: scale * np.cos(inner * x + shift),
+            lambda x: -scale * inner * np.sin(inner * x + shift),
+            inner**2,
+        )
+    if kind == "exp":
+        return (
+            lambda x: scale * np.exp(inner * x),
+            lambda x: scale * inner * np.exp(inner * x),
+            inner**2,
+        )
+    if kind == "gaussian":
+        inner = layer.get("b", -1.0)
+        return (
+            lambda x: scale * np.exp(inner * x**2),
+            lambda x: 2 * scale * inner * x * np.exp(inner * x**2),
+            abs(inner),
+        )
+    series = _polynomial(layer)
+    return series, series.deriv(), 1.0
+
+
+def _polynomial(layer: dict[str, Any]) -> np.polynomial.Polynomial:
+    if layer["type"] == "polynomial":
+        return np.polynomial.Polynomial(layer["coef"])
+    degree = layer["degree"]
+    if layer["type"] == "hermite":
+        he = np.polynomial.HermiteE.basis(degree).convert(kind=np.polynomial.Polynomial)
+        return he / sqrt(factorial(degree))
+    assert layer["type"] == "monomial"
+    return np.polynomial.Polynomial.basis(degree)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.oracles.gaussian import Array, expectations
+from tests.oracles.gaussian import ACTIVATIONS, Array, expectations
 from tests.oracles.positions import correlations
 from tests.oracles.windows import Window, box_sum, joint_sum
 
@@ -74,6 +74,12 @@ def _layer_norm(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> t
 def _activation(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
     value, slope = expectations(layer, np.diag(row.block)[:, None], np.diag(col.block)[None, :], k)
     return value, theta * slope
+
+
+def _dropout(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    kept = np.eye(*k.shape, dtype=bool) & (row is col)
+    scale = np.where(kept, 1 / layer["rate"], 1.0)
+    return k * scale, theta * scale
 
 
 def _attention(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
@@ -173,7 +179,8 @@ RULES: dict[str, Callable[[Layer, Side, Side, Array, Array], tuple[Array, Array]
     "flatten": _flatten,
     "layer_norm": _layer_norm,
     "attention": _attention,
-    **dict.fromkeys(("relu", "abs", "leaky_relu", "ab_relu", "erf", "gelu"), _activation),
+    "dropout": _dropout,
+    **dict.fromkeys(ACTIVATIONS, _activation),
 }
 
 # Shapes: (layer, side) -> (grid', mask').
