@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kernels.demand import Demand, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
+from kernels.method import EXACT, Method, MonteCarlo
 from kernels.spec.architecture import Architecture, describe
 
 DTYPES: Final = ("float32", "float64")
@@ -167,6 +168,7 @@ def check_job(
     inputs1: Inputs,
     inputs2: Inputs | None = None,
     form: Form = "matrix",
+    method: Method = EXACT,
 ) -> list[str]:
     """Checks that a network fits its inputs and gives a kernel of the form that is wanted.
 
@@ -176,6 +178,7 @@ def check_job(
         inputs2: the columns; None for X against X.
         form: "matrix" for all pairs of inputs, "diagonal" for x1[i] with x2[i] only, "positions"
             for all pairs of inputs and of positions, of a network that keeps them.
+        method: how the kernel is computed.
 
     Returns:
         warnings: what is allowed but probably not meant.
@@ -186,6 +189,8 @@ def check_job(
     """
     if form not in FORMS:
         raise InputError(f"expected a form among {list(FORMS)}, got {form!r}", "/form")
+    if form != "matrix" and isinstance(method, MonteCarlo):
+        raise InputError(f'monte_carlo estimates form "matrix" only, got "{form}"', "/form")
     masked = any(side is not None and side.mask is not None for side in (inputs1, inputs2))
     _check_side(architecture, inputs1, masked, form)
     if inputs2 is not None:

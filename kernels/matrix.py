@@ -13,6 +13,7 @@ from kernels.engine.backend import tile_threads
 from kernels.engine.tile import compute_tile
 from kernels.errors import InputError
 from kernels.inputs import OUTPUTS, Form, check_job, read_inputs
+from kernels.method import EXACT, Method, parse_method
 from kernels.plan.tiles import Tile, place, plan_tiles
 from kernels.spec.architecture import Architecture, parse_architecture
 
@@ -27,6 +28,7 @@ def kernel_matrix(
     outputs: Sequence[str] = ("nngp", "ntk"),
     dtype: str = "float32",
     form: Form = "matrix",
+    method: Mapping[str, Any] | Method = EXACT,
 ) -> dict[str, npt.NDArray[Any]]:
     """Exact infinite-width kernels of every pair of inputs.
 
@@ -40,10 +42,13 @@ def kernel_matrix(
         dtype: "float32", or "float64" for full accuracy.
         form: "matrix"; "diagonal" for x1[i] with x2[i] only, without computing the rest;
             "positions" for every pair of positions too, of a network that ends with some.
+        method: {"type": "exact"}, or {"type": "monte_carlo", "width", "heads", "samples", "seed"}
+            for the mean over random networks of finite width.
 
     Returns:
         for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
-        for "positions"): the same bits that the service returns.
+        for "positions"): the same bits that the service returns. An estimate comes with
+        "nngp_stderr" and "ntk_stderr".
 
     Raises:
         SpecError: the architecture is wrong or does not fit the input.
@@ -55,21 +60,21 @@ def kernel_matrix(
         raise InputError(f"expected outputs among {list(OUTPUTS)}, got {list(outputs)}", "/outputs")
     if x2 is None and mask2 is not None:
         raise InputError("mask2 was given without x2", "/mask2")
-    network = parse_architecture(architecture)
+    network, how = parse_architecture(architecture), parse_method(method)
     inputs1 = read_inputs(x1, mask1, dtype=dtype, name="x1")
     inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
-    check_job(network, inputs1, inputs2, form)
-    plan = plan_tiles(network, inputs1, inputs2, form)
-    result = {name: np.empty(plan.shape, dtype) for name in wanted}
+    check_job(network, inputs1, inputs2, form, how)
+    plan = plan_tiles(network, inputs1, inputs2, form, how)
+    result = {name: np.empty(plan.shape, dtype) for name in how.results(wanted)}
     columns = inputs1 if inputs2 is None else inputs2
 
     def run(tile: Tile) -> None:
         one, two = plan.groups1[tile.row], plan.groups2[tile.col]
         rows1 = inputs1.take(one.rows, one.grid)
         rows2 = None if plan.is_diagonal(tile) else columns.take(two.rows, two.grid)
-        values = compute_tile(network, rows1, rows2, outputs=sorted(wanted), form=form)
-        for name in wanted:
-            place(result[name], plan, tile, values[name])
+        values = compute_tile(network, rows1, rows2, outputs=sorted(wanted), form=form, method=how)
+        for name, matrix in result.items():
+            place(matrix, plan, tile, values[name])
 
     with ThreadPoolExecutor(tile_threads(workers=1)) as pool:
         for _ in pool.map(run, plan.tiles):

@@ -27,6 +27,7 @@ from kernels.engine.passes import (
 from kernels.errors import Stopped
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
+from kernels.method import EXACT, Method, MonteCarlo
 from kernels.plan.tiles import mirrored
 from kernels.spec.architecture import Architecture
 
@@ -40,6 +41,7 @@ def compute_tile(
     *,
     outputs: Sequence[str],
     form: Form = "matrix",
+    method: Method = EXACT,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Matrix]:
     """The kernels of two groups of inputs.
@@ -51,6 +53,7 @@ def compute_tile(
         outputs: "nngp", "ntk" or both.
         form: "matrix"; "diagonal" for row i with row i only; "positions" for all pairs of
             positions too.
+        method: how they are computed; an estimate adds "nngp_stderr" and "ntk_stderr".
         should_stop: asked between compiled calls, a fraction of a second apart.
 
     Returns:
@@ -62,6 +65,13 @@ def compute_tile(
         Stopped: `should_stop` said so.
         NumericsError: an entry is not finite.
     """
+    if isinstance(method, MonteCarlo):
+        from kernels.finite.monte_carlo import monte_carlo
+
+        numbers = method.model_dump(exclude={"type"})
+        return monte_carlo(
+            architecture, rows1, rows2, outputs=outputs, should_stop=should_stop, **numbers
+        )
     with jax.enable_x64(rows1.dtype == "float64"):
         computed = _compute(
             architecture.expanded, rows1, rows2, "ntk" in outputs, form, should_stop

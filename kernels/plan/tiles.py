@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from kernels.demand import Demand, plan_pair
 from kernels.inputs import Form, Inputs
+from kernels.method import EXACT, Method, MonteCarlo
 from kernels.plan.buckets import bucket_grids
 from kernels.spec.architecture import Architecture, describe
 
@@ -38,6 +39,9 @@ enough that fetching its rows and storing it cost little."""
 _TILE_ENTRIES: Final = 2**22
 """Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):
 16 MiB in float32."""
+
+_ESTIMATED_ROWS: Final = 64
+"""Rows of a group whose kernels are estimated: every pair costs a product of gradients a sample."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def plan_tiles(
     inputs1: Inputs,
     inputs2: Inputs | None = None,
     form: Form = "matrix",
+    method: Method = EXACT,
 ) -> TilePlan:
     """Cuts a result into tiles.
 
@@ -138,15 +143,19 @@ def plan_tiles(
         inputs1: the rows.
         inputs2: the columns; None for X against X.
         form: what of the kernel is wanted.
+        method: how it is computed.
     """
     sides = [inputs1] if inputs2 is None else [inputs1, inputs2]
     entry: tuple[int, ...] = ()
     if form == "positions":
         ends = [describe(architecture, side.x.shape[1:]).output.grid for side in (sides * 2)[:2]]
         entry = (*ends[0], *ends[1])
-    trims = architecture.trims() and form != "positions"
+    # A finite network has embeddings for the caller's positions, whatever bucket an input is in.
+    estimated = isinstance(method, MonteCarlo)
+    trims = architecture.trims() and form != "positions" and not estimated
     grids = [bucket_grids(side, trims) for side in sides]
-    limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, entry)
+    most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
+    limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, most)
     if form == "diagonal" and inputs2 is not None:
         # Row i meets row i only, so both sides are grouped alike.
         joint = list(zip(*grids, strict=True))
@@ -193,13 +202,13 @@ def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _rows_of_a_group(
-    architecture: Architecture, positions: bool, form: Form, entry: tuple[int, ...]
+    architecture: Architecture, positions: bool, form: Form, most: int
 ) -> Callable[[tuple[int, ...]], int]:
     layers = [layer.split()[0] for layer in architecture.expanded]
     final = Demand.FULL if form == "positions" else Demand.POINT
     steps = plan_pair(layers, positions, final)
     every_pair = any(step.wanted_in is Demand.FULL for step in steps)
-    most = 1 << (max(1, isqrt(_TILE_ENTRIES // prod(entry))).bit_length() - 1)
+    most = 1 << (max(1, most).bit_length() - 1)
     return lambda grid: min(most, group_rows(prod(grid), every_pair))
 
 

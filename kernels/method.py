@@ -1,0 +1,77 @@
+"""How a kernel is computed: in closed form, or as a mean over finite networks. No JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, cast
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from kernels.errors import SpecError
+from kernels.layers.layer import Exactness
+from kernels.spec.model import Spec
+from kernels.spec.pointers import spec_error
+
+
+class Exact(Spec):
+    """The limit itself."""
+
+    type: Literal["exact"] = "exact"
+
+    def results(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the arrays that come out."""
+        return outputs
+
+    def exactness(self, architecture: Exactness) -> Exactness:
+        """How exact a network's kernel is by this method."""
+        return architecture
+
+
+class MonteCarlo(Spec):
+    """The mean over independent random networks of finite width, with its standard error.
+
+    Attributes:
+        width: channels after every layer with weights.
+        heads: heads of every attention layer.
+        samples: how many networks are drawn.
+        seed: of the random numbers.
+    """
+
+    type: Literal["monte_carlo"] = "monte_carlo"
+    width: Annotated[int, Field(strict=True, ge=1, le=4096)] = 512
+    heads: Annotated[int, Field(strict=True, ge=1, le=1024)] = 32
+    samples: Annotated[int, Field(strict=True, ge=2, le=65536)] = 64
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+
+    def results(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the arrays that come out: each estimate, then its standard error."""
+        return tuple(name for output in outputs for name in (output, f"{output}_stderr"))
+
+    def exactness(self, architecture: Exactness) -> Exactness:
+        """How exact a network's kernel is by this method."""
+        return "estimated"
+
+
+Method = Exact | MonteCarlo
+EXACT: Final = Exact()
+
+_ADAPTER: Final[TypeAdapter[Method]] = TypeAdapter(
+    Annotated[Exact | MonteCarlo, Field(discriminator="type")]
+)
+
+
+def parse_method(document: object) -> Method:
+    """Reads {"type": "exact"} or {"type": "monte_carlo", ...}, or passes a method on.
+
+    Raises:
+        SpecError: with the pointer of the first thing that is wrong.
+    """
+    if isinstance(document, Exact | MonteCarlo):
+        return document
+    if not isinstance(document, Mapping):
+        raise SpecError(f'expected an object with a "type", got {type(document).__name__}')
+    mapping = dict(cast("Mapping[str, Any]", document))
+    try:
+        return _ADAPTER.validate_python(mapping)
+    except ValidationError as error:
+        raise spec_error(error, mapping) from None
