@@ -72,7 +72,7 @@ cov: install ## tests with branch coverage
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term --cov-report=html $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
+	--no-annotate --no-header --upgrade
 lock: install ## pin the dependencies of every image and of .venv anew
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	$(LOCK) --extra dev -o requirements/dev.txt >/dev/null && \
