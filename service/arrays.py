@@ -204,17 +204,25 @@ def _fits(number: float) -> bool:
     return -sys.float_info.max <= number <= sys.float_info.max
 
 
-def json_rows(values: np.ndarray) -> bytes:
-    """The rows of a (rows, cols) array as JSON, joined by commas, without the brackets around them
-    all.
+def json_elements(values: np.ndarray, start: int, shape: tuple[int, ...]) -> bytes:
+    """Elements of an array of `shape` in C order, from number `start` on, as a piece of its JSON.
 
-    Every number is the shortest text that reads back to the same element of the array's dtype. What
-    is not finite becomes null, since JSON has no other word for it.
+    All pieces joined by commas, within one pair of brackets, are the array as nested lists. Every
+    number is the shortest text that reads back to the same element of the dtype of `values` (1-D).
+    What is not finite becomes null, since JSON has no other word for it.
     """
     texts = values.astype("U32")
     if not np.isfinite(values).all():
         texts[~np.isfinite(values)] = "null"
-    return ",".join("[" + ",".join(row) + "]" for row in texts.tolist()).encode("ascii")
+    words: list[str] = texts.tolist()
+    for axis in range(1, len(shape)):
+        # A list of this axis begins at every multiple of its size.
+        size = math.prod(shape[axis:])
+        for first in range(-start % size, len(words), size):
+            words[first] = "[" + words[first]
+        for last in range((-start - 1) % size, len(words), size):
+            words[last] += "]"
+    return ",".join(words).encode("ascii")
 
 
 def _path(number: int, shape: list[int]) -> str:

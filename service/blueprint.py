@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from service.records import KernelRequest
 @dataclass(frozen=True)
 class Blueprint:
     """A job before anything of it is stored. `digests[t]` names `plan.tiles[t]`; `rows1[g]` is the
-    content digest of group g of side 1 and `rows` holds the rows of every such digest."""
+    content digest of group g of side 1 and `rows` holds the rows of every such digest. `tile_bytes`
+    is the size of one output of the largest tile, `result_bytes` of everything."""
 
     plan: TilePlan
     digests: tuple[str, ...]
     rows1: tuple[str, ...]
     rows2: tuple[str, ...]
     rows: dict[str, Inputs]
+    tile_bytes: int
     result_bytes: int
 
     def layout(self, architecture: str) -> str:
@@ -40,7 +43,7 @@ class Blueprint:
 
 def draw(request: KernelRequest, secret: bytes) -> Blueprint:
     """Plan a request. Hashes every byte of the inputs, so it belongs on a thread."""
-    plan = plan_tiles(request.architecture, request.inputs1, request.inputs2)
+    plan = plan_tiles(request.architecture, request.inputs1, request.inputs2, request.form)
     rows: dict[str, Inputs] = {}
 
     def digests_of(inputs: Inputs, groups: Iterable[RowGroup]) -> tuple[str, ...]:
@@ -67,11 +70,10 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
         )
         for tile in plan.tiles
     )
-    entries = sum(
-        len(plan.groups1[tile.row].rows) * len(plan.groups2[tile.col].rows) for tile in plan.tiles
-    )
-    result_bytes = entries * len(request.outputs) * np.dtype(request.dtype).itemsize
-    return Blueprint(plan, digests, rows1, rows2, rows, result_bytes)
+    itemsize = np.dtype(request.dtype).itemsize
+    sizes = [prod(plan.tile_shape(tile)) * itemsize for tile in plan.tiles]
+    result_bytes = sum(sizes) * len(request.outputs)
+    return Blueprint(plan, digests, rows1, rows2, rows, max(sizes), result_bytes)
 
 
 def pending_entries(

@@ -21,7 +21,7 @@ from service.store.connection import ceiling, now, store_with_room
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
-from service.store.tiles import TileStore
+from service.store.tiles import MAX_TILE_BYTES, TileStore
 from service.tenants import Tenants
 
 __all__ = [
@@ -222,6 +222,13 @@ class Jobs:
                 f"the job would have {len(drawn.digests)} tiles, "
                 f"{self._settings.max_tiles} are allowed; ask for fewer rows at a time",
             )  # fmt: skip
+        if drawn.tile_bytes > MAX_TILE_BYTES:
+            raise OverLimit(
+                "max_tile_bytes", MAX_TILE_BYTES, drawn.tile_bytes,
+                f"the kernel of a single pair of inputs takes {drawn.tile_bytes} bytes, and "
+                f"{MAX_TILE_BYTES} are allowed; shorten the inputs, pool or stride, or ask for "
+                "float32",
+            )  # fmt: skip
         maximum = await ceiling(self._tiles_client)
         if maximum is not None and drawn.result_bytes > (allowed := result_ceiling(maximum)):
             raise OverLimit(
@@ -269,6 +276,7 @@ def _first_fields(
         "outputs": list(request.outputs),
         "form": request.form,
         "method": dict(request.method),
+        "shape": list(plan.shape),
         "n1": plan.n1,
         "n2": plan.n2,
         "symmetric": plan.symmetric,

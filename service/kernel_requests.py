@@ -20,7 +20,7 @@ from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from kernels.errors import InputError, KernelError, SpecError
-from kernels.inputs import Inputs, check_job, read_inputs
+from kernels.inputs import Form, Inputs, check_job, read_inputs
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.arrays import read_list, read_npy
 from service.errors import UnknownDataset
@@ -87,8 +87,13 @@ class KernelBody(BaseModel):
         default=["nngp", "ntk"], min_length=1, max_length=2
     )
     dtype: Literal["float32", "float64"] = "float32"
-    form: Literal["matrix"] = Field(
-        default="matrix", description="the (n1, n2) matrix is what this version computes"
+    form: Form = Field(
+        default="matrix",
+        description=(
+            '"matrix", (n1, n2); "diagonal", (n1): x1[i] with x2[i] (or itself) only, at a fraction'
+            ' of the cost; "positions", (n1, n2, positions of x, positions of x\'), of a network'
+            " that ends with positions"
+        ),
     )
     method: ExactMethod = Field(
         default=ExactMethod(), description="the exact closed form is what this version computes"
@@ -231,7 +236,7 @@ def _build(
     with as_body_errors():
         inputs1, inputs2 = side(1), side(2)
         assert inputs1 is not None, "checked by read_kernel_request"
-        warnings = check_job(architecture, inputs1, inputs2)
+        warnings = check_job(architecture, inputs1, inputs2, body.form)
     return KernelRequest(
         architecture=architecture,
         inputs1=inputs1,

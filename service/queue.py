@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from docket import Disposition, Docket, Worker
 
+from kernels.inputs import Form
 from service.store import keys
 from service.tasks import TileTask
 
@@ -52,7 +53,7 @@ class Queue:
 
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-            dtype: str, outputs: str, form: str, method: str, flight: str,
+            dtype: str, outputs: str, form: Form, method: str, flight: str,
         ) -> None:  # fmt: skip
             await handler(
                 TileTask(
@@ -76,7 +77,7 @@ class Queue:
 
 async def _not_here(
     tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-    dtype: str, outputs: str, form: str, method: str, flight: str,
+    dtype: str, outputs: str, form: Form, method: str, flight: str,
 ) -> None:  # fmt: skip
     raise RuntimeError("this process only queues tiles; a worker computes them")
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from kernels.inputs import Inputs
+from kernels.inputs import Form, Inputs
 from kernels.plan.tiles import TilePlan
 from kernels.spec.architecture import Architecture
 
@@ -32,7 +32,7 @@ class KernelRequest:
     inputs2: Inputs | None
     outputs: tuple[str, ...]
     dtype: str
-    form: str = "matrix"
+    form: Form = "matrix"
     method: Mapping[str, Any] = field(default_factory=_exact)
     warnings: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
@@ -40,6 +40,9 @@ class KernelRequest:
 
 class JobRecord(BaseModel):
     """What is known about a job; its JSON form is the heart of `GET /v1/kernels/{id}`.
+
+    `shape` is that of each result: (n1, n2), (n1) for the form "diagonal", with the grids of x and
+    x' as further axes for "positions".
 
     `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
     which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
@@ -56,6 +59,7 @@ class JobRecord(BaseModel):
     outputs: tuple[str, ...]
     form: str
     method: dict[str, Any]
+    shape: tuple[int, ...]
     n1: int
     n2: int
     symmetric: bool
@@ -70,6 +74,11 @@ class JobRecord(BaseModel):
     error: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     receipt: dict[str, Any] | None = None
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the arrays that can be fetched."""
+        return self.outputs
 
     @property
     def ended(self) -> bool:

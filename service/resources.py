@@ -67,13 +67,13 @@ class KernelResource(JobRecord):
     """A kernel job: what was asked, how far it is, and where its matrices are."""
 
     tenant: str = Field(default="", exclude=True)
-    links: dict[str, str] = Field(description="self, and one for each output")
+    links: dict[str, str] = Field(description="self, and one for each result")
 
     @classmethod
     def of(cls, record: JobRecord) -> KernelResource:
         """The resource of a job's record; whose it is stays inside."""
         path = f"/v1/kernels/{record.id}"
-        links = {"self": path} | {output: f"{path}/{output}" for output in record.outputs}
+        links = {"self": path} | {result: f"{path}/{result}" for result in record.results}
         return cls(**record.model_dump(exclude={"tenant"}), links=links)
 
 
@@ -85,13 +85,17 @@ class KernelList(BaseModel):
 
 
 class Matrix(BaseModel):
-    """A matrix, or the part of it that was asked for, as JSON."""
+    """A result, or the part of it that was asked for, as JSON."""
 
-    shape: tuple[int, int]
+    shape: list[int] = Field(
+        description='(rows, columns); (rows) for "diagonal"; further axes for "positions"'
+    )
     dtype: str = Field(
         description='"f4" or "f8"; every number reads back to the same element of this type'
     )
-    data: list[list[float | None]] = Field(description="rows; null stands for what is not finite")
+    data: list[Any] = Field(
+        description="nested lists of that shape; null stands for what is not finite"
+    )
 
 
 class ProblemDocument(BaseModel):

@@ -18,7 +18,7 @@ from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
-from service.store.tiles import TileStore
+from service.store.tiles import MAX_TILE_BYTES, TileStore
 from service.tenants import Tenants
 
 KEEPS = ("noeviction",)
@@ -56,7 +56,7 @@ class Service:
         """Every limit in force: those of the settings, and those of the stores as they are."""
         maximum = await ceiling(self.tiles_client)
         stores = {} if maximum is None else {"max_result_bytes": result_ceiling(maximum)}
-        return self.settings.limits() | stores
+        return self.settings.limits() | stores | {"max_tile_bytes": MAX_TILE_BYTES}
 
     async def readiness(self) -> list[str]:
         """Why no job could be computed right now; empty when the service is ready."""

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from kernels.inputs import Form
+
 
 @dataclass(frozen=True)
 class TileTask:
@@ -22,7 +24,7 @@ class TileTask:
     rows2: str
     dtype: str
     outputs: str
-    form: str
+    form: Form
     method: str
     flight: str
 
@@ -41,7 +43,7 @@ class TileTask:
         """The task of an entry of the in-flight table (see `store.scripts.TAKE`)."""
         entry: dict[str, Any] = json.loads(flight)
         tenant, _, digest = entry["tile"].partition(":")
-        common: dict[str, str] = json.loads(entry["task"])
+        common: dict[str, Any] = json.loads(entry["task"])
         return cls(
             tenant,
             digest,

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -32,10 +33,20 @@ logger = logging.getLogger(__name__)
 # How often a running tile's worker asks whether anybody still waits for it.
 WATCH_S = 0.5
 
-Compute = Callable[
-    [Architecture, Inputs, Inputs | None, tuple[str, ...], Callable[[], bool]],
-    dict[str, np.ndarray],
-]
+
+class Compute(Protocol):
+    """Computes one tile; `service.worker.compute` does."""
+
+    def __call__(
+        self,
+        architecture: Architecture,
+        rows1: Inputs,
+        rows2: Inputs | None,
+        task: TileTask,
+        should_stop: Callable[[], bool],
+    ) -> dict[str, np.ndarray]: ...
+
+
 # Called when a tile has passed its deadline; does not return in a worker process.
 Overdue = Callable[[TileTask], None]
 
@@ -131,9 +142,8 @@ class Tiler:
         def should_stop() -> bool:
             return unwanted
 
-        outputs = tuple(task.outputs.split(","))
         future = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._compute, architecture, rows1, rows2, outputs, should_stop
+            self._pool, self._compute, architecture, rows1, rows2, task, should_stop
         )
         deadline = time.monotonic() + self._service.settings.tile_deadline.total_seconds()
         while True:

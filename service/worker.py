@@ -36,13 +36,20 @@ def compute(
     architecture: Architecture,
     rows1: Inputs,
     rows2: Inputs | None,
-    outputs: tuple[str, ...],
+    task: TileTask,
     should_stop: Callable[[], bool],
 ) -> dict[str, np.ndarray]:
     """One tile, on this thread (see `kernels.engine.tile.compute_tile`)."""
     from kernels.engine.tile import compute_tile
 
-    return compute_tile(architecture, rows1, rows2, outputs=outputs, should_stop=should_stop)
+    return compute_tile(
+        architecture,
+        rows1,
+        rows2,
+        outputs=task.outputs.split(","),
+        form=task.form,
+        should_stop=should_stop,
+    )
 
 
 def warm_up() -> tuple[str, str]:
@@ -52,9 +59,11 @@ def warm_up() -> tuple[str, str]:
     """
     import jax
 
+    from kernels.engine.tile import compute_tile
+
     architecture = parse_architecture({"layers": [{"type": "dense"}, {"type": "relu"}]})
     rows = read_inputs(np.eye(2, dtype=np.float32), dtype="float32")
-    compute(architecture, rows, None, ("ntk", "nngp"), lambda: False)
+    compute_tile(architecture, rows, None, outputs=("nngp", "ntk"))
     return jax.devices()[0].device_kind, jax.__version__
 
 

@@ -107,6 +107,8 @@ class RecordStore:
 
 def _record(fields: dict[str, Any], moment: float) -> JobRecord:
     """The public record of the stored fields, with what follows from them and the time."""
+    # Records of the first version had matrices only.
+    fields.setdefault("shape", [fields["n1"], fields["n2"]])
     ended = fields.get("finished_at")
     started = fields.get("started_at")
     done, total = fields["tiles_done"], fields["tiles_total"]

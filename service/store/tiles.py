@@ -13,6 +13,8 @@ from service.store.connection import raw
 
 # How many tiles one round trip is about.
 BATCH = 1_000
+# One output of one tile: half of what Redis allows a value to have (proto-max-bulk-len).
+MAX_TILE_BYTES = 256 << 20
 
 
 class TileStore:
@@ -54,7 +56,7 @@ class TileStore:
             await self._client.unlink(*names)
 
     async def read(self, tenant: str, digest: str, output: str) -> np.ndarray | None:
-        """The values of one output, shape (rows, columns), or None when the tile is not there."""
+        """The values of one output, in their shape, or None when the tile is not there."""
         values, header = raw(await self._client.hmget(keys.tile(tenant, digest), [output, "meta"]))
         if values is None or header is None:
             return None

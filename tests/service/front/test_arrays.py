@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.arrays import MAX_HEADER_BYTES, json_rows, npy_header, read_list, read_npy
+from service.arrays import MAX_HEADER_BYTES, json_elements, npy_header, read_list, read_npy
 from service.problems import InvalidRequest
 
 
@@ -228,20 +228,24 @@ def test_empty_lists_keep_their_shape():
 
 @given(
     st.sampled_from([np.float32, np.float64]).flatmap(
-        lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2, max_side=5))
-    )
+        lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=5, max_side=4))
+    ),
+    st.integers(1, 30),
 )
-def test_json_numbers_read_back_to_the_same_elements(array):
-    rows = json.loads(b"[" + json_rows(array) + b"]")
-    read = np.array(
-        [[np.nan if value is None else value for value in row] for row in rows], array.dtype
-    )
+def test_json_in_pieces_of_any_size_reads_back_to_the_same_elements(array, size):
+    flat = array.reshape(-1)
+    pieces = [
+        json_elements(flat[start : start + size], start, array.shape)
+        for start in range(0, len(flat), size)
+    ]
+    nested = json.loads(b"[" + b",".join(pieces) + b"]")
+    read = np.array(nested, dtype=object).astype(array.dtype)
+    assert read.shape == array.shape
     finite = np.isfinite(array)
     assert np.array_equal(read[finite], array[finite])
     assert np.isnan(read[~finite]).all()
 
 
 def test_json_numbers_are_the_shortest():
-    assert (
-        json_rows(np.array([[0.1, 1.0], [np.nan, 1e-30]], np.float32)) == b"[0.1,1.0],[null,1e-30]"
-    )
+    values = np.array([0.1, 1.0, np.nan, 1e-30], np.float32)
+    assert json_elements(values, 0, (2, 2)) == b"[0.1,1.0],[null,1e-30]"

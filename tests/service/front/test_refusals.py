@@ -82,7 +82,17 @@ BODIES: list[tuple[str, Any, str]] = [
     ("outputs empty", {"architecture": DENSE, "x1": X, "outputs": []}, "/outputs"),
     ("outputs unknown", {"architecture": DENSE, "x1": X, "outputs": ["cov"]}, "/outputs/0"),
     ("outputs twice", {"architecture": DENSE, "x1": X, "outputs": ["ntk", "ntk"]}, "/outputs"),
-    ("form", {"architecture": DENSE, "x1": X, "form": "diagonal"}, "/form"),
+    ("form", {"architecture": DENSE, "x1": X, "form": "triangle"}, "/form"),
+    (
+        "diagonal of two lengths",
+        {"architecture": DENSE, "x1": X, "x2": [X[0]], "form": "diagonal"},
+        "/x2",
+    ),
+    (
+        "positions that are gone",
+        {"architecture": DENSE, "x1": X, "form": "positions"},
+        f"/architecture/layers/{len(DENSE['layers']) - 1}",
+    ),
     ("method", {"architecture": DENSE, "x1": X, "method": {"type": "monte_carlo"}}, "/method/type"),
     (
         "method field",

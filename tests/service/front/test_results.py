@@ -3,6 +3,7 @@ gone."""
 
 import io
 import json
+import math
 import types
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.plan.tiles import RowGroup, Tile, TilePlan
-from service import results
+from kernels.inputs import Form
+from kernels.plan.tiles import RowGroup, Tile, TilePlan, mirrored
+from service import windows
 from service.records import Layout
-from service.results import Window
+from service.windows import Window, open_window
 
 from .conftest import ATTENTION, DENSE
 
@@ -173,7 +175,9 @@ async def test_inputs_of_mixed_lengths_come_back_in_the_callers_order(client, wo
     np.testing.assert_allclose(again, matrix[np.ix_(order, order)], rtol=1e-5)
 
 
-def plan_of(sizes1: list[list[int]], sizes2: list[list[int]] | None) -> TilePlan:
+def plan_of(
+    form: Form, entry: tuple[int, ...], sizes1: list[list[int]], sizes2: list[list[int]] | None
+) -> TilePlan:
     """A plan whose groups are the given rows."""
     groups1 = tuple(RowGroup(tuple(rows), ()) for rows in sizes1)
     groups2 = groups1 if sizes2 is None else tuple(RowGroup(tuple(rows), ()) for rows in sizes2)
@@ -181,11 +185,11 @@ def plan_of(sizes1: list[list[int]], sizes2: list[list[int]] | None) -> TilePlan
         (row, col)
         for row in range(len(groups1))
         for col in range(len(groups2))
-        if sizes2 is not None or row <= col
+        if (row == col if form == "diagonal" else sizes2 is not None or row <= col)
     ]
     tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(pairs))
     n1, n2 = (sum(len(group.rows) for group in groups) for groups in (groups1, groups2))
-    return TilePlan(n1, n2, sizes2 is None, groups1, groups2, tiles)
+    return TilePlan(n1, n2, sizes2 is None, form, entry, groups1, groups2, tiles)
 
 
 def partitions(n: int) -> st.SearchStrategy[list[list[int]]]:
@@ -197,27 +201,65 @@ def partitions(n: int) -> st.SearchStrategy[list[list[int]]]:
     )
 
 
+def spans(n: int) -> st.SearchStrategy[range]:
+    """A non-empty part of 0 to n - 1."""
+    return st.tuples(st.integers(0, n - 1), st.integers(1, n)).map(
+        lambda ends: range(min(ends), max(ends) if ends[0] != ends[1] else ends[0] + 1)
+    )
+
+
+async def assembled(window: Window, tiles: dict[int, np.ndarray], sizes: tuple[int, int]) -> Any:
+    """What a window gives when runs and held tiles may have the sizes."""
+
+    async def read(index: int) -> np.ndarray:
+        assert index in window.needed()
+        return tiles[index]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "RUN_BYTES", sizes[0])
+        patch.setattr(windows, "HELD_TILE_BYTES", sizes[1])
+        runs = [run async for run in window.runs(np.dtype("f8"), read)]
+    item = 8 * math.prod(window.shape[2:])
+    assert all(run.nbytes <= max(item, sizes[0]) for run in runs)
+    assert all(run.flags.c_contiguous for run in runs)
+    return np.concatenate([run.reshape(-1) for run in runs]).reshape(window.shape)
+
+
 @given(data=st.data())
-async def test_any_rectangle_of_any_plan_is_that_of_the_matrix(data):
+async def test_any_rectangle_of_any_plan_is_that_of_the_result(data):
     n1, n2 = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
     symmetric = data.draw(st.booleans())
     n2 = n1 if symmetric else n2
-    plan = plan_of(data.draw(partitions(n1)), None if symmetric else data.draw(partitions(n2)))
-    matrix = np.random.default_rng(0).standard_normal((n1, n2))
-    matrix = matrix + matrix.T if symmetric else matrix
-    a, c = data.draw(st.integers(0, n1 - 1)), data.draw(st.integers(0, n2 - 1))
-    b, d = data.draw(st.integers(a + 1, n1)), data.draw(st.integers(c + 1, n2))
+    grids = data.draw(st.sampled_from([((), ()), ((2,), (2,)), ((2, 3), (2, 3)), ((3,), (1,))]))
+    if symmetric and grids[0] != grids[1]:
+        grids = (grids[0], grids[0])
+    entry = (*grids[0], *grids[1])
+    form: Form = "positions" if entry else "matrix"
+    groups2 = None if symmetric else data.draw(partitions(n2))
+    plan = plan_of(form, entry, data.draw(partitions(n1)), groups2)
+    result = np.random.default_rng(0).standard_normal((n1, n2, *entry))
+    result = result + mirrored(result) if symmetric else result
+    rows, cols = data.draw(spans(n1)), data.draw(spans(n2))
     record: Any = types.SimpleNamespace(state="succeeded", outputs=("ntk",))
-    part = Window(Layout(record, plan, (), frozenset()), "ntk", range(a, b), range(c, d))
-    needed = part.needed()
+    window = open_window(Layout(record, plan, (), frozenset()), "ntk", rows, cols)
+    tiles = {
+        tile.index: result[np.ix_(plan.groups1[tile.row].rows, plan.groups2[tile.col].rows)]
+        for tile in plan.tiles
+    }
+    sizes = data.draw(st.integers(1, 800)), data.draw(st.integers(1, 800))
+    found = await assembled(window, tiles, sizes)
+    assert np.array_equal(found, result[rows.start : rows.stop, cols.start : cols.stop])
 
-    async def read(index: int) -> np.ndarray:
-        assert index in needed
-        tile = plan.tiles[index]
-        return matrix[np.ix_(plan.groups1[tile.row].rows, plan.groups2[tile.col].rows)]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "STRIPE_BYTES", data.draw(st.integers(1, 200)))
-        patch.setattr(results, "HELD_TILE_BYTES", data.draw(st.integers(1, 200)))
-        stripes = [stripe async for stripe in part.stripes(np.dtype("f8"), read)]
-    assert np.array_equal(np.concatenate(stripes), matrix[a:b, c:d])
+@given(data=st.data())
+async def test_any_part_of_any_diagonal_is_that_of_the_diagonal(data):
+    n = data.draw(st.integers(1, 20))
+    groups = data.draw(partitions(n))
+    plan = plan_of("diagonal", (), groups, data.draw(st.sampled_from([None, groups])))
+    result, rows = np.arange(float(n)), data.draw(spans(n))
+    record: Any = types.SimpleNamespace(state="succeeded", outputs=("ntk",))
+    window = open_window(Layout(record, plan, (), frozenset()), "ntk", rows, range(n))
+    tiles = {tile.index: result[list(plan.groups1[tile.row].rows)] for tile in plan.tiles}
+    sizes = data.draw(st.integers(1, 100)), data.draw(st.integers(1, 100))
+    found = await assembled(window, tiles, sizes)
+    assert np.array_equal(found, result[rows.start : rows.stop])

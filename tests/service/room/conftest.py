@@ -48,7 +48,7 @@ class Workbench:
         architecture: Architecture,
         rows1: Inputs,
         rows2: Inputs | None,
-        outputs: tuple[str, ...],
+        task: TileTask,
         should_stop: Callable[[], bool],
     ) -> dict[str, np.ndarray]:
         self.verdict(rows1)
@@ -62,7 +62,7 @@ class Workbench:
         self.computed[rows1.x.tobytes() + other.x.tobytes()] += 1
         self.order.append(len(rows1.x))
         gram = rows1.x.reshape(len(rows1.x), -1) @ other.x.reshape(len(other.x), -1).T
-        return dict.fromkeys(outputs, gram)
+        return dict.fromkeys(task.outputs.split(","), gram)
 
 
 @pytest.fixture

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.inputs import Inputs
+from kernels import NUMERICS_VERSION
+from kernels.inputs import Inputs, read_inputs
+from kernels.spec.architecture import parse_architecture
+from service.blueprint import draw
 from service.digests import tile_digest
 from service.errors import OverLimit, UnknownDataset
+from service.records import KernelRequest
 from service.state import Service, open_service
 from service.store.datasets import PIECE
 from service.store.inputs import pack, packed_size, unpack
@@ -131,6 +135,24 @@ def test_a_tile_digest_depends_on_everything_it_should() -> None:
     assert len(digests) == len(base) + 2
     swapped = base | {"outputs": ("ntk", "nngp")}
     assert tile_digest(b"secret", **swapped) == tile_digest(b"secret", **base)
+
+
+def test_names_of_tiles_that_are_cached_stay_what_they_are() -> None:
+    """Or every cache out there is lost: only kernels.NUMERICS_VERSION may change this one."""
+    drawn = draw(
+        KernelRequest(
+            architecture=parse_architecture(
+                {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
+            ),
+            inputs1=read_inputs(np.arange(12.0).reshape(4, 3)),
+            inputs2=None,
+            outputs=("nngp", "ntk"),
+            dtype="float32",
+        ),
+        b"secret",
+    )
+    assert NUMERICS_VERSION == "1", "pin the new name too"
+    assert drawn.digests == ("70988dd37732e8f74f153bd107a0c968e648ac1da53ce7006368825797836748",)
 
 
 async def test_a_full_store_is_named(service: Service) -> None:
