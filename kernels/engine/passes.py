@@ -70,12 +70,16 @@ class Network:
             grid1, grid2 = layer.output_grid(grid1), layer.output_grid(grid2)
         return prod(grid1), prod(grid2)
 
+    @property
+    def forms(self) -> set[Demand]:
+        """The forms in which blocks of pairs are handed on."""
+        return {step.wanted_in for step in self.program().pair}
+
     def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
         """Entries of the largest block that a pair of inputs needs."""
-        forms = {step.wanted_in for step in self.program().pair}
-        if Demand.FULL in forms:
+        if Demand.FULL in self.forms:
             return prod(grid1) * prod(grid2)
-        return prod(grid1) if Demand.DIAGONAL in forms else 1
+        return prod(grid1) if Demand.DIAGONAL in self.forms else 1
 
 
 def _own_covariance(x: Array, form: Demand) -> Array | None:

@@ -28,7 +28,7 @@ from kernels.errors import Stopped
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
 from kernels.method import EXACT, Method, MonteCarlo
-from kernels.plan.tiles import mirrored
+from kernels.plan.tiles import group_rows, mirrored
 from kernels.spec.architecture import Architecture
 
 Matrix = npt.NDArray[Any]
@@ -117,12 +117,12 @@ def _compute(
     network = Network(structure, bool(rows1.grid), ntk, final)
     chosen = policy(jax.default_backend())
     columns = rows1 if rows2 is None else rows2
-    least = min(len(rows1), len(columns))
-    edge = 1 if form == "diagonal" else edge_for(network, rows1.grid, columns.grid, chosen, least)
-    left = _Side(network, rows1, numbers, _compiled_size(len(rows1), edge))
-    right = left
-    if rows2 is not None:
-        right = _Side(network, rows2, numbers, _compiled_size(len(rows2), edge))
+    sizes = [_compiled_rows(network, side) for side in (rows1, columns)]
+    edge = 1
+    if form != "diagonal":
+        edge = edge_for(network, rows1.grid, columns.grid, chosen, min(sizes))
+    left = _Side(network, rows1, numbers, sizes[0])
+    right = left if rows2 is None else _Side(network, rows2, numbers, sizes[1])
     if form == "diagonal":
         return _diagonal(network, left, right, numbers)
     tile = _cross(network, left, right, numbers, edge, chosen.call_seconds, should_stop)
@@ -149,9 +149,17 @@ def _diagonal(network: Network, left: _Side, right: _Side, numbers: Any) -> dict
     return {name: np.asarray(kernel)[: left.count] for name, kernel in values.items()}
 
 
-def _compiled_size(rows: int, edge: int) -> int:
-    """A power of two: few sizes are compiled, and all are multiples of the micro-tile."""
-    return max(edge, 1 << (rows - 1).bit_length())
+def _compiled_rows(network: Network, inputs: Inputs) -> int:
+    """Rows that a group is filled up to: a full group's, or a 32nd of it, ...
+
+    Only micro-tiles with rows of the group are computed, so filling up costs little, and a ragged
+    last group mostly needs no compilation of its own. A function of the group alone: its numbers
+    must not depend on what else is in the job.
+    """
+    rows = group_rows(prod(inputs.grid), Demand.FULL in network.forms)
+    while len(inputs) <= rows // 32:
+        rows //= 32
+    return max(rows, 1 << (len(inputs) - 1).bit_length())
 
 
 def _cross(
