@@ -11,7 +11,7 @@ Problem = tuple[list[Layer], tuple[int, ...], tuple[int, ...] | None, str]
 
 # Shrinking compiles a network a step, so a failure is shown as it was found.
 FEW = settings(
-    max_examples=20,
+    max_examples=12,
     derandomize=True,
     deadline=None,
     database=None,

@@ -150,12 +150,12 @@ TIED_TO_THE_CALLERS_LENGTH: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("name", TRIMMING)
 def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
     """Masked inputs of several buckets in one request, against the same inputs really cut."""
-    layers, lengths = {"layers": TRIMMING[name]}, (3, 31, 33, 70, 100)
-    x, mask = entries((5, 100, 2)), np.arange(100)[None] < np.array(lengths)[:, None]
+    layers, lengths = {"layers": TRIMMING[name]}, (3, 33, 68)
+    x, mask = entries((3, 68, 2)), np.arange(68)[None] < np.array(lengths)[:, None]
     plan = plan_tiles(parse_architecture(layers), read_inputs(x, mask))
-    assert len({group.grid for group in plan.groups1}) == 4
+    assert len({group.grid for group in plan.groups1}) == 3
     together = kernel_matrix(layers, x, mask1=mask, dtype="float64")
-    for i, j in ((0, 0), (1, 2), (4, 0)):
+    for i, j in ((0, 1), (2, 0)):
         one, two = x[i : i + 1, : lengths[i]], x[j : j + 1, : lengths[j]]
         alone = kernel_matrix(layers, one, two, dtype="float64")
         for output in ("nngp", "ntk"):
