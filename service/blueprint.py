@@ -43,7 +43,10 @@ class Blueprint:
 
 def draw(request: KernelRequest, secret: bytes) -> Blueprint:
     """Plan a request. Hashes every byte of the inputs, so it belongs on a thread."""
-    plan = plan_tiles(request.architecture, request.inputs1, request.inputs2, request.form)
+    plan = plan_tiles(
+        request.architecture, request.inputs1, request.inputs2, request.form, request.method
+    )
+    method = request.method.model_dump()
     rows: dict[str, Inputs] = {}
 
     def digests_of(inputs: Inputs, groups: Iterable[RowGroup]) -> tuple[str, ...]:
@@ -60,7 +63,7 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
         tile_digest(
             secret,
             architecture=request.architecture.digest,
-            method=request.method,
+            method=method,
             dtype=request.dtype,
             outputs=request.outputs,
             form=request.form,
@@ -72,7 +75,7 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
     )
     itemsize = np.dtype(request.dtype).itemsize
     sizes = [prod(plan.tile_shape(tile)) * itemsize for tile in plan.tiles]
-    result_bytes = sum(sizes) * len(request.outputs)
+    result_bytes = sum(sizes) * len(request.method.results(request.outputs))
     return Blueprint(plan, digests, rows1, rows2, rows, max(sizes), result_bytes)
 
 

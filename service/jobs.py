@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import secrets
 import time
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from redis.asyncio import Redis
 
 from kernels.plan.tiles import TilePlan
 from service import blueprint
+from service.admission import check_request, check_result
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
@@ -21,7 +21,7 @@ from service.store.connection import ceiling, now, store_with_room
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
-from service.store.tiles import MAX_TILE_BYTES, TileStore
+from service.store.tiles import TileStore
 from service.tenants import Tenants
 
 __all__ = [
@@ -36,8 +36,6 @@ __all__ = [
     "UnknownJob",
 ]
 
-# The share of the tile store that one result may take: some room must stay for the others.
-RESULT_SHARE = 0.8
 # What a client is told to wait before it asks again for tiles that are being computed.
 RETRY_AFTER_S = 2
 
@@ -78,10 +76,10 @@ class Jobs:
             return await self._create(tenant, request)
 
     async def _create(self, tenant: str, request: KernelRequest) -> JobRecord:
-        await self._check_rows_and_jobs(request)
+        check_request(request, await self._records.unfinished(), self._settings)
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
-        await self._check_result(drawn)
+        check_result(drawn, self._settings, await ceiling(self._tiles_client))
         cached = await self._tiles.exists(tenant, drawn.digests)
         done = [index for index, there in enumerate(cached) if there]
         architecture = request.architecture.digest
@@ -201,47 +199,6 @@ class Jobs:
         there = await self._tiles.exists(layout.record.tenant, digests)
         return [index for index, found in zip(tiles, there, strict=True) if not found]
 
-    async def _check_rows_and_jobs(self, request: KernelRequest) -> None:
-        rows = max(len(request.inputs1.x), 0 if request.inputs2 is None else len(request.inputs2.x))
-        if rows > self._settings.max_rows:
-            raise OverLimit(
-                "max_rows", self._settings.max_rows, rows,
-                f"one side of the matrix has {rows} rows, {self._settings.max_rows} are allowed",
-            )  # fmt: skip
-        unfinished = await self._records.unfinished()
-        if unfinished >= self._settings.max_unfinished_jobs:
-            raise OverLimit(
-                "max_unfinished_jobs", self._settings.max_unfinished_jobs, unfinished + 1,
-                f"{unfinished} jobs are unfinished, no more are taken; try again later",
-            )  # fmt: skip
-
-    async def _check_result(self, drawn: blueprint.Blueprint) -> None:
-        if len(drawn.digests) > self._settings.max_tiles:
-            raise OverLimit(
-                "max_tiles", self._settings.max_tiles, len(drawn.digests),
-                f"the job would have {len(drawn.digests)} tiles, "
-                f"{self._settings.max_tiles} are allowed; ask for fewer rows at a time",
-            )  # fmt: skip
-        if drawn.tile_bytes > MAX_TILE_BYTES:
-            raise OverLimit(
-                "max_tile_bytes", MAX_TILE_BYTES, drawn.tile_bytes,
-                f"the kernel of a single pair of inputs takes {drawn.tile_bytes} bytes, and "
-                f"{MAX_TILE_BYTES} are allowed; shorten the inputs, pool or stride, or ask for "
-                "float32",
-            )  # fmt: skip
-        maximum = await ceiling(self._tiles_client)
-        if maximum is not None and drawn.result_bytes > (allowed := result_ceiling(maximum)):
-            raise OverLimit(
-                "max_result_bytes", allowed, drawn.result_bytes,
-                f"the matrices take {drawn.result_bytes} bytes and the tile store can keep "
-                f"{allowed} for one job; ask for one output, float32, or fewer rows at a time",
-            )  # fmt: skip
-
-
-def result_ceiling(maximum: int) -> int:
-    """The bytes that one result may take of a tile store of `maximum` bytes."""
-    return math.floor(RESULT_SHARE * maximum)
-
 
 def _ref(tenant: str, job_id: str) -> str:
     # Ids are hexadecimal; anything else could name a part of another key.
@@ -257,12 +214,13 @@ def _first_fields(
     """The stored fields of a new job, of which `reused` tiles are cached already."""
     # Ids begin with their time, so that sorting them sorts jobs by age.
     job_id = f"k{int(moment * 1000):012x}{secrets.token_hex(8)}"
+    method = request.method.model_dump()
     task = {
         "architecture": request.architecture.digest,
         "dtype": request.dtype,
         "outputs": ",".join(sorted(request.outputs)),
         "form": request.form,
-        "method": json.dumps(dict(request.method), sort_keys=True),
+        "method": json.dumps(method, sort_keys=True),
     }
     inputs = {"x1": request.inputs1.digest()}
     if request.inputs2 is not None:
@@ -275,7 +233,8 @@ def _first_fields(
         "dtype": request.dtype,
         "outputs": list(request.outputs),
         "form": request.form,
-        "method": dict(request.method),
+        "method": method,
+        "exactness": request.method.exactness(request.architecture.exactness),
         "shape": list(plan.shape),
         "n1": plan.n1,
         "n2": plan.n2,

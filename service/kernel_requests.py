@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from kernels.errors import InputError, KernelError, SpecError
 from kernels.inputs import Form, Inputs, check_job, read_inputs
+from kernels.method import EXACT, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.arrays import read_list, read_npy
 from service.errors import UnknownDataset
@@ -49,14 +50,6 @@ Array = Annotated[
     Annotated[list[Any], Tag(_LIST)] | Annotated[DatasetReference, Tag(_REFERENCE)],
     Discriminator(lambda value: _REFERENCE if isinstance(value, dict) else _LIST),
 ]
-
-
-class ExactMethod(BaseModel):
-    """The kernel in closed form."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    type: Literal["exact"] = "exact"
 
 
 class KernelBody(BaseModel):
@@ -95,8 +88,13 @@ class KernelBody(BaseModel):
             " that ends with positions"
         ),
     )
-    method: ExactMethod = Field(
-        default=ExactMethod(), description="the exact closed form is what this version computes"
+    method: Exact | MonteCarlo = Field(
+        default=EXACT,
+        discriminator="type",
+        description=(
+            "the closed form, or an estimate: the mean over finite networks, with nngp_stderr and"
+            " ntk_stderr beside it (width * heads * samples is at most max_monte_carlo_work)"
+        ),
     )
 
 
@@ -236,7 +234,7 @@ def _build(
     with as_body_errors():
         inputs1, inputs2 = side(1), side(2)
         assert inputs1 is not None, "checked by read_kernel_request"
-        warnings = check_job(architecture, inputs1, inputs2, body.form)
+        warnings = check_job(architecture, inputs1, inputs2, body.form, body.method)
     return KernelRequest(
         architecture=architecture,
         inputs1=inputs1,
@@ -244,7 +242,7 @@ def _build(
         outputs=tuple(body.outputs),
         dtype=body.dtype,
         form=body.form,
-        method=body.method.model_dump(),
+        method=body.method,
         warnings=tuple(warnings),
         datasets=tuple(
             given.dataset for given in (body.x1, body.x2) if isinstance(given, DatasetReference)
@@ -255,6 +253,8 @@ def _build(
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A pydantic location as a pointer into the body."""
     steps = [step for step in location if step not in (_LIST, _REFERENCE)]
+    if steps[:1] == ["method"]:
+        del steps[1:2]  # the type of the method, by which its model was found
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 

@@ -1,22 +1,19 @@
 """What a kernel job is: what was asked, what is known about it, and how its result is laid out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from kernels.inputs import Form, Inputs
+from kernels.layers.layer import Exactness
+from kernels.method import EXACT, Method, parse_method
 from kernels.plan.tiles import TilePlan
 from kernels.spec.architecture import Architecture
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 ENDED: frozenset[State] = frozenset({"succeeded", "failed", "cancelled", "expired"})
-
-
-def _exact() -> Mapping[str, Any]:
-    return {"type": "exact"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class KernelRequest:
     outputs: tuple[str, ...]
     dtype: str
     form: Form = "matrix"
-    method: Mapping[str, Any] = field(default_factory=_exact)
+    method: Method = EXACT
     warnings: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
 
@@ -42,7 +39,7 @@ class JobRecord(BaseModel):
     """What is known about a job; its JSON form is the heart of `GET /v1/kernels/{id}`.
 
     `shape` is that of each result: (n1, n2), (n1) for the form "diagonal", with the grids of x and
-    x' as further axes for "positions".
+    x' as further axes for "positions". `exactness` is what method and architecture together give.
 
     `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
     which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
@@ -59,6 +56,7 @@ class JobRecord(BaseModel):
     outputs: tuple[str, ...]
     form: str
     method: dict[str, Any]
+    exactness: Exactness = "exact"
     shape: tuple[int, ...]
     n1: int
     n2: int
@@ -78,7 +76,7 @@ class JobRecord(BaseModel):
     @property
     def results(self) -> tuple[str, ...]:
         """The names of the arrays that can be fetched."""
-        return self.outputs
+        return parse_method(self.method).results(self.outputs)
 
     @property
     def ended(self) -> bool:

@@ -44,6 +44,9 @@ class Settings:
     max_rows: int = 200_000
     max_tiles: int = 200_000
     max_unfinished_jobs: int = 1_000
+    # width * heads * samples of a Monte Carlo estimate:
+    # Four times the method's defaults, whose tiles can take minutes on a CPU.
+    max_monte_carlo_work: int = 1 << 22
     # Longest that a request may ask to be kept waiting (Prefer: wait).
     max_wait: timedelta = timedelta(seconds=60)
 
@@ -112,6 +115,7 @@ class Settings:
             "max_rows": self.max_rows,
             "max_tiles": self.max_tiles,
             "max_unfinished_jobs": self.max_unfinished_jobs,
+            "max_monte_carlo_work": self.max_monte_carlo_work,
             "max_wait_s": self.max_wait.total_seconds(),
             "job_ttl_s": self.job_ttl.total_seconds(),
             "tile_ttl_s": self.tile_ttl.total_seconds(),
@@ -131,6 +135,7 @@ VARIABLES = {
     "max_rows": "GRAMD_MAX_ROWS",
     "max_tiles": "GRAMD_MAX_TILES",
     "max_unfinished_jobs": "GRAMD_MAX_UNFINISHED_JOBS",
+    "max_monte_carlo_work": "GRAMD_MAX_MONTE_CARLO_WORK",
     "max_wait": "GRAMD_MAX_WAIT_S",
     "job_ttl": "GRAMD_JOB_TTL_S",
     "tile_ttl": "GRAMD_TILE_TTL_S",

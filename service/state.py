@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.admission import result_ceiling
 from service.dispatch import Dispatch
 from service.errors import StartError
-from service.jobs import Jobs, result_ceiling
+from service.jobs import Jobs
 from service.lifetimes import Lifetimes
 from service.queue import Queue, open_queue
 from service.roster import Roster

@@ -1,9 +1,10 @@
 """What a worker does with one tile, from its delivery to its place in the store.
 
 A tile ends in one of five ways: computed, found in the cache, unwanted (its jobs were cancelled),
-failed (its jobs fail and others go on), or given back because the worker stops. A tile that takes
-its worker down with it is delivered again, alone on its next worker so that it harms no other,
-and given up after `max_deliveries`.
+failed (its jobs fail and others go on), or given back because the worker stops. One that passes its
+deadline is stopped and fails. One that hangs ends its worker; a tile that takes its worker down with
+it is delivered again, alone on its next worker so that it harms no other, and given up after
+`max_deliveries`.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
 from kernels.spec.architecture import Architecture
+from service.errors import ServiceError
 from service.provenance import provenance
 from service.roster import WorkerCard
 from service.sharing import Sharing
@@ -30,8 +32,21 @@ from service.tasks import TileTask
 
 logger = logging.getLogger(__name__)
 
+# A tile that has not stopped after this many times its deadline hangs.
+HOPELESS = 2
 # How often a running tile's worker asks whether anybody still waits for it.
 WATCH_S = 0.5
+
+
+class PastDeadline(ServiceError):
+    """A tile was stopped after the `seconds` that it may take."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"a tile of this job was stopped after {seconds:g} s (tile_deadline_s): make the network "
+            "or the inputs smaller, or width, heads or samples of an estimate, or raise "
+            "GRAMD_TILE_DEADLINE_S"
+        )
 
 
 class Compute(Protocol):
@@ -101,6 +116,10 @@ class Tiler:
                 # Cancelled, or the worker stops. Either way this beginning was not the tile's
                 # fault; the next round finds out whether somebody wants it (again).
                 await dispatch.unbegin(task)
+            except PastDeadline as error:
+                # It stopped when it was asked to: it was computing, and would take as long again.
+                await self._fail(task, "tile-too-long", str(error))
+                return
             except (KernelError, InputsGone) as error:
                 await self._fail(task, "tile-refused", f"a tile was refused: {error}")
                 return
@@ -137,22 +156,26 @@ class Tiler:
         self, task: TileTask, architecture: Architecture, rows1: Inputs, rows2: Inputs | None
     ) -> dict[str, np.ndarray]:
         """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
-        unwanted = False
+        unwanted = late = False
 
         def should_stop() -> bool:
-            return unwanted
+            return unwanted or late
 
         future = asyncio.get_running_loop().run_in_executor(
             self._pool, self._compute, architecture, rows1, rows2, task, should_stop
         )
-        deadline = time.monotonic() + self._service.settings.tile_deadline.total_seconds()
+        allowed = self._service.settings.tile_deadline.total_seconds()
+        began = time.monotonic()
         while True:
             ready, _ = await asyncio.wait({future}, timeout=WATCH_S)
+            if ready and late and isinstance(future.exception(), Stopped):
+                raise PastDeadline(allowed)
             if ready:
                 return future.result()
-            if time.monotonic() > deadline:
-                # A thread cannot be stopped from outside, so the process has to go. The tiles
-                # beside this one are not to blame.
+            late = time.monotonic() > began + allowed
+            if time.monotonic() > began + HOPELESS * allowed:
+                # It does not look at the flag. A thread cannot be stopped from outside, so the
+                # process has to go. The tiles beside this one are not to blame.
                 for other in self.active - {task}:
                     await self._service.dispatch.unbegin(other)
                 self._overdue(task)
@@ -181,7 +204,7 @@ class Tiler:
         problem = {
             "type": f"urn:gramd:problem:{kind}",
             "title": "The kernel could not be computed",
-            "status": 500 if kind == "tile-failed" else 422,
+            "status": 422 if kind == "tile-refused" else 500,
             "detail": detail,
         }
         for ref in await self._service.dispatch.fail(task, problem):

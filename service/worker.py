@@ -5,6 +5,7 @@ looks for tiles that nobody wants any more, and must never be blocked.
 """
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ import numpy as np
 from redis.exceptions import RedisError
 
 from kernels.inputs import Inputs, read_inputs
+from kernels.method import parse_method
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.errors import StartError
 from service.roster import WorkerCard
@@ -48,6 +50,7 @@ def compute(
         rows2,
         outputs=task.outputs.split(","),
         form=task.form,
+        method=parse_method(json.loads(task.method)),
         should_stop=should_stop,
     )
 

@@ -1,4 +1,4 @@
-"""GET /v1/kernels/{id}/nngp and /ntk: the results, streamed."""
+"""GET /v1/kernels/{id}/nngp, /ntk and their standard errors: the results, streamed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
 async def get_matrix(
     request: Request,
     job_id: JobId,
-    output: Annotated[Literal["nngp", "ntk"], Path(description="which kernel")],
+    output: Annotated[
+        Literal["nngp", "ntk", "nngp_stderr", "ntk_stderr"],
+        Path(description="which kernel, or the standard error of an estimated one"),
+    ],
     service: ServiceNow,
     tenant: Tenant,
     rows: Annotated[

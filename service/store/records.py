@@ -130,6 +130,7 @@ def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         "outputs": fields["outputs"],
         "form": fields["form"],
         "method": fields["method"],
+        "exactness": fields.get("exactness", "exact"),
         **fields.get("provenance", {}),
         "tiles": {
             "total": fields["tiles_total"],

@@ -79,7 +79,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 def described(document: dict[str, Any], request: httpx.Request) -> dict[str, Any] | None:
     """The operation of a request, if its path and method are described."""
     for path, operations in document["paths"].items():
-        pattern = re.sub(r"\\\{output\\\}", "(nngp|ntk)", re.escape(path))
+        pattern = re.sub(r"\\\{output\\\}", "(nngp|ntk)(_stderr)?", re.escape(path))
         pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", pattern)
         if re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0]):
             return operations.get(request.method.lower().replace("head", "get"))

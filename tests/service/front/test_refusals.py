@@ -93,7 +93,7 @@ BODIES: list[tuple[str, Any, str]] = [
         {"architecture": DENSE, "x1": X, "form": "positions"},
         f"/architecture/layers/{len(DENSE['layers']) - 1}",
     ),
-    ("method", {"architecture": DENSE, "x1": X, "method": {"type": "monte_carlo"}}, "/method/type"),
+    ("method", {"architecture": DENSE, "x1": X, "method": {"type": "guess"}}, "/method"),
     (
         "method field",
         {"architecture": DENSE, "x1": X, "method": {"type": "exact", "a": 1}},

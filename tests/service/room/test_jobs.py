@@ -260,6 +260,25 @@ async def test_a_refused_tile_fails_its_job_with_the_reason(
     assert "expected rows of another kind" in bad.error["detail"]
 
 
+async def test_a_tile_past_its_deadline_is_stopped_and_its_job_says_so(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    workbench.hold.clear()
+    # The workbench looks at its flag a hundred times a second: it stops long before it counts as hung.
+    hasty = replace(service.settings, tile_deadline=timedelta(seconds=1))
+    async with open_service(hasty) as impatient, worker(service=impatient):
+        ended = await finished(await service.jobs.create("default", request_of(4)))
+    assert ended.state == "failed"
+    assert ended.error is not None
+    assert ended.error["type"].endswith("tile-too-long")
+    assert "after 1 s" in ended.error["detail"]
+    assert workbench.stopped == 1
+
+
 async def test_no_tile_is_given_up_because_the_tile_store_is_away(
     service: Service,
     worker: Worker,
@@ -276,7 +295,7 @@ async def test_no_tile_is_given_up_because_the_tile_store_is_away(
         await service.dispatch.sweep()
         return tries > 2 * service.settings.max_deliveries
 
-    async with open_service(nowhere) as cut_off, worker(service=cut_off) as tiler:
+    async with open_service(nowhere) as cut_off, worker(service=cut_off):
         begin = cut_off.dispatch.begin
 
         async def counted(task: TileTask) -> int:
@@ -286,7 +305,6 @@ async def test_no_tile_is_given_up_because_the_tile_store_is_away(
 
         cut_off.dispatch.begin = counted
         await eventually(tried)
-        assert not tiler.active
     async with worker():
         assert (await finished(record)).state == "succeeded"
 
