@@ -118,8 +118,9 @@ def _compute(
     chosen = policy(jax.default_backend())
     columns = rows1 if rows2 is None else rows2
     sizes = [_compiled_rows(network, side) for side in (rows1, columns)]
-    edge = 1
-    if form != "diagonal":
+    if form == "diagonal":
+        sizes, edge = [max(sizes)] * 2, 1
+    else:
         edge = edge_for(network, rows1.grid, columns.grid, chosen, min(sizes))
     left = _Side(network, rows1, numbers, sizes[0])
     right = left if rows2 is None else _Side(network, rows2, numbers, sizes[1])

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from kernels.layers.activation.activation import Activation
 from kernels.layers.activation.correlation import correlation
+from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
     from jax import Array
@@ -85,6 +86,9 @@ class Elementwise(Activation):
             value, slope = _mehler(site.left.seen, site.right.seen, block.nngp, site)
         return block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
 
+    def function(self, numbers: Numbers, x: Array) -> Array:
+        return _functions()[self.fn](x)
+
     def _with_slope(self, x: Array) -> tuple[Array, Array]:
         import jax
         import jax.numpy as jnp
@@ -123,10 +127,11 @@ class Elementwise(Activation):
         density = np.exp(-(np.concatenate([half, half]) ** 2) / 4) / (2 * np.pi) ** 0.25
         w = jnp.asarray(np.concatenate([weights, weights]), variance.dtype)
         bell = jnp.asarray(density, variance.dtype)
-        both = self._with_slope(jnp.sqrt(variance)[..., None] * z)
+        flat = variance.reshape(-1, 1)
+        both = self._with_slope(jnp.sqrt(flat) * z[None, :])
         # Half of the Gaussian density goes with f, half with h_n: neither overflows.
-        f = jnp.stack(both) * bell * jnp.sqrt(w)
-        f = jnp.where(bell > 0, f, 0)
+        half_density = bell * jnp.sqrt(w)
+        f = jnp.stack(both) * half_density[None, None, :]
         squares = (f * f).sum(-1)
 
         def term(carry: tuple[Array, Array], n: Array) -> tuple[tuple[Array, Array], Array]:
@@ -134,19 +139,20 @@ class Elementwise(Activation):
             following = (z * now - jnp.sqrt(n) * before) / jnp.sqrt(n + 1)
             return (following, now), jnp.matmul(f, now)
 
-        first = (bell * jnp.sqrt(w), jnp.zeros_like(z))
+        first = (half_density, jnp.zeros_like(z))
         _, a = lax.scan(term, first, jnp.arange(_TERMS, dtype=variance.dtype))
         a = jnp.moveaxis(a, 0, -1)  # (2, P, terms)
-        left = squares[..., None] - (a * a).cumsum(-1)
-        left = jnp.maximum(left, 0) / jnp.where(squares > 0, squares, 1)[..., None]
+        left = jnp.maximum(squares[..., None] - (a * a).cumsum(-1), 0)
+        left = left / jnp.where(squares > 0, squares, 1)[..., None]
         enough = left < _tolerance(variance)
         needed = jnp.where(enough.any(-1), jnp.argmax(enough, -1) + 1, _TERMS)
+        shape = variance.shape
         return Expansion(
             variance,
-            a[0],
-            a[1],
-            jnp.moveaxis(squares, 0, -1),
-            jnp.moveaxis(left[..., -1], 0, -1),
+            a[0].reshape(*shape, _TERMS),
+            a[1].reshape(*shape, _TERMS),
+            squares.T.reshape(*shape, 2),
+            left[..., -1].T.reshape(*shape, 2),
             needed.max(),
         )
 
