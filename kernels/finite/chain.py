@@ -1,4 +1,4 @@
-"""Layers one after the other at finite width: what they draw, and what they make of one input.
+"""Layers one after the other at finite width: their weights, and what they make of one input.
 
 A network's layers, and those of each branch of a parallel layer, are such a chain.
 """
@@ -30,21 +30,20 @@ def prepare_all(
     return tuple(prepared)
 
 
-def draw_all(
-    layers: Sequence[Layer], key: Array, channels: int, grid: tuple[int, ...], width: Width
+def weights_of(
+    layers: Sequence[Layer], channels: int, grid: tuple[int, ...], width: Width
 ) -> tuple[Any, ...]:
-    """One tree of weights for each layer.
+    """One tree of `Normal` for each layer.
 
     Args:
         layers: a chain, numbers taken out.
-        key: the chain's randomness; layer i draws from `fold_in(key, i)`.
         channels: channels of what comes in.
         grid: positions of what comes in.
         width: how wide the layers are.
     """
     weights: list[Any] = []
-    for index, layer in enumerate(layers):
-        weights.append(layer.draw(jax.random.fold_in(key, index), channels, grid, width))
+    for layer in layers:
+        weights.append(layer.weights(channels, grid, width))
         channels = layer.output_channels(channels, grid, width)
         grid = layer.output_grid(grid)
     return tuple(weights)
@@ -72,7 +71,7 @@ def apply_all(
 
     Args:
         layers: the chain, numbers taken out.
-        weights: what `draw_all` returned.
+        weights: the trees of `weights_of`, drawn.
         numbers: what `prepare_all` returned.
         x: (*grid, channels), zero at masked positions.
         mask: (*grid) bool, True = real; None if all are.

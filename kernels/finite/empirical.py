@@ -13,11 +13,14 @@ vector-Jacobian product, and J(x) times it a Jacobian-vector product; n1 n2 k of
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.extend.core import jaxprs_in_params
 
 Function = Callable[[Any, Any], Array]
 """(weights, row) -> (k,), for a row whose leaves have no leading axis."""
@@ -63,7 +66,7 @@ def ntk_by_jacobians(
             jnp.matmul(a.reshape(len(a), -1), b.reshape(len(b), -1).T) / a.shape[1]
             for a, b in pairs
         ]
-        return sum(kernels[1:], start=kernels[0])
+        return reduce(add, kernels)
 
     n1 = _length(rows1)
     if rows2 is None and n1 <= at_once:
@@ -119,7 +122,7 @@ def traced_bytes(function: Callable[..., Any], *arguments: Any) -> int:
 def _bytes_of(jaxpr: Any) -> int:
     total = 0
     for equation in jaxpr.eqns:
-        inner = [_bytes_of(part) for part in jax.core.jaxprs_in_params(equation.params)]
+        inner = [_bytes_of(part) for part in jaxprs_in_params(equation.params)]
         made = sum(
             variable.aval.size * variable.aval.dtype.itemsize for variable in equation.outvars
         )

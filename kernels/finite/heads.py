@@ -19,33 +19,33 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from kernels.finite.width import Width
+from kernels.finite.width import Normal, Width
 from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
     from kernels.layers.attention import Attention
 
 
-def draw_heads(
-    layer: Attention, key: Array, channels: int, grid: tuple[int, ...], width: Width
-) -> dict[str, Array]:
-    """Weights by name, the heads along the first axis; see `Layer.draw`."""
-    key_q, key_k, key_v, key_o, key_b, key_positions = jax.random.split(key, 6)
+def weights_of_heads(
+    layer: Attention, channels: int, grid: tuple[int, ...], width: Width
+) -> dict[str, Normal]:
+    """Weights by name, the heads along the first axis; see `Layer.weights`."""
     heads, size = width.heads, width.head_channels
     units = layer.output_channels(channels, grid, width)
-    weights: dict[str, Array] = {}
+    weights: dict[str, Normal] = {}
     logit_channels = value_channels = channels
     if layer.positional is not None:
-        drawn = layer.positional.draw(key_positions, channels, grid, width)
-        weights["positions"] = drawn
-        logit_channels = drawn.shape[1] + (channels if layer.positional.merge == "concat" else 0)
+        positions = layer.positional.weights(channels, grid, width)
+        weights["positions"] = positions
+        concatenated = channels if layer.positional.merge == "concat" else 0
+        logit_channels = positions.shape[1] + concatenated
         value_channels = logit_channels if layer.positional.in_values else channels
-    weights["q"] = jax.random.normal(key_q, (heads, logit_channels, size))
+    weights["q"] = Normal((heads, logit_channels, size))
     if layer.scaling == "sqrt":
-        weights["k"] = jax.random.normal(key_k, (heads, logit_channels, size))
-    weights["v"] = jax.random.normal(key_v, (heads, value_channels, size))
-    weights["o"] = jax.random.normal(key_o, (heads, size, units))
-    weights["b"] = jax.random.normal(key_b, (units,))
+        weights["k"] = Normal((heads, logit_channels, size))
+    weights["v"] = Normal((heads, value_channels, size))
+    weights["o"] = Normal((heads, size, units))
+    weights["b"] = Normal((units,))
     return weights
 
 
@@ -61,7 +61,7 @@ def attend(
 
     Args:
         layer: the attention layer, numbers taken out.
-        weights: what `draw_heads` returned.
+        weights: what `weights_of_heads` says, drawn.
         numbers: the layer's numbers, prepared.
         x: (*grid, channels).
         mask: (*grid) bool, or None.

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from kernels.finite.chain import apply_all, channels_after, draw_all, prepare_all
+from kernels.finite.chain import apply_all, channels_after, prepare_all, weights_of
+from kernels.finite.draw import draw
 from kernels.finite.width import Width
 from kernels.inputs import Inputs
 from kernels.layers.layer import Layer
@@ -64,7 +65,7 @@ class Network:
 
     def draw(self, key: Array) -> tuple[Any, ...]:
         """Weights: a tree of independent standard normal arrays, all that is trained."""
-        return draw_all(self.layers, key, self.channels, self.grid, self.width)
+        return draw(weights_of(self.layers, self.channels, self.grid, self.width), key)
 
     def apply(
         self, weights: tuple[Any, ...], numbers: Sequence[Numbers], row: Row, key: Array

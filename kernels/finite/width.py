@@ -1,8 +1,25 @@
-"""How wide a finite network is. No JAX."""
+"""How wide a finite network is, and what its weights are. No JAX."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+
+
+@dataclass(frozen=True)
+class Normal:
+    """An array of weights: independent standard normals.
+
+    Attributes:
+        shape: its shape. Those along the first axis are the same however long it is.
+    """
+
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)

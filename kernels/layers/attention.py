@@ -228,10 +228,10 @@ class Attention(Layer):
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
         return width.units if self.residual is None else channels
 
-    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        from kernels.finite.heads import draw_heads
+    def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        from kernels.finite.heads import weights_of_heads
 
-        return draw_heads(self, key, channels, grid, width)
+        return weights_of_heads(self, channels, grid, width)
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array

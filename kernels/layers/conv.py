@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
-from kernels.layers.dense import draw_affine, weighted
+from kernels.layers.dense import affine_weights, weighted
 from kernels.layers.window import Padding, Windowed, window_entries, window_sum
 from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
@@ -54,8 +54,8 @@ class Conv(Windowed):
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
         return width.units
 
-    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        return draw_affine(key, prod(self.window) * channels, width.units)
+    def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        return affine_weights(prod(self.window) * channels, width.units)
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
+from kernels.finite.width import Normal, Width
 from kernels.layers.layer import Layer
 from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
-    from kernels.finite.width import Width
 
 
 class Dense(Layer):
@@ -42,8 +42,8 @@ class Dense(Layer):
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
         return width.units
 
-    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        return draw_affine(key, channels, width.units)
+    def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        return affine_weights(channels, width.units)
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
@@ -53,12 +53,9 @@ class Dense(Layer):
         return affine(x, **weights, w_std=numbers["w_std"], b_std=numbers["b_std"])
 
 
-def draw_affine(key: Array, channels: int, units: int) -> dict[str, Array]:
+def affine_weights(channels: int, units: int) -> dict[str, Normal]:
     """Weights (channels, units) and biases (units,)."""
-    from jax import random
-
-    key_w, key_b = random.split(key)
-    return {"w": random.normal(key_w, (channels, units)), "b": random.normal(key_b, (units,))}
+    return {"w": Normal((channels, units)), "b": Normal((units,))}
 
 
 def weighted(block: Block, site: Site) -> Block:

@@ -7,7 +7,7 @@ parts that are kept apart because one is done n times and the other n^2 times:
     observe   one input: reads the input's own covariance (a variance, a mixing matrix)
     pair      two inputs: maps their block of (nngp, ntk), using what was observed of each
 
-A third part is the same layer at finite width, the independent check of the limit: `draw` and
+A third part is the same layer at finite width, the independent check of the limit: `weights` and
 `apply`, in the NTK parameterization (kernels/finite).
 
 Rules import JAX inside, so that reading a spec never does.
@@ -138,17 +138,14 @@ class Layer(Spec):
         """
         return channels
 
-    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        """At finite width: the layer's weights, a tree of independent standard normal arrays.
+    def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        """At finite width: all that is trained, a tree of `Normal`; () where a layer has none.
 
         Args:
-            key: the layer's own randomness.
             channels: channels below.
-            grid: positions below; weights of the first ones are the same whatever follows them.
+            grid: positions below; if anything depends on their number it is the length of an
+                array's first axis, so that weights of the first ones are the same whatever follows.
             width: how wide the network is.
-
-        Returns:
-            all that is trained; () where a layer has no weights.
         """
         return ()
 
@@ -158,7 +155,7 @@ class Layer(Spec):
         """At finite width: what the layer makes of one input.
 
         Args:
-            weights: what `draw` returned.
+            weights: the tree of `weights`, drawn.
             numbers: what `prepare` returned, as scalars and arrays of the network's dtype.
             x: (*grid, channels) or (channels,), zero at masked positions.
             mask: real positions, (*grid) bool, or None.

@@ -9,12 +9,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from kernels.errors import SpecError
+from kernels.finite.width import Normal, Width
 from kernels.spec.model import Fraction, NonNegative, Numbers, Positive, Spec
 
 if TYPE_CHECKING:
     from jax import Array
-
-    from kernels.finite.width import Width
 
 LARGEST_CHECKED: Final = 1024
 """Positions up to which R's smallest eigenvalue is computed: a dense problem, within a second."""
@@ -144,27 +143,20 @@ class Positional(Spec):
         factor = np.linalg.cholesky(r + 1e-10 * np.eye(len(r)))
         return {**numbers, "factor": factor.reshape(*grid, -1)}
 
-    def embedding_channels(self, channels: int, width: Width) -> int:
-        """At finite width: embeddings that are added have the channels of what they are added to,
-        or the network's if those are fewer (see `embedded`)."""
-        return max(channels, width.units) if self.merge == "sum" else width.units
+    def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Normal:
+        """At finite width: (P, embedding channels).
 
-    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Array:
-        """At finite width: standard normals (P, embedding channels), a row for each position."""
-        import jax
-
-        count = self.embedding_channels(channels, width)
-
-        def row(position: Array) -> Array:
-            return jax.random.normal(jax.random.fold_in(key, position), (count,))
-
-        return jax.vmap(row)(jax.numpy.arange(int(np.prod(grid))))
+        Embeddings that are added have the channels of what they are added to, or the network's
+        if those are fewer (see `embedded`).
+        """
+        count = max(channels, width.units) if self.merge == "sum" else width.units
+        return Normal((int(np.prod(grid)), count))
 
     def embedded(self, drawn: Array, numbers: Numbers, x: Array, mask: Array | None) -> Array:
         """At finite width: features whose products have the mean K + std^2 R, or the mixture.
 
         Args:
-            drawn: what `draw` returned, for a grid that holds that of x.
+            drawn: what `weights` says, drawn, for a grid that holds that of x.
             numbers: what `prepare` returned.
             x: (*grid, channels), divided by the square root of its channels.
             mask: real positions, (*grid), or None; masked ones have no embedding.

@@ -223,16 +223,11 @@ class Parallel(Layer):
         untouched = self.merge != "concat" and () in self.branches
         return replace(width, units=channels) if untouched else width
 
-    def draw(self, key: Array, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        from jax import random
-
-        from kernels.finite.chain import draw_all
+    def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
+        from kernels.finite.chain import weights_of
 
         inner = self._inner_width(channels, width)
-        return tuple(
-            draw_all(branch, random.fold_in(key, index), channels, grid, inner)
-            for index, branch in enumerate(self.branches)
-        )
+        return tuple(weights_of(branch, channels, grid, inner) for branch in self.branches)
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
