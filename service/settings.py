@@ -44,8 +44,8 @@ class Settings:
     max_rows: int = 200_000
     max_tiles: int = 200_000
     max_unfinished_jobs: int = 1_000
-    # width * heads * samples of a Monte Carlo estimate:
-    # Four times the method's defaults, whose tiles can take minutes on a CPU.
+    # width * heads * samples of an estimate: four times the method's defaults, whose tiles can take
+    # minutes on a CPU.
     max_monte_carlo_work: int = 1 << 22
     # Longest that a request may ask to be kept waiting (Prefer: wait).
     max_wait: timedelta = timedelta(seconds=60)

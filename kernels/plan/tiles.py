@@ -36,9 +36,10 @@ _GROUP_ROWS: Final = (
 )
 """Rows of a group by positions a side: a tile takes roughly a second on a CPU core, and is large
 enough that fetching its rows and storing it cost little."""
-_TILE_ENTRIES: Final = 2**22
+_TILE_ENTRIES: Final = 2**18
 """Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):
-16 MiB in float32."""
+1 MiB in float32, as a tile of plain kernels. Whoever sends a result row by row reads the tiles of a
+row of inputs again and again unless it can hold them all: 2**22 took eight times as long to fetch."""
 
 _ESTIMATED_ROWS: Final = 64
 """Rows of a group whose kernels are estimated: every pair costs a product of gradients a sample."""
