@@ -127,7 +127,9 @@ class TilePlan:
             for side in document["sides"]
         ]
         n1, n2 = document["n1"], document["n2"]
-        return _plan((n1, n2), sides, document["form"], tuple(document["entry"]))
+        # Plans of the first version, which a store may still hold, were of matrices only.
+        form, entry = document.get("form", "matrix"), tuple(document.get("entry", ()))
+        return _plan((n1, n2), sides, form, entry)
 
 
 def plan_tiles(
