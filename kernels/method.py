@@ -38,8 +38,8 @@ class MonteCarlo(Spec):
     """
 
     type: Literal["monte_carlo"] = "monte_carlo"
-    width: Annotated[int, Field(strict=True, ge=1, le=4096)] = 512
-    heads: Annotated[int, Field(strict=True, ge=1, le=1024)] = 32
+    width: Annotated[int, Field(strict=True, ge=1, le=4096)] = 256
+    heads: Annotated[int, Field(strict=True, ge=1, le=1024)] = 8
     samples: Annotated[int, Field(strict=True, ge=2, le=65536)] = 64
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
 

@@ -77,7 +77,7 @@ async def test_defaults_are_filled_in_before_anything_is_named(client, working):
         job = await estimated(client, architecture=DENSE, x1=x, method=small)
         same = await estimated(client, architecture=DENSE, x1=x, method=small | {"seed": 0})
         other = await estimated(client, architecture=DENSE, x1=x, method=small | {"seed": 1})
-    assert job["method"] == small | {"heads": 32, "seed": 0}
+    assert job["method"] == small | {"heads": 8, "seed": 0}
     assert (same["tiles_reused"], other["tiles_reused"]) == (1, 0)
 
 
