@@ -36,6 +36,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: install ## digits through the embedded service: NNGP and NTK, accuracy, a picture
 	@$(BIN)/python examples/digits/demo.py
 
+example-heads: install ## many heads make attention Gaussian, one does not: a table and a picture
+	@$(BIN)/python examples/gaussian_process_limit/heads.py
+
 serve: install ## start the service (embedded Redis, API, workers) on http://127.0.0.1:8000
 	@exec $(SERVE)
 
@@ -83,4 +86,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo serve test test-all lint format types generated openapi docs cov lock clean
+.PHONY: help install demo example-heads serve test test-all lint format types generated openapi docs cov lock clean
