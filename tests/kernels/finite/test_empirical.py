@@ -66,7 +66,9 @@ def whole_jacobian(outputs: Any, weights: Any, rows: Row) -> np.ndarray[Any, Any
     return np.asarray(jax.jacfwd(every)(flat, rows))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", ["dense", pytest.param("conv", marks=pytest.mark.slow), "attention"]
+)
 def test_both_ways_give_the_trace_of_the_whole_jacobians(name: str) -> None:
     with jax.enable_x64(True):
         outputs, weights, one, two = made(name)
@@ -79,6 +81,7 @@ def test_both_ways_give_the_trace_of_the_whole_jacobians(name: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_a_side_with_itself(at_once: int) -> None:
     with jax.enable_x64(True):

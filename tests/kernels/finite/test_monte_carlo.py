@@ -60,6 +60,7 @@ def test_a_tile_is_a_slice_of_the_whole() -> None:
     np.testing.assert_allclose(corner["ntk"], whole["ntk"][2:, 2:], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_cutting_masked_positions_off_changes_nothing() -> None:
     rows = sequences(3)  # at most four real positions of six
     whole = monte_carlo(TRANSFORMER, rows, **SMALL)
@@ -76,6 +77,7 @@ def test_the_mean_is_positive_semidefinite_and_symmetric() -> None:
         assert eigenvalues[0] >= -1e-9 * eigenvalues[-1]
 
 
+@pytest.mark.slow
 def test_memory_changes_nothing_but_the_way() -> None:
     rows, others = sequences(3), sequences(2, masked=False)
     ample = monte_carlo(TRANSFORMER, rows, others, **SMALL)
@@ -98,6 +100,7 @@ def test_more_samples_continue_fewer() -> None:
     np.testing.assert_array_equal(many["nngp"], rest[1]["nngp"])
 
 
+@pytest.mark.slow
 def test_seeds_differ_and_repeat() -> None:
     rows = sequences(2)
     one, again, other = (
@@ -118,6 +121,7 @@ def test_dropout_shares_its_draws_within_an_identity_only() -> None:
     assert other < 0.85 * own
 
 
+@pytest.mark.slow
 def test_pools_of_images_of_two_sizes() -> None:
     layers = network(conv(2, 2), RELU, attention(positional=positional("sum", "rational")), POOL)
     small, large = (read_inputs(entries((2, n, 3, 2)), dtype="float64") for n in (2, 4))
