@@ -48,6 +48,9 @@ test: lint generated ## the checks and the tests that CI runs
 test-all: lint types generated ## the same with types and the slow tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
+accuracy: install ## the table of docs/accuracy.md: float32 against float64
+	@$(BIN)/python benchmarks/float32_accuracy.py
+
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -86,4 +89,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo example-heads serve test test-all lint format types generated openapi docs cov lock clean
+.PHONY: help install demo example-heads serve accuracy test test-all lint format types generated openapi docs cov lock clean

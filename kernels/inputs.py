@@ -22,6 +22,9 @@ OUTPUTS: Final = ("nngp", "ntk")
 Form = Literal["matrix", "diagonal", "positions"]
 FORMS: Final[tuple[Form, ...]] = ("matrix", "diagonal", "positions")
 
+_KINKS_IN_FLOAT32: Final = 3
+"""Activations with a kink up to which the float32 ntk is good to 1e-5 at correlations to 0.999."""
+
 MAX_BLOCK_ENTRIES: Final = 2**27
 """Pairs of positions (x, x') of two inputs: half a GiB a block in float32, of which several are
 alive at once."""
@@ -197,7 +200,19 @@ def check_job(
         _check_fit(architecture, inputs1, inputs2, form)
         _check_side(architecture, inputs2, masked, form)
     _check_blocks(architecture, inputs1, inputs2, form)
-    return []
+    return _warnings(architecture, inputs1.dtype)
+
+
+def _warnings(architecture: Architecture, dtype: str) -> list[str]:
+    kinks = sum(layer.kinked for layer in architecture.every_layer())
+    if dtype == "float64" or kinks <= _KINKS_IN_FLOAT32:
+        return []
+    warning = (
+        f"in float32 the ntk of nearly identical inputs (correlation above 0.99) loses digits in a "
+        f"network of {kinks} activations with a kink; docs/accuracy.md says how many, and float64 "
+        f"keeps them"
+    )
+    return [warning]
 
 
 def _check_fit(architecture: Architecture, inputs1: Inputs, inputs2: Inputs, form: Form) -> None:

@@ -38,6 +38,9 @@ class Layer(Spec):
     source: ClassVar[str]
     """Where the limit comes from."""
     exactness: ClassVar[Exactness] = "exact"
+    kinked: ClassVar[bool] = False
+    """Whether f has a kink, so that its dual has a root at correlation one and amplifies rounding
+    there (docs/accuracy.md)."""
     not_finite: ClassVar[str] = (
         "it leaves the range of the dtype; use smaller inputs or stds, normalise with layer_norm, "
         "or ask for float64"

@@ -59,7 +59,11 @@ class Architecture(BaseModel):
     def exactness(self) -> Exactness:
         """The least exact of the layers' rules."""
         order: list[Exactness] = ["exact", "approximate", "estimated"]
-        return max((layer.exactness for layer in _all_layers(self.expanded)), key=order.index)
+        return max((layer.exactness for layer in self.every_layer()), key=order.index)
+
+    def every_layer(self) -> list[Layer]:
+        """The canonical layers and those inside their branches."""
+        return _all_layers(self.expanded)
 
     def trims(self) -> bool:
         """Whether masked positions after an input's last real one can be cut off without effect."""

@@ -17,6 +17,7 @@ class _Rectifier(Activation):
     k(t) = g (sin t + (pi - t) cos t) / (2 pi) and its mirror k(pi - t)."""
 
     source: ClassVar[str] = "Cho & Saul, NeurIPS 2009; relu, leaky_relu and abs are cases of it"
+    kinked: ClassVar[bool] = True
 
     def function(self, numbers: Numbers, x: Array) -> Array:
         import jax.numpy as jnp
@@ -107,6 +108,7 @@ class Sign(Activation):
 
     equation: ClassVar[str] = "K' = 1 - 2 t / pi, cos t = K / sqrt(p q); Theta' = 0"
     source: ClassVar[str] = "Cho & Saul, NeurIPS 2009"
+    kinked: ClassVar[bool] = True
 
     def function(self, numbers: Numbers, x: Array) -> Array:
         import jax.numpy as jnp

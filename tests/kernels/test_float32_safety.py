@@ -1,0 +1,106 @@
+"""float32 where it is strained: deep stacks, near duplicates, zero inputs, a single real position.
+
+Deep stacks compile for half a minute each, so they are slow tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels.inputs import check_job, read_inputs
+from kernels.matrix import kernel_matrix
+from kernels.spec.architecture import parse_architecture
+from tests.kernels.networks import Layer
+
+RELU: list[Layer] = [{"type": "dense", "w_std": 2**0.5}, {"type": "relu"}]
+GELU: list[Layer] = [
+    {"type": "dense", "b_std": 0.1},
+    {"type": "layer_norm"},
+    {"type": "gelu"},
+]
+ENCODER: list[Layer] = [
+    {"type": "parallel", "branches": [[{"type": "attention"}], []]},
+    {"type": "layer_norm"},
+    {
+        "type": "parallel",
+        "branches": [[{"type": "dense"}, {"type": "relu"}, {"type": "dense"}], []],
+    },
+    {"type": "layer_norm"},
+]
+
+
+def errors(layers: list[Layer], x: np.ndarray, **more: Any) -> dict[str, float]:
+    """The largest float32 error of each kernel, relative to its own diagonals."""
+    network = {"layers": layers}
+    single = kernel_matrix(network, x, **more)
+    double = kernel_matrix(network, x, dtype="float64", **more)
+    found: dict[str, float] = {}
+    for output, exact in double.items():
+        assert np.isfinite(single[output]).all()
+        own = np.sqrt(np.diag(exact))
+        own[own == 0] = 1
+        found[output] = float((np.abs(single[output] - exact) / np.outer(own, own)).max())
+    return found
+
+
+@pytest.fixture
+def x() -> np.ndarray:
+    """Vectors, of which some are nearly one, two are the same, and one is zero."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 8))
+    near = [x[0] * (1 + 1e-6), x[1] + 1e-4 * rng.normal(size=8), x[2], 0 * x[0]]
+    return np.vstack([x, *near])
+
+
+@pytest.mark.slow
+def test_sixty_four_relu_layers_on_near_duplicates(x: np.ndarray) -> None:
+    found = errors([*RELU * 64, {"type": "dense"}], x)
+    assert found["nngp"] < 1e-5
+    assert found["ntk"] < 0.1  # docs/accuracy.md: near duplicates lose digits with depth
+
+
+@pytest.mark.slow
+def test_sixty_four_relu_layers_on_inputs_that_differ() -> None:
+    x = np.random.default_rng(1).normal(size=(6, 8))
+    found = errors([*RELU * 64, {"type": "dense"}], x)
+    assert found["nngp"] < 1e-5
+    assert found["ntk"] < 1e-4
+
+
+@pytest.mark.slow
+def test_sixty_four_smooth_layers_lose_nothing(x: np.ndarray) -> None:
+    found = errors([*GELU * 64, {"type": "dense"}], x)
+    assert max(found.values()) < 1e-5
+
+
+def test_three_relu_layers_keep_the_contract() -> None:
+    x = np.random.default_rng(2).normal(size=(20, 8))
+    assert max(errors([*RELU * 3, {"type": "dense"}], x).values()) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("real", [1, 9])
+def test_a_deep_transformer(real: int) -> None:
+    s = np.random.default_rng(3).normal(size=(5, 9, 4))
+    mask = np.zeros((5, 9), bool)
+    mask[:, 4 : 4 + real] = True
+    if real == 9:
+        mask[:] = True
+    repeated = {"type": "repeat", "times": 8, "layers": ENCODER}
+    layers = [{"type": "dense", "b_std": 0.1}, repeated, {"type": "global_avg_pool"}]
+    found = errors(layers, s, mask1=mask)
+    assert found["nngp"] < 1e-5
+    assert found["ntk"] < 1e-4
+
+
+def test_deep_networks_with_kinks_carry_a_warning() -> None:
+    side = read_inputs(np.ones((2, 3)))
+    deep = parse_architecture({"layers": RELU * 4})
+    (warning,) = check_job(deep, side)
+    assert "float64" in warning
+    assert check_job(deep, read_inputs(np.ones((2, 3)), dtype="float64")) == []
+    assert check_job(parse_architecture({"layers": RELU * 3}), side) == []
+    assert check_job(parse_architecture({"layers": GELU * 9}), side) == []
