@@ -123,7 +123,7 @@ def _pair(
     return kernels_of
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def one_input_pass(network: Network, grid: tuple[int, ...]) -> Callable[..., Chain]:
     """Compiled (x, mask, numbers) -> Chain over n inputs of one grid.
 
@@ -142,7 +142,7 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Callable[..., Cha
     return _compiled(run)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[str, Array]]:
     """Compiled (x, chain, numbers) -> (n, *entry) by name: each input's kernel with itself.
 
@@ -161,7 +161,7 @@ def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[s
     return _compiled(run)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def paired_kernels(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...]
 ) -> Callable[..., dict[str, Array]]:
@@ -181,7 +181,7 @@ def paired_kernels(
     return _compiled(run)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def pair_pass(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
 ) -> Callable[..., dict[str, Array]]:
