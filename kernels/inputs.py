@@ -204,15 +204,16 @@ def check_job(
 
 
 def _warnings(architecture: Architecture, dtype: str) -> list[str]:
-    kinks = sum(layer.kinked for layer in architecture.every_layer())
-    if dtype == "float64" or kinks <= _KINKS_IN_FLOAT32:
-        return []
-    warning = (
-        f"in float32 the ntk of nearly identical inputs (correlation above 0.99) loses digits in a "
-        f"network of {kinks} activations with a kink; docs/accuracy.md says how many, and float64 "
-        f"keeps them"
-    )
-    return [warning]
+    layers = architecture.every_layer()
+    warnings = list(dict.fromkeys(warning for layer in layers for warning in layer.warnings))
+    kinks = sum(layer.kinked for layer in layers)
+    if dtype == "float32" and kinks > _KINKS_IN_FLOAT32:
+        warnings.append(
+            f"in float32 the ntk of nearly identical inputs (correlation above 0.99) loses digits "
+            f"in a network of {kinks} activations with a kink; docs/accuracy.md says how many, and "
+            f"float64 keeps them"
+        )
+    return warnings
 
 
 def _check_fit(architecture: Architecture, inputs1: Inputs, inputs2: Inputs, form: Form) -> None:

@@ -85,8 +85,10 @@ def attend(
         keys = jnp.einsum("pc,hck->hpk", seen, weights["k"])
         scale = numbers["qk_std"] / size**0.5
 
+    own = numbers.get("mechanism", {})
+
     def mixing(queries: Array, keys: Array) -> Array:
-        return layer.mechanism.finite_mixing(queries, keys, visible, scale)
+        return layer.mechanism.finite_mixing(queries, keys, visible, scale, own)
 
     mixed = jnp.einsum(
         "hpq,hqv->hpv",

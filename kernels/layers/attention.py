@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
-from kernels.layers.layer import Layer
+from kernels.layers.layer import Exactness, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
 from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kernels.engine.block import Block, Side, Site
     from kernels.finite.width import Width
+    from kernels.mechanisms.mixing import Mixing
     from kernels.registry import AnyMechanism
 
 # The registry binds AnyMechanism to the union of all mechanisms.
@@ -114,14 +115,25 @@ class Attention(Layer):
         )
         return Demand.READOUT if wanted is Demand.READOUT and contracts else Demand.FULL
 
-    def observe(self, cov: Array, site: Site) -> Array:
-        """The mixing matrix A(x), (P, P)."""
-        import jax.numpy as jnp
+    @property
+    def how_exact(self) -> Exactness:
+        return self.mechanism.how_exact
 
-        logits = site.numbers["qk_std"] * self._with_positions(cov, site)
-        mask = site.left.mask
-        mixing = self.mechanism.mixing(logits, self._visible(mask, site.left.size))
-        return mixing if mask is None else jnp.where(mask[:, None], mixing, 0)
+    @property
+    def trims(self) -> bool:
+        return self.mechanism.trims
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.mechanism.warnings(self.qk_std)
+
+    def observe(self, cov: Array, site: Site) -> Mixing:
+        """The mixing matrix A(x)."""
+        numbers, mask = site.numbers, site.left.mask
+        logits = numbers["qk_std"] * self._with_positions(cov, site)
+        visible = self._visible(mask, site.left.size)
+        mixing = self.mechanism.mixing(logits, visible, numbers.get("mechanism", {}))
+        return mixing if mask is None else mixing.of_queries(mask)
 
     def _visible(self, mask: Array | None, size: int) -> Array | None:
         """Which keys each query sees, (P, P) bool; None if all."""
@@ -134,10 +146,8 @@ class Attention(Layer):
         return visible
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
-        import jax.numpy as jnp
-
         assert weights is not None
-        return jnp.matmul(weights, seen)
+        return seen.adjoint(weights)
 
     def pair(self, block: Block, site: Site) -> Block:
         attended = self._attended(block, site)
@@ -168,26 +178,20 @@ class Attention(Layer):
 
     def _mixed(self, block: Block, site: Site) -> tuple[Array, Array | None]:
         """ov^2 A K A'^T and ov^2 A (Theta + 2 K) A'^T; their diagonals where that is wanted."""
-        import jax.numpy as jnp
+        from kernels.mechanisms.mixing import congruence, congruence_diagonal, congruences
 
         if self.positional is not None and self.positional.in_values:
             block = block.map(lambda k: self._with_positions(k, site))
-        left = site.numbers["ov_std"] ** 2 * site.left.seen
-        right = site.right.seen
-
-        if block.ntk is None:
-            rows = jnp.matmul(left, block.nngp)
-            if site.wanted is Demand.DIAGONAL:
-                return (rows * right).sum(1), None
-            return jnp.matmul(rows, right.T), None
-        # Both kernels in one product a side: wide under A(x), tall under A(x')^T.
-        wide = jnp.concatenate([block.nngp, block.ntk + 2 * block.nngp], axis=1)
-        nngp, ntk = jnp.split(jnp.matmul(left, wide), 2, axis=1)
+        scale = site.numbers["ov_std"] ** 2
+        left, right = site.left.seen, site.right.seen
+        nngp = scale * block.nngp
+        ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
         if site.wanted is Demand.DIAGONAL:
-            return (nngp * right).sum(1), (ntk * right).sum(1)
-        both = jnp.matmul(jnp.concatenate([nngp, ntk]), right.T)
-        nngp, ntk = jnp.split(both, 2)
-        return nngp, ntk
+            diagonal = congruence_diagonal(left, nngp, right)
+            return diagonal, None if ntk is None else congruence_diagonal(left, ntk, right)
+        if ntk is None:
+            return congruence(left, nngp, right), None
+        return congruences(left, nngp, ntk, right)
 
     def _second_moments(self, block: Block, site: Site) -> Block:
         """The identity mechanism under "sqrt" scaling: random logits of covariance K~ x K~."""

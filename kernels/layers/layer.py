@@ -69,6 +69,16 @@ class Layer(Spec):
         return ()
 
     @property
+    def how_exact(self) -> Exactness:
+        """`exactness`, where it depends on the parameters."""
+        return self.exactness
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a caller should know of these parameters: one has no effect, a limit degenerates."""
+        return ()
+
+    @property
     def observes(self) -> Demand:
         """What `observe` reads of one input's own covariance."""
         return Demand.NOTHING

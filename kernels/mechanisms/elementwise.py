@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kernels.mechanisms.mechanism import Mechanism
+from kernels.mechanisms.mixing import Mixing
+from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
     from jax import Array
@@ -13,11 +15,11 @@ if TYPE_CHECKING:
 class _Elementwise(Mechanism):
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
 
-    def mixing(self, logits: Array, visible: Array | None) -> Array:
+    def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         import jax.numpy as jnp
 
         weights = self.weight(logits)
-        return weights if visible is None else jnp.where(visible, weights, 0)
+        return Mixing(weights if visible is None else jnp.where(visible, weights, 0))
 
     def weight(self, logits: Array) -> Array:
         """The weight of each logit."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from kernels.layers.layer import Exactness
-from kernels.spec.model import Spec
+from kernels.spec.model import Numbers, Spec
 
 if TYPE_CHECKING:
     from jax import Array
+
+    from kernels.mechanisms.mixing import Mixing
 
 
 class Mechanism(Spec):
@@ -23,22 +25,46 @@ class Mechanism(Spec):
         """The mechanism's `type` in a document."""
         return cls.model_fields["type"].default
 
-    def mixing(self, logits: Array, visible: Array | None) -> Array:
-        """The mixing matrix.
+    @property
+    def how_exact(self) -> Exactness:
+        """`exactness`, where it depends on the parameters."""
+        return self.exactness
+
+    @property
+    def trims(self) -> bool:
+        """Whether masked positions after the last real one can be cut off without effect."""
+        return True
+
+    def warnings(self, qk_std: float) -> tuple[str, ...]:
+        """What a caller should know of these parameters: one has no effect, a limit degenerates.
 
         Args:
-            logits: (T, T), rows are queries.
+            qk_std: that of the attention layer.
+        """
+        return ()
+
+    def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
+        """The mixing matrix in the limit, where logits are qk_std K~(x, x).
+
+        Args:
+            logits: (T, T), symmetric and positive semidefinite; rows are queries.
             visible: (T, T) bool, which keys each query may see; None if all.
+            numbers: the mechanism's own numbers.
 
         Returns:
-            (T, T) weights, zero where a key is not visible; a row that sees nothing is zero.
+            weights, zero where a key is not visible; a row that sees nothing is zero.
         """
         raise NotImplementedError
 
     def finite_mixing(
-        self, queries: Array, keys: Array, visible: Array | None, scale: Array | float
+        self,
+        queries: Array,
+        keys: Array,
+        visible: Array | None,
+        scale: Array | float,
+        numbers: Numbers,
     ) -> Array:
-        """The mixing matrix of one head of finite width.
+        """The mixing matrix of one head of finite width, (T, T).
 
         The default takes the logits for those of the limit, which they tend to; a mechanism
         whose `mixing` reads anything but logits that are products says its own.
@@ -48,7 +74,9 @@ class Mechanism(Spec):
             keys: (T, d_k); the same as the queries under "linear" scaling.
             visible: as in `mixing`.
             scale: what the products are multiplied by, 1 / d_k or qk_std / sqrt(d_k).
+            numbers: as in `mixing`.
         """
         import jax.numpy as jnp
 
-        return self.mixing(scale * jnp.matmul(queries, keys.T), visible)
+        mixed = self.mixing(scale * jnp.matmul(queries, keys.T), visible, numbers)
+        return mixed.read if mixed.write is None else jnp.matmul(mixed.write, mixed.read)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kernels.mechanisms.mechanism import Mechanism
+from kernels.mechanisms.mixing import Mixing
+from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
     from jax import Array
@@ -18,17 +20,22 @@ class Softmax(Mechanism):
     equation: ClassVar[str] = "A_ij = exp(G_ij) / sum_l exp(G_il)"
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
 
-    def mixing(self, logits: Array, visible: Array | None) -> Array:
-        import jax.numpy as jnp
+    def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
+        return Mixing(softmax_rows(logits, visible))
 
-        if visible is None:
-            weights = jnp.exp(_below_peak(_below_peak(logits, None), None))
-            return weights / weights.sum(1, keepdims=True)
-        below = _below_peak(_below_peak(logits, visible), visible)
-        # Not a minimum, whose derivative where both are equal, at the peak, is a half.
-        weights = jnp.where(visible, jnp.exp(jnp.where(below > 0, 0, below)), 0)
-        total = weights.sum(1, keepdims=True)
-        return weights / jnp.where(total > 0, total, 1)
+
+def softmax_rows(logits: Array, visible: Array | None) -> Array:
+    """exp(G_ij) / sum_l exp(G_il) over visible keys, (T, T); zero for a row that sees nothing."""
+    import jax.numpy as jnp
+
+    if visible is None:
+        weights = jnp.exp(_below_peak(_below_peak(logits, None), None))
+        return weights / weights.sum(1, keepdims=True)
+    below = _below_peak(_below_peak(logits, visible), visible)
+    # Not a minimum, whose derivative where both are equal, at the peak, is a half.
+    weights = jnp.where(visible, jnp.exp(jnp.where(below > 0, 0, below)), 0)
+    total = weights.sum(1, keepdims=True)
+    return weights / jnp.where(total > 0, total, 1)
 
 
 def _below_peak(logits: Array, visible: Array | None) -> Array:

@@ -59,7 +59,7 @@ class Architecture(BaseModel):
     def exactness(self) -> Exactness:
         """The least exact of the layers' rules."""
         order: list[Exactness] = ["exact", "approximate", "estimated"]
-        return max((layer.exactness for layer in self.every_layer()), key=order.index)
+        return max((layer.how_exact for layer in self.every_layer()), key=order.index)
 
     def every_layer(self) -> list[Layer]:
         """The canonical layers and those inside their branches."""

@@ -1,0 +1,86 @@
+"""The mixing matrix A(x) of one input, dense or in factors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class Mixing(NamedTuple):
+    """A = write read: what every query gathers from the keys.
+
+    A mechanism of low rank m keeps its two thin factors, and A K A'^T then costs O(T^2 m); any
+    other keeps A itself as `read`.
+
+    Attributes:
+        read: (m, P), from the keys.
+        write: (P, m), to the queries; None for the identity, where m is P.
+        error: (), a bound or an estimate of how far the row sums of |A - A_exact| may be from
+            zero, 0 to 2; None where A is exact.
+    """
+
+    read: Array
+    write: Array | None = None
+    error: Array | None = None
+
+    def rows(self, k: Array) -> Array:
+        """A k, (P, ...), from (P, ...)."""
+        from jax.numpy import matmul
+
+        gathered = matmul(self.read, k)
+        return gathered if self.write is None else matmul(self.write, gathered)
+
+    def adjoint(self, weights: Array) -> Array:
+        """A^T u, (P,), from the readout weights u, (P,)."""
+        from jax.numpy import matmul
+
+        return matmul(weights if self.write is None else matmul(weights, self.write), self.read)
+
+    def of_queries(self, real: Array) -> Mixing:
+        """The same with the rows of masked queries zero; `real` is (P,) bool."""
+        from jax.numpy import where
+
+        if self.write is None:
+            return self._replace(read=where(real[:, None], self.read, 0))
+        return self._replace(write=where(real[:, None], self.write, 0))
+
+
+def congruence(left: Mixing, k: Array, right: Mixing) -> Array:
+    """A(x) k A(x')^T, (P, P'), from k, (P, P')."""
+    return _written(left, _gathered(left, k, right), right)
+
+
+def congruences(left: Mixing, one: Array, two: Array, right: Mixing) -> tuple[Array, Array]:
+    """The same of two matrices, in products that are twice as wide and so run faster."""
+    import jax.numpy as jnp
+
+    wide = jnp.matmul(left.read, jnp.concatenate([one, two], axis=1))
+    tall = jnp.concatenate(jnp.split(wide, 2, axis=1))
+    first, second = jnp.split(jnp.matmul(tall, right.read.T), 2)
+    return _written(left, first, right), _written(left, second, right)
+
+
+def congruence_diagonal(left: Mixing, k: Array, right: Mixing) -> Array:
+    """The diagonal of A(x) k A(x')^T, (P,)."""
+    import jax.numpy as jnp
+
+    if right.write is None:
+        return (left.rows(k) * right.read).sum(1)
+    gathered = _gathered(left, k, right)
+    written = gathered if left.write is None else jnp.matmul(left.write, gathered)
+    return (written * right.write).sum(1)
+
+
+def _gathered(left: Mixing, k: Array, right: Mixing) -> Array:
+    from jax.numpy import matmul
+
+    return matmul(matmul(left.read, k), right.read.T)
+
+
+def _written(left: Mixing, gathered: Array, right: Mixing) -> Array:
+    from jax.numpy import matmul
+
+    rows = gathered if left.write is None else matmul(left.write, gathered)
+    return rows if right.write is None else matmul(rows, right.write.T)
