@@ -229,7 +229,7 @@ def _check_fit(architecture: Architecture, inputs1: Inputs, inputs2: Inputs, for
             f"agree",
             "/x2",
         )
-    if inputs1.grid != inputs2.grid and not architecture.trims():
+    if inputs1.grid != inputs2.grid and architecture.margin() is None:
         raise InputError(
             f"x1 has positions {list(inputs1.grid)} and x2 has {list(inputs2.grid)}; with this "
             f"network they must agree: pad the shorter and send masks",

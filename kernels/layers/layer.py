@@ -97,6 +97,17 @@ class Layer(Spec):
         """Whether masked positions after the last real one can be cut off without effect."""
         return True
 
+    def margin(self, above: int) -> int | None:
+        """Masked positions to keep after the last real one, so that cutting off more is inert.
+
+        Args:
+            above: how many the layers above need.
+
+        Returns:
+            None where none may be cut off.
+        """
+        return above if self.trims else None
+
     def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         """Position sizes after the layer."""
         return () if self.removes_positions else grid

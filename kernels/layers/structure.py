@@ -60,6 +60,16 @@ class Repeat(Layer):
         return expand_all(self.layers) * self.times
 
 
+def margin_of(layers: Sequence[Layer], above: int = 0) -> int | None:
+    """`Layer.margin` of a chain: what it needs below, for what is needed above it."""
+    for layer in reversed(layers):
+        below = layer.margin(above)
+        if below is None:
+            return None
+        above = below
+    return above
+
+
 class Parallel(Layer):
     """Branches of one input, merged into one signal.
 
@@ -162,9 +172,9 @@ class Parallel(Layer):
     def demand(self, wanted: Demand) -> Demand:
         return Demand.NOTHING  # its branches say
 
-    @property
-    def trims(self) -> bool:
-        return all(layer.trims for branch in self.branches for layer in branch)
+    def margin(self, above: int) -> int | None:
+        needed = [margin_of(branch, above) for branch in self.branches]
+        return None if None in needed else max(each for each in needed if each is not None)
 
     def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         for layer in self.branches[0]:

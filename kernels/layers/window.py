@@ -160,9 +160,15 @@ class Windowed(Layer):
 
     @property
     def trims(self) -> bool:
-        # Strided and circular windows are aligned to, or wrap at, the caller's last position, and
-        # valid ones end before it; a "same" window of stride 1 sees the zeros it would see anyway.
+        # Strided "same" and circular windows are aligned to, or wrap at, the caller's last
+        # position; a "same" window of stride 1 sees the zeros it would see anyway.
         return self.padding == "same" and all(step == 1 for step in self.steps)
+
+    def margin(self, above: int) -> int | None:
+        if self.padding == "valid":
+            # A window counts while its centre is real, and needs all its positions.
+            return above * max(self.steps) + max(self.window) - 1
+        return super().margin(above)
 
     def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(

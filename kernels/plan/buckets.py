@@ -30,13 +30,13 @@ def bucket_length(length: int) -> int:
     raise AssertionError("unreachable: count() does not end")
 
 
-def bucket_grids(inputs: Inputs, trims: bool) -> list[tuple[int, ...]]:
+def bucket_grids(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:
     """The position grid at which each input is computed.
 
     Only masked sequences are cut, and only where the network makes that inert: everything else
     is computed on the caller's grid, unpadded.
     """
-    if not trims or inputs.mask is None or len(inputs.grid) != 1:
+    if margin is None or inputs.mask is None or len(inputs.grid) != 1:
         return [inputs.grid] * len(inputs)
     lengths: npt.NDArray[np.int64] = inputs.lengths
-    return [(min(bucket_length(int(length)), inputs.grid[0]),) for length in lengths]
+    return [(min(bucket_length(int(length) + margin), inputs.grid[0]),) for length in lengths]

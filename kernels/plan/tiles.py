@@ -155,8 +155,8 @@ def plan_tiles(
         entry = (*ends[0], *ends[1])
     # A finite network has embeddings for the caller's positions, whatever bucket an input is in.
     estimated = isinstance(method, MonteCarlo)
-    trims = architecture.trims() and form != "positions" and not estimated
-    grids = [bucket_grids(side, trims) for side in sides]
+    margin = None if form == "positions" or estimated else architecture.margin()
+    grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
     limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, most)
     if form == "diagonal" and inputs2 is not None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kernels.errors import SpecError
 from kernels.layers.layer import Exactness, Layer
-from kernels.layers.structure import expand_all, forward_all
+from kernels.layers.structure import expand_all, forward_all, margin_of
 from kernels.registry import AnyLayer
 from kernels.spec.model import as_tuple
 from kernels.spec.pointers import spec_error
@@ -65,9 +65,12 @@ class Architecture(BaseModel):
         """The canonical layers and those inside their branches."""
         return _all_layers(self.expanded)
 
-    def trims(self) -> bool:
-        """Whether masked positions after an input's last real one can be cut off without effect."""
-        return all(layer.trims for layer in self.expanded)
+    def margin(self) -> int | None:
+        """Masked positions to keep after an input's last real one; cutting off more is inert.
+
+        None where the caller's length is part of what a layer does.
+        """
+        return margin_of(self.expanded)
 
 
 @dataclass(frozen=True)

@@ -68,11 +68,16 @@ def check(problem: Problem) -> None:
     assert network.digest == spelled.digest == once.digest
 
     # Padding changes nothing where the caller's length is no part of a layer.
-    if len(shape) == 3 and network.trims():
-        longer = np.concatenate([x, np.full((4, 3, shape[2]), np.nan)], axis=1)
-        real = np.zeros((4, shape[1] + 3), bool)
-        real[:, : shape[1]] = True if mask is None else mask
-        assert_same(matrices(layers, longer, mask1=real), whole)
+    margin = network.margin()
+    if len(shape) == 3 and margin is not None:
+
+        def padded(by: int) -> dict[str, Array]:
+            longer = np.concatenate([x, np.full((4, by, shape[2]), np.nan)], axis=1)
+            real = np.zeros((4, shape[1] + by), bool)
+            real[:, : shape[1]] = True if mask is None else mask
+            return matrices(layers, longer, mask1=real)
+
+        assert_same(padded(margin + 3), padded(margin) if margin else whole)
 
 
 @settings(FEW, max_examples=8)

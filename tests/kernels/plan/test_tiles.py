@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.engine.tile import compute_tile
 from kernels.inputs import Inputs, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.buckets import bucket_length
@@ -139,9 +140,21 @@ TRIMMING: dict[str, list[dict[str, Any]]] = {
     "positions": [dense(), attention(positional=positional("sum", "rational")), LAYER_NORM, POOL],
     "causal_residual": [dense(), attention(causal=True, residual={"weight": 0.3}), RELU, POOL],
 }
+# A window of valid padding that reaches past the end is not there, so some padding has to stay.
+WITH_A_MARGIN: dict[str, list[dict[str, Any]]] = {
+    "valid": [conv(9, padding="valid"), RELU, attention(), RELU, POOL],
+    "valid_twice": [conv(4, padding="valid"), RELU, conv(5, padding="valid"), SPATIAL_NORM, POOL],
+    "strided": [conv(5, strides=[3], padding="valid"), RELU, conv(3, padding="valid"), POOL],
+    "pooled": [dense(), {"type": "avg_pool", "window": [4], "strides": [2]}, attention(), POOL],
+    "in_a_branch": [
+        dense(),
+        parallel([RELU, conv(6, padding="valid")], [conv(6, padding="valid")]),
+        POOL,
+    ],
+}
 TIED_TO_THE_CALLERS_LENGTH: dict[str, list[dict[str, Any]]] = {
     "flatten": [conv(3), RELU, FLATTEN, dense()],
-    "strided": [conv(3, strides=[2]), RELU, POOL],
+    "strided_same": [conv(3, strides=[2]), RELU, POOL],
     "circular": [conv(3, padding="circular"), RELU, POOL],
     "in_a_branch": [dense(), parallel([RELU, conv(2, padding="circular")], []), POOL],
 }
@@ -160,6 +173,19 @@ def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
         alone = kernel_matrix(layers, one, two, dtype="float64")
         for output in ("nngp", "ntk"):
             np.testing.assert_allclose(alone[output], together[output][[[i]], [[j]]], rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", WITH_A_MARGIN)
+def test_buckets_keep_the_margin_that_valid_windows_need(name: str) -> None:
+    """Cut to their buckets, against all positions that the caller sent."""
+    network, lengths = parse_architecture({"layers": WITH_A_MARGIN[name]}), (2, 9, 31, 60, 90)
+    mask = np.arange(140)[None] < np.array(lengths)[:, None]
+    inputs = read_inputs(entries((5, 140, 2)), mask, dtype="float64")
+    assert len({group.grid for group in plan_tiles(network, inputs).groups1}) > 2
+    whole = compute_tile(network, inputs, None, outputs=("nngp", "ntk"))
+    cut = kernel_matrix(network, inputs.x, mask1=mask, dtype="float64")
+    for output, expected in whole.items():
+        np.testing.assert_allclose(cut[output], expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", TIED_TO_THE_CALLERS_LENGTH)
