@@ -36,7 +36,8 @@ class Server:
     def run(self, workload: Workload, **options: Any) -> dict[str, float]:
         """One run; raises where the process ended instead of answering."""
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        assert stdin is not None
+        assert stdout is not None
         stdin.write(json.dumps({"workload": workload.name, **options}) + "\n")
         stdin.flush()
         line = stdout.readline()
@@ -102,7 +103,7 @@ def measure(workload: Workload, rounds: int, peer_python: str | None) -> dict[st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Speed of the kernel engine.")
     parser.add_argument("--only", default="", help="letters of the workloads to run, e.g. ab")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer", metavar="PYTHON", help="a Python that has neural-tangents")

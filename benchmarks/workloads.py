@@ -185,12 +185,8 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     Workload(
         "c: attention, T 256, n 24", _B, lambda: normal(24, 256, 32), of_attention(), (2, 4, 8)
     ),
-    Workload(
-        "d12: IMDb-like, n 12", IMDB, lambda: reviews_alike(12), of_attention(8), (2, 3, 4)
-    ),
-    Workload(
-        "d64: IMDb-like, n 64", IMDB, lambda: reviews_alike(64), of_attention(8), ()
-    ),
+    Workload("d12: IMDb-like, n 12", IMDB, lambda: reviews_alike(12), of_attention(8), (2, 3, 4)),
+    Workload("d64: IMDb-like, n 64", IMDB, lambda: reviews_alike(64), of_attention(8), ()),
     Workload(
         "e: conv 3x3 x 4, pool, 16x16x3, n 24",
         [*_CONVS, POOL, dense()],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from kernels.engine.backend import tile_threads
 from kernels.engine.tile import compute_tile
+from kernels.engine.workspace import Workspace
 from kernels.errors import InputError
 from kernels.inputs import OUTPUTS, Form, check_job, read_inputs
 from kernels.method import EXACT, Method, parse_method
@@ -67,16 +69,27 @@ def kernel_matrix(
     plan = plan_tiles(network, inputs1, inputs2, form, how)
     result = {name: np.empty(plan.shape, dtype) for name in how.results(wanted)}
     columns = inputs1 if inputs2 is None else inputs2
+    rows_of = cache(lambda group: inputs1.take(group.rows, group.grid))
+    columns_of = rows_of if plan.symmetric else cache(lambda g: columns.take(g.rows, g.grid))
 
-    def run(tile: Tile) -> None:
-        one, two = plan.groups1[tile.row], plan.groups2[tile.col]
-        rows1 = inputs1.take(one.rows, one.grid)
-        rows2 = None if plan.is_diagonal(tile) else columns.take(two.rows, two.grid)
-        values = compute_tile(network, rows1, rows2, outputs=sorted(wanted), form=form, method=how)
-        for name, matrix in result.items():
-            place(matrix, plan, tile, values[name])
+    with Workspace(tile_threads(workers=1)) as workspace:
 
-    with ThreadPoolExecutor(tile_threads(workers=1)) as pool:
-        for _ in pool.map(run, plan.tiles):
-            pass
+        def run(tile: Tile) -> None:
+            one, two = plan.groups1[tile.row], plan.groups2[tile.col]
+            values = compute_tile(
+                network,
+                rows_of(one),
+                None if plan.is_diagonal(tile) else columns_of(two),
+                outputs=sorted(wanted),
+                form=form,
+                method=how,
+                workspace=workspace,
+            )
+            for name, matrix in result.items():
+                place(matrix, plan, tile, values[name])
+
+        # One more than computes, so that none of the threads waits for a tile to be placed.
+        with ThreadPoolExecutor(workspace.threads + 1) as tiles:
+            for _ in tiles.map(run, plan.tiles):
+                pass
     return result

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -20,12 +19,8 @@ from kernels.demand import Demand, Step, plan_one_input, plan_pair, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
 from kernels.engine.chain import Chain, Program, observe, run_pair
+from kernels.engine.compiled import Compiled, kept
 from kernels.layers.layer import Layer
-
-_COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
-"""Tiles are the unit of parallelism, so XLA uses no threads of its own. Said at each compilation
-and not in XLA_FLAGS, since it decides how small products are compiled and so their last bits: the
-numbers are the same in every process, whatever its environment."""
 
 _SHORT = 32
 """Positions up to which the blocks of a whole group fit in cache together."""
@@ -123,68 +118,67 @@ def _pair(
     return kernels_of
 
 
-@lru_cache(maxsize=64)
-def one_input_pass(network: Network, grid: tuple[int, ...]) -> Callable[..., Chain]:
-    """Compiled (x, mask, numbers) -> Chain over n inputs of one grid.
+@kept(64)
+def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
+    """Compiled (x, mask, numbers, count) -> Chain over n inputs of one grid.
 
     x is (n, P, channels) or (n, channels), mask (n, P) or None; each leaf of the result has a
-    leading axis of n.
+    leading axis of n, and is meant for the first `count` inputs only.
     """
     program = network.program()
     form = wanted_by(program.one_input, Demand.NOTHING)
 
-    def run(x: Array, mask: Array | None, numbers: Sequence[Any]) -> Chain:
+    def run(x: Array, mask: Array | None, numbers: Sequence[Any], count: Array) -> Chain:
         def one(x: Array, mask: Array | None) -> Chain:
             return observe(program, _own_covariance(x, form), mask, grid, numbers)
 
-        return _mapped(one, prod(grid))(x, mask)
+        return _over_rows(one, prod(grid), count, x, mask)
 
-    return _compiled(run)
+    return Compiled(run)
 
 
-@lru_cache(maxsize=64)
-def own_kernels(network: Network, grid: tuple[int, ...]) -> Callable[..., dict[str, Array]]:
-    """Compiled (x, chain, numbers) -> (n, *entry) by name: each input's kernel with itself.
+@kept(64)
+def own_kernels(network: Network, grid: tuple[int, ...]) -> Compiled:
+    """Compiled (x, chain, numbers, count) -> (n, *entry) by name: each input with itself.
 
-    Here position p meets itself, so its correlation is one, exactly.
+    Here position p meets itself, so its correlation is one, exactly. `count` is as above.
     """
     steps = network.program().pair
 
-    def run(x: Array, chain: Chain, numbers: Sequence[Any]) -> dict[str, Array]:
+    def run(x: Array, chain: Chain, numbers: Sequence[Any], count: Array) -> dict[str, Array]:
         kernels_of = _pair(network, steps, (grid, grid), numbers, identical=True)
 
         def one(x: Array, chain: Chain) -> dict[str, Array]:
             return kernels_of(x, chain, x, chain).named()
 
-        return _mapped(one, prod(grid))(x, chain)
+        return _over_rows(one, prod(grid), count, x, chain)
 
-    return _compiled(run)
+    return Compiled(run)
 
 
-@lru_cache(maxsize=64)
-def paired_kernels(
-    network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...]
-) -> Callable[..., dict[str, Array]]:
-    """Compiled (x1, chain1, x2, chain2, numbers) -> (n,) by name: row i with row i only."""
+@kept(64)
+def paired_kernels(network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> Compiled:
+    """Compiled (x1, chain1, x2, chain2, numbers, count) -> (n,) by name: row i with row i only."""
     steps = network.program().pair
 
     def run(
-        x1: Array, chain1: Chain, x2: Array, chain2: Chain, numbers: Sequence[Any]
+        x1: Array, chain1: Chain, x2: Array, chain2: Chain, numbers: Sequence[Any], count: Array
     ) -> dict[str, Array]:
         kernels_of = _pair(network, steps, (grid1, grid2), numbers, identical=False)
 
         def one(*sides: Any) -> dict[str, Array]:
             return kernels_of(*sides).named()
 
-        return _mapped(one, max(prod(grid1), prod(grid2)))(x1, chain1, x2, chain2)
+        positions = max(prod(grid1), prod(grid2))
+        return _over_rows(one, positions, count, x1, chain1, x2, chain2)
 
-    return _compiled(run)
+    return Compiled(run)
 
 
-@lru_cache(maxsize=128)
+@kept(128)
 def pair_pass(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
-) -> Callable[..., dict[str, Array]]:
+) -> Compiled:
     """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (m, edge, edge, *entry) by name.
 
     `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
@@ -222,7 +216,7 @@ def pair_pass(
         empty = jnp.zeros((len(pairs), edge, edge, *network.entry(grid1, grid2)), x1.dtype)
         return lax.fori_loop(0, count, body, dict.fromkeys(network.kernels, empty))
 
-    return _compiled(run)
+    return Compiled(run)
 
 
 def micro_tiles_per_call(edge: int, entry: tuple[int, ...]) -> int:
@@ -237,17 +231,28 @@ def edge_for(
     return micro_tile_edge(chosen, network.elements_per_pair(grid1, grid2), rows)
 
 
-def _mapped(function: Callable[..., Any], positions: int) -> Callable[..., Any]:
-    """The function over leading axes: all at once for short inputs, else one after the other."""
+def _over_rows(function: Callable[..., Any], positions: int, count: Array, *rows: Any) -> Any:
+    """The function over leading axes: all at once for short inputs, else `count` of them in turn.
+
+    Groups are filled up to a few compiled sizes, and what is computed of one long input alone may
+    cost as much as many pairs.
+    """
     if positions <= _SHORT:
-        return jax.vmap(function)
-    return lambda *arguments: lax.map(lambda each: function(*each), arguments)
+        return jax.vmap(function)(*rows)
 
+    def row(at: Any) -> Any:
+        return jax.tree.map(
+            lambda leaf: lax.dynamic_index_in_dim(leaf, at, keepdims=False), list(rows)
+        )
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    def precise(*arguments: Any) -> Any:
-        # A GPU's TF32 would break the accuracy contract.
-        with jax.default_matmul_precision("highest"):
-            return function(*arguments)
+    def body(at: Array, out: Any) -> Any:
+        return jax.tree.map(
+            lambda all_rows, one: lax.dynamic_update_index_in_dim(all_rows, one, at, 0),
+            out,
+            function(*row(at)),
+        )
 
-    return jax.jit(precise, compiler_options=_COMPILER_OPTIONS)
+    size = len(jax.tree.leaves(rows)[0])
+    one = jax.eval_shape(lambda: function(*row(0)))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), one)
+    return lax.fori_loop(0, count, body, empty)

@@ -190,11 +190,26 @@ def place(result: npt.NDArray[Any], plan: TilePlan, tile: Tile, values: npt.NDAr
     """Writes a tile, and its mirror image in a symmetric plan, into a full result of plan.shape."""
     rows, cols = plan.groups1[tile.row].rows, plan.groups2[tile.col].rows
     if plan.form == "diagonal":
-        result[list(rows)] = values
+        result[_index(rows)] = values
         return
-    result[np.ix_(rows, cols)] = values
+    _write(result, rows, cols, values)
     if plan.symmetric and not plan.is_diagonal(tile):
-        result[np.ix_(cols, rows)] = mirrored(values)
+        _write(result, cols, rows, mirrored(values))
+
+
+def _write(
+    result: npt.NDArray[Any], rows: Sequence[int], cols: Sequence[int], values: npt.NDArray[Any]
+) -> None:
+    at, to = _index(rows), _index(cols)
+    where = np.ix_(at, to) if isinstance(at, list) and isinstance(to, list) else (at, to)
+    result[where] = values
+
+
+def _index(rows: Sequence[int]) -> slice | list[int]:
+    """A slice where rows follow each other, which copies many times as fast as a list."""
+    if rows[-1] - rows[0] + 1 == len(rows):
+        return slice(rows[0], rows[-1] + 1)
+    return list(rows)
 
 
 def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -117,11 +117,10 @@ def test_every_function_lowers_for_cuda(masked: bool) -> None:
     network = passes.Network(layers, positions=True, ntk=True)
     x = jnp.zeros((8, 6, 3), jnp.float32)
     mask = jnp.ones((8, 6), bool) if masked else None
-    lower = lambda f: jax.export.export(f, platforms=["cuda"])  # noqa: E731
     one = passes.one_input_pass(network, (6,))
-    exported = lower(one)(x, mask, numbers)
-    assert exported.platforms == ("cuda",)
-    chain = jax.eval_shape(one, x, mask, numbers)
+    lower = lambda function: jax.export.export(function.jitted, platforms=["cuda"])  # noqa: E731
+    assert lower(one)(x, mask, numbers, 8).platforms == ("cuda",)
+    chain = jax.eval_shape(one.jitted, x, mask, numbers, 8)
     pairs = jnp.zeros((4, 2), jnp.int32)
     run = passes.pair_pass(network, (6,), (6,), 4)
     assert lower(run)(x, chain, x, chain, numbers, pairs, 1).platforms == ("cuda",)

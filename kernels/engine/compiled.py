@@ -1,0 +1,63 @@
+"""Compiled functions that the threads of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
+"""Tiles are the unit of parallelism, so XLA uses no threads of its own. Said at each compilation
+and not in XLA_FLAGS, since it decides how small products are compiled and so their last bits: the
+numbers are the same in every process, whatever its environment."""
+
+
+class Compiled:
+    """A compiled function; of threads that need the same shapes, one compiles and others wait.
+
+    Attributes:
+        jitted: what JAX makes of it, for lowering it elsewhere.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        def precise(*arguments: Any) -> Any:
+            # A GPU's TF32 would break the accuracy contract.
+            with jax.default_matmul_precision("highest"):
+                return function(*arguments)
+
+        self.jitted = jax.jit(precise, compiler_options=COMPILER_OPTIONS)
+        self._lock = Lock()
+        self._shapes: set[Any] = set()
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The function of arrays and numbers."""
+        leaves, tree = jax.tree.flatten(arguments)
+        shapes = (tree, *((jax.numpy.shape(leaf), jax.numpy.result_type(leaf)) for leaf in leaves))
+        if shapes in self._shapes:
+            return self.jitted(*arguments)
+        with self._lock:
+            result = self.jitted(*arguments)
+            self._shapes.add(shapes)
+        return result
+
+
+def kept(most: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """An `lru_cache` that never makes two values for one key, from however many threads."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        found, lock = lru_cache(most)(function), Lock()
+
+        @wraps(function)
+        def locked(*arguments: P.args, **named: P.kwargs) -> R:
+            with lock:
+                return found(*arguments, **named)
+
+        return locked
+
+    return decorate
