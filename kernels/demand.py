@@ -90,6 +90,33 @@ def plan_one_input(
     return _walk(layers, own_kernel, positions, observing=True)
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where a chain can be evaluated additively: pointwise layers between attention and a pool.
+
+    Attributes:
+        attention: index of the attention.
+        pool: index of the global pool.
+    """
+
+    attention: int
+    pool: int
+
+
+def additive_span(layers: Sequence[Layer]) -> Span | None:
+    """The span of a chain that has one: `[..., attention, pointwise layers, global pool, ...]`."""
+    for pool, layer in enumerate(layers):
+        if not layer.removes_positions:
+            continue
+        start = pool
+        while start and layers[start - 1].pointwise:
+            start -= 1
+        if layer.demand(Demand.POINT) is Demand.READOUT and start and layers[start - 1].separable:
+            return Span(start - 1, pool)
+        return None
+    return None
+
+
 def _walk(
     layers: Sequence[Layer], wanted: Demand, positions: bool, observing: bool
 ) -> tuple[Step, ...]:

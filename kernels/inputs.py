@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from kernels.demand import Demand, plan_one_input, plan_pair
+from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
-from kernels.method import EXACT, Method, MonteCarlo
+from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.spec.architecture import Architecture, describe
 
 DTYPES: Final = ("float32", "float64")
@@ -194,6 +194,8 @@ def check_job(
         raise InputError(f"expected a form among {list(FORMS)}, got {form!r}", "/form")
     if form != "matrix" and isinstance(method, MonteCarlo):
         raise InputError(f'monte_carlo estimates form "matrix" only, got "{form}"', "/form")
+    if isinstance(method, Additive):
+        _check_additive(architecture, form)
     masked = any(side is not None and side.mask is not None for side in (inputs1, inputs2))
     _check_side(architecture, inputs1, masked, form)
     if inputs2 is not None:
@@ -214,6 +216,18 @@ def _warnings(architecture: Architecture, dtype: str) -> list[str]:
             f"float64 keeps them"
         )
     return warnings
+
+
+def _check_additive(architecture: Architecture, form: Form) -> None:
+    if form != "matrix":
+        raise InputError(f'method additive is for form "matrix" only, got "{form}"', "/form")
+    if additive_span(architecture.expanded) is None:
+        raise InputError(
+            "method additive needs a network with attention (scaling linear, no residual), then "
+            "layers that act on each position alone (dense, activations, layer_norm), then "
+            "global_avg_pool or global_sum_pool; use method exact for this one",
+            "/method",
+        )
 
 
 def _check_fit(architecture: Architecture, inputs1: Inputs, inputs2: Inputs, form: Form) -> None:

@@ -50,29 +50,6 @@ def micro_tile_edge(chosen: Policy, elements_per_pair: int, rows: int) -> int:
     return edge
 
 
-class Pace:
-    """How many micro-tiles a call takes, so that it runs about as long as it should.
-
-    Attributes:
-        most: micro-tiles that a call can take.
-    """
-
-    def __init__(self, most: int, call_seconds: float) -> None:
-        self.most = most
-        self._call_seconds = call_seconds
-        self._step = 1
-
-    def took(self, done: int, seconds: float) -> None:
-        """Learns from a call; its numbers depend on no such choice and nothing is compiled anew."""
-        pace = self._call_seconds / max(seconds, 1e-6)
-        self._step = max(1, min(self.most, 2 * done, int(done * pace)))
-
-    def step(self, left: int, threads: int) -> int:
-        """Micro-tiles of the next call, of `left` that `threads` share and should end together."""
-        share = left if threads == 1 else -(-left // (2 * threads))
-        return min(self._step, share)
-
-
 def tile_threads(workers: int) -> int:
     """Tiles that one of `workers` processes on this machine computes at once; 1 on a GPU."""
     import jax

@@ -90,7 +90,7 @@ def _own_covariance(x: Array, form: Demand) -> Array | None:
     return (x * x).sum(-1) / channels
 
 
-def _cross_covariance(
+def cross_covariance(
     x1: Array, x2: Array, form: Demand, weights1: Array | None, weights2: Array | None
 ) -> Array:
     """K(x, x') of two raw inputs in the form that is wanted."""
@@ -111,7 +111,7 @@ def _pair(
     form = wanted_by(steps, Demand.POINT)
 
     def kernels_of(x1: Array, one: Chain, x2: Array, two: Chain) -> Block:
-        k = _cross_covariance(x1, x2, form, one.weights, two.weights)
+        k = cross_covariance(x1, x2, form, one.weights, two.weights)
         below = Block(k, jnp.zeros_like(k) if network.ntk else None)
         return run_pair(steps, below, grids, one, two, numbers, identical)
 
@@ -132,7 +132,7 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
         def one(x: Array, mask: Array | None) -> Chain:
             return observe(program, _own_covariance(x, form), mask, grid, numbers)
 
-        return _over_rows(one, prod(grid), count, x, mask)
+        return over_rows(one, prod(grid), count, x, mask)
 
     return Compiled(run)
 
@@ -151,7 +151,7 @@ def own_kernels(network: Network, grid: tuple[int, ...]) -> Compiled:
         def one(x: Array, chain: Chain) -> dict[str, Array]:
             return kernels_of(x, chain, x, chain).named()
 
-        return _over_rows(one, prod(grid), count, x, chain)
+        return over_rows(one, prod(grid), count, x, chain)
 
     return Compiled(run)
 
@@ -170,7 +170,7 @@ def paired_kernels(network: Network, grid1: tuple[int, ...], grid2: tuple[int, .
             return kernels_of(*sides).named()
 
         positions = max(prod(grid1), prod(grid2))
-        return _over_rows(one, positions, count, x1, chain1, x2, chain2)
+        return over_rows(one, positions, count, x1, chain1, x2, chain2)
 
     return Compiled(run)
 
@@ -231,7 +231,7 @@ def edge_for(
     return micro_tile_edge(chosen, network.elements_per_pair(grid1, grid2), rows)
 
 
-def _over_rows(function: Callable[..., Any], positions: int, count: Array, *rows: Any) -> Any:
+def over_rows(function: Callable[..., Any], positions: int, count: Array, *rows: Any) -> Any:
     """The function over leading axes: all at once for short inputs, else `count` of them in turn.
 
     Groups are filled up to a few compiled sizes, and what is computed of one long input alone may

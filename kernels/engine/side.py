@@ -19,7 +19,7 @@ from kernels.inputs import Inputs
 from kernels.plan.tiles import group_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Inputs on the device, filled up to a compiled size.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from time import perf_counter
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.demand import Demand
-from kernels.engine.backend import Pace, policy
+from kernels.engine.additive import Parts
+from kernels.engine.additive_tile import AdditiveGroup, additive_tile
+from kernels.engine.backend import policy
 from kernels.engine.diagnosis import check_finite
 from kernels.engine.passes import (
     Network,
@@ -23,17 +23,16 @@ from kernels.engine.passes import (
     pair_pass,
     paired_kernels,
 )
+from kernels.engine.schedule import ShouldStop, in_calls, listing
 from kernels.engine.side import Group, compiled_rows
 from kernels.engine.workspace import Workspace
-from kernels.errors import Stopped
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
-from kernels.method import EXACT, Method, MonteCarlo
+from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.tiles import mirrored
 from kernels.spec.architecture import Architecture
 
 Matrix = npt.NDArray[Any]
-ShouldStop = Callable[[], bool]
 
 
 def compute_tile(
@@ -80,7 +79,7 @@ def compute_tile(
     shared = workspace or Workspace()
     with jax.enable_x64(rows1.dtype == "float64"):
         computed = _compute(
-            architecture.expanded, rows1, rows2, "ntk" in outputs, form, shared, should_stop
+            architecture.expanded, rows1, rows2, "ntk" in outputs, form, shared, should_stop, method
         )
         tile = {name: computed[name] for name in outputs}
         check_finite(tile, architecture, rows1, rows2, _of_one_pair)
@@ -100,6 +99,7 @@ def _compute(
     form: Form,
     workspace: Workspace,
     should_stop: ShouldStop | None,
+    method: Method = EXACT,
 ) -> dict[str, Matrix]:
     structure, values = zip(*(layer.split() for layer in layers), strict=True)
     numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
@@ -118,7 +118,20 @@ def _compute(
     right = left if rows2 is None else group(rows2, sizes[1])
     if form == "diagonal":
         return _diagonal(network, left, right, numbers)
-    tile = _cross(network, left, right, numbers, workspace, should_stop)
+    parts = Parts.of(network) if isinstance(method, Additive) else None
+    if parts is not None and isinstance(method, Additive):
+
+        def additive(group: Group) -> AdditiveGroup:
+            return workspace.once((parts, group), lambda: AdditiveGroup.of(parts, group, numbers))
+
+        one = additive(left)
+        two = one if right is left else additive(right)
+        tile, _ = additive_tile(
+            parts, one, two, numbers, method.tolerance, policy(jax.default_backend()), workspace,
+            should_stop,
+        )  # fmt: skip
+    else:
+        tile = _cross(network, left, right, numbers, workspace, should_stop)
     if rows2 is None:
         own = _diagonal(network, left, left, numbers)
         tile = {name: _symmetric(k, own[name]) for name, k in tile.items()}
@@ -161,35 +174,16 @@ def _cross(
     shape = (micro_rows * edge, micro_columns * edge, *entry)
     result = {name: np.zeros(shape, left.x.dtype) for name in network.kernels}
     run = pair_pass(network, left.grid, right.grid, edge)
-    pace = Pace(micro_tiles_per_call(edge, entry), chosen.call_seconds)
+    most = micro_tiles_per_call(edge, entry)
 
     def compute(chunk: Sequence[tuple[int, int]]) -> None:
-        started = perf_counter()
-        listed = np.zeros((pace.most, 2), np.int32)
-        listed[: len(chunk)] = chunk
+        listed = listing(chunk, most)
         out = run(left.x, left.chain, right.x, right.chain, numbers, listed, len(chunk))
         for name, total in result.items():
             _paste(total, np.asarray(out[name])[: len(chunk)], chunk, edge)
-        pace.took(len(chunk), perf_counter() - started)
 
-    def calls() -> Iterator[Callable[[], None]]:
-        done = 0
-        while done < len(pairs):
-            if should_stop is not None and should_stop():
-                raise Stopped
-            # x64 is a setting of the thread, which a call must carry to the one it runs on.
-            chunk = pairs[done : done + pace.step(len(pairs) - done, workspace.threads)]
-            yield partial(_with_x64, left.x.dtype == np.float64, partial(compute, chunk))
-            done += len(chunk)
-
-    for _ in workspace.results(calls()):
-        pass
+    in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
     return {name: total[: left.count, : right.count] for name, total in result.items()}
-
-
-def _with_x64(x64: bool, call: Callable[[], None]) -> None:
-    with jax.enable_x64(x64):
-        call()
 
 
 def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge: int) -> None:

@@ -149,6 +149,10 @@ class Attention(Layer):
         assert weights is not None
         return seen.adjoint(weights)
 
+    @property
+    def separable(self) -> bool:
+        return self.scaling == "linear" and self.residual is None
+
     def pair(self, block: Block, site: Site) -> Block:
         attended = self._attended(block, site)
         if self.residual is None:
@@ -167,25 +171,26 @@ class Attention(Layer):
     def _attended(self, block: Block, site: Site) -> Block:
         if self.scaling == "sqrt":
             return self._second_moments(block, site)
-        if site.form is Demand.READOUT:
-            scale = site.numbers["ov_std"] ** 2
-            nngp = scale * block.nngp
-            ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
-        else:
-            nngp, ntk = self._mixed(block, site)
+        # A readout's weights went through A already.
+        mixed = self.values if site.form is Demand.READOUT else self._mixed
+        nngp, ntk = mixed(block, site)
         bias = site.constant(site.numbers["b_std"] ** 2)
         return block._replace(nngp=nngp + bias, ntk=None if ntk is None else ntk + bias)
+
+    def values(self, block: Block, site: Site) -> Block:
+        """ov^2 K and ov^2 (Theta + 2 K)."""
+        if self.positional is not None and self.positional.in_values:
+            block = block.map(lambda k: self._with_positions(k, site))
+        scale = site.numbers["ov_std"] ** 2
+        ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
+        return block._replace(nngp=scale * block.nngp, ntk=ntk)
 
     def _mixed(self, block: Block, site: Site) -> tuple[Array, Array | None]:
         """ov^2 A K A'^T and ov^2 A (Theta + 2 K) A'^T; their diagonals where that is wanted."""
         from kernels.mechanisms.mixing import congruence, congruence_diagonal, congruences
 
-        if self.positional is not None and self.positional.in_values:
-            block = block.map(lambda k: self._with_positions(k, site))
-        scale = site.numbers["ov_std"] ** 2
+        nngp, ntk = self.values(block, site)
         left, right = site.left.seen, site.right.seen
-        nngp = scale * block.nngp
-        ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
         if site.wanted is Demand.DIAGONAL:
             diagonal = congruence_diagonal(left, nngp, right)
             return diagonal, None if ntk is None else congruence_diagonal(left, ntk, right)

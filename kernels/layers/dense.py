@@ -29,6 +29,10 @@ class Dense(Layer):
     def forward(self, signal: Signal) -> Signal:
         return signal.as_weighted()
 
+    @property
+    def pointwise(self) -> bool:
+        return True
+
     def demand(self, wanted: Demand) -> Demand:
         return wanted
 

@@ -33,6 +33,10 @@ class Dropout(Layer):
     def forward(self, signal: Signal) -> Signal:
         return signal.with_(gaussian=False)
 
+    @property
+    def pointwise(self) -> bool:
+        return True
+
     def demand(self, wanted: Demand) -> Demand:
         return Demand.FULL if wanted is Demand.READOUT else wanted
 

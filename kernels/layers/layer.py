@@ -84,6 +84,17 @@ class Layer(Spec):
         return Demand.NOTHING
 
     @property
+    def pointwise(self) -> bool:
+        """Whether each pair of positions above depends on the same pair below, and on both
+        variances, alone."""
+        return False
+
+    @property
+    def separable(self) -> bool:
+        """Whether K' is A(x) K A(x')^T up to a factor and a constant: some attention is."""
+        return False
+
+    @property
     def removes_positions(self) -> bool:
         """Flatten and global pools: nothing above has positions."""
         return False
@@ -133,6 +144,13 @@ class Layer(Spec):
             seen: what `observe` returned.
             mask: the real positions below, (P,) bool, or None.
             size: the number P of positions below.
+        """
+        raise NotImplementedError
+
+    def values(self, block: Block, site: Site) -> Block:
+        """Of a separable layer, what A(x) and A(x')^T are multiplied to on either side.
+
+        Arguments are those of `pair`.
         """
         raise NotImplementedError
 

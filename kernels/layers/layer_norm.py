@@ -49,6 +49,10 @@ class LayerNorm(Layer):
             )
         return signal
 
+    @property
+    def pointwise(self) -> bool:
+        return True
+
     def demand(self, wanted: Demand) -> Demand:
         return wanted
 

@@ -172,6 +172,10 @@ class Parallel(Layer):
     def demand(self, wanted: Demand) -> Demand:
         return Demand.NOTHING  # its branches say
 
+    @property
+    def pointwise(self) -> bool:
+        return all(layer.pointwise for branch in self.branches for layer in branch)
+
     def margin(self, above: int) -> int | None:
         needed = [margin_of(branch, above) for branch in self.branches]
         return None if None in needed else max(each for each in needed if each is not None)

@@ -29,6 +29,10 @@ class Activation(Layer):
         return signal.with_(gaussian=False, own_weights=False)
 
     @property
+    def pointwise(self) -> bool:
+        return True
+
+    @property
     def observes(self) -> Demand:
         return Demand.DIAGONAL
 

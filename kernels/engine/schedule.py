@@ -1,0 +1,87 @@
+"""Lists of pairs, cut into compiled calls that run about as long as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from time import perf_counter
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from kernels.engine.workspace import Workspace
+from kernels.errors import Stopped
+
+Pair = tuple[int, int]
+ShouldStop = Callable[[], bool]
+
+
+def in_calls(
+    pairs: Sequence[Pair],
+    compute: Callable[[Sequence[Pair]], None],
+    most: int,
+    seconds: float,
+    workspace: Workspace,
+    should_stop: ShouldStop | None,
+) -> None:
+    """Computes all pairs, several calls at once on the threads of the workspace.
+
+    Args:
+        pairs: what is to be computed, each once.
+        compute: computes some of them; may run on another thread.
+        most: pairs a call can take.
+        seconds: how long a call should take.
+        workspace: the threads.
+        should_stop: asked between calls.
+
+    Raises:
+        Stopped: `should_stop` said so.
+    """
+    pace = _Pace(most, seconds)
+    # x64 is a setting of the thread, which a call has to carry to the one it runs on.
+    x64 = jax.config.read("jax_enable_x64")
+
+    def call(chunk: Sequence[Pair]) -> None:
+        started = perf_counter()
+        with jax.enable_x64(x64):
+            compute(chunk)
+        pace.took(len(chunk), perf_counter() - started)
+
+    def calls() -> Iterator[Callable[[], None]]:
+        done = 0
+        while done < len(pairs):
+            if should_stop is not None and should_stop():
+                raise Stopped
+            step = pace.step(len(pairs) - done, workspace.threads)
+            yield partial(call, pairs[done : done + step])
+            done += step
+
+    for _ in workspace.results(calls()):
+        pass
+
+
+def listing(pairs: Sequence[Pair], most: int) -> npt.NDArray[np.int32]:
+    """Pairs as the argument of a compiled call, (most, 2), filled up with zeros."""
+    listed = np.zeros((most, 2), np.int32)
+    listed[: len(pairs)] = pairs
+    return listed
+
+
+class _Pace:
+    """How many pairs a call takes; no number depends on it, and nothing is compiled anew."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._step = 1
+
+    def took(self, done: int, seconds: float) -> None:
+        """Learns from a call."""
+        pace = self._seconds / max(seconds, 1e-6)
+        self._step = max(1, min(self._most, 2 * done, int(done * pace)))
+
+    def step(self, left: int, threads: int) -> int:
+        """Pairs of the next call, of `left` that the threads share and should end together."""
+        share = left if threads == 1 else -(-left // (2 * threads))
+        return min(self._step, share)

@@ -1,0 +1,158 @@
+"""The additive evaluation against the exact one."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels.engine.tile import compute_tile
+from kernels.errors import KernelError, Stopped
+from kernels.inputs import read_inputs
+from kernels.matrix import kernel_matrix
+from kernels.method import Additive
+from kernels.spec.architecture import parse_architecture
+from tests.kernels.networks import (
+    FLATTEN,
+    LAYER_NORM,
+    POOL,
+    RELU,
+    SUM_POOL,
+    Array,
+    Layer,
+    attention,
+    conv,
+    dense,
+    entries,
+    masks,
+    parallel,
+    positional,
+)
+
+OUTPUTS = ("nngp", "ntk")
+GELU = {"type": "gelu"}
+NETWORKS: dict[str, list[Layer]] = {
+    "flat": [dense(), RELU, attention(qk_std=0.3), RELU, POOL, dense()],
+    "sharp": [dense(), RELU, attention(qk_std=8.0, b_std=0.2), RELU, POOL, dense()],
+    "imdb": [
+        conv(3, padding="valid"), RELU, attention(positional=positional("sum", "rational")), RELU,
+        POOL, dense(),
+    ],
+    "causal_sum": [dense(), attention(causal=True), GELU, SUM_POOL, dense(), RELU, dense()],
+    "deep": [attention(), RELU, attention(), dense(), LAYER_NORM, RELU, dense(), RELU, POOL],
+    "in_values": [
+        dense(), RELU, attention(positional=positional("concat", "exponential", in_values=True)),
+        parallel([RELU, dense()], []), RELU, POOL,
+    ],
+}  # fmt: skip
+
+
+def walks(n: int, size: int = 14) -> Array:
+    """Sequences whose neighbouring positions are alike, as words of one text are."""
+    return np.cumsum(entries((n, size, 4)), axis=1) / size**0.5
+
+
+def errors(approximate: dict[str, Array], exact: dict[str, Array]) -> float:
+    """The largest, relative to sqrt(K(x, x) K(x', x'))."""
+    return max(
+        float((np.abs(approximate[o] - k) / np.sqrt(np.outer(np.diag(k), np.diag(k)))).max())
+        for o, k in exact.items()
+    )
+
+
+def both(layers: list[Layer], tolerance: float, **given: Any) -> tuple[dict[str, Array], Any]:
+    network = {"layers": layers}
+    method = {"type": "additive", "tolerance": tolerance}
+    return kernel_matrix(network, **given, method=method), kernel_matrix(network, **given)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_errors_stay_below_the_tolerance(name: str, masked: bool) -> None:
+    """The pairs that are kept have estimates below it, so errors above would violate them."""
+    x = walks(7)
+    mask = masks("tail", x.shape, 0) if masked else None
+    for tolerance in (1e-2, 1e-4, 1e-6):
+        made, exact = both(NETWORKS[name], tolerance, x1=x, mask1=mask, dtype="float64")
+        assert errors(made, exact) <= tolerance
+        for output in OUTPUTS:
+            np.testing.assert_array_equal(made[output], made[output].T)
+            np.testing.assert_array_equal(np.diag(made[output]), np.diag(exact[output]))
+
+
+def test_flat_attention_is_additive_and_not_computed_exactly() -> None:
+    made, exact = both(NETWORKS["flat"], 1e-2, x1=walks(7), dtype="float64")
+    assert 0 < errors(made, exact) < 1e-5
+
+
+def test_pairs_beyond_the_tolerance_are_exact() -> None:
+    made, exact = both(NETWORKS["sharp"], 1e-14, x1=walks(7), dtype="float64")
+    assert errors(made, exact) < 1e-14
+
+
+def test_near_duplicates_are_exact() -> None:
+    x = walks(4)
+    twins = x + 1e-7 * entries(x.shape, seed=3)
+    made, exact = both(NETWORKS["flat"], 1e-2, x1=x, x2=twins, dtype="float64")
+    for output in OUTPUTS:
+        np.testing.assert_allclose(np.diag(made[output]), np.diag(exact[output]), rtol=1e-12)
+
+
+def test_float32_keeps_the_accuracy_contract() -> None:
+    made, _ = both(NETWORKS["imdb"], 1e-5, x1=walks(7))
+    exact = kernel_matrix({"layers": NETWORKS["imdb"]}, walks(7), dtype="float64")
+    assert errors(made, exact) < 1e-5
+
+
+def test_two_sides_are_a_slice_of_one() -> None:
+    x = walks(9)
+    method = {"type": "additive", "tolerance": 1e-3}
+    network = {"layers": NETWORKS["deep"]}
+    whole = kernel_matrix(network, x, method=method, dtype="float64")
+    part = kernel_matrix(network, x[:5], x[5:], method=method, dtype="float64")
+    for output in OUTPUTS:
+        np.testing.assert_allclose(part[output], whole[output][:5, 5:], rtol=1e-12)
+
+
+def test_linear_readouts_are_exact_as_they_are() -> None:
+    layers = [dense(), RELU, attention(), dense(), POOL]
+    made, exact = both(layers, 1e-9, x1=walks(5), dtype="float64")
+    for output in OUTPUTS:
+        np.testing.assert_array_equal(made[output], exact[output])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [dense(), RELU, dense()],
+        [dense(), RELU, attention(), RELU, FLATTEN],
+        [dense(), RELU, POOL],
+        [dense(), attention(residual={"weight": 0.5}), RELU, POOL],
+        [dense(), attention(), conv(3), RELU, POOL],
+        [dense(), parallel([attention()], []), RELU, POOL],
+    ],
+)
+def test_other_networks_are_refused(layers: list[Layer]) -> None:
+    x = walks(3) if len(layers) > 3 or POOL in layers else entries((3, 4))
+    with pytest.raises(KernelError, match="method additive needs") as caught:
+        kernel_matrix({"layers": layers}, x, method={"type": "additive"})
+    assert caught.value.pointer == "/method"
+
+
+@pytest.mark.parametrize("tolerance", [0, -1e-5, 2.0, "tight"])
+def test_bad_tolerances_are_refused(tolerance: object) -> None:
+    with pytest.raises(KernelError) as caught:
+        both(NETWORKS["flat"], tolerance, x1=walks(3))  # pyright: ignore[reportArgumentType]
+    assert caught.value.pointer == "/tolerance"
+
+
+def test_a_tile_stops_when_told_to() -> None:
+    network = parse_architecture({"layers": NETWORKS["flat"]})
+    with pytest.raises(Stopped):
+        compute_tile(
+            network,
+            read_inputs(walks(7)),
+            None,
+            outputs=OUTPUTS,
+            method=Additive(tolerance=1e-2),
+            should_stop=lambda: True,
+        )
