@@ -117,6 +117,18 @@ def additive_span(layers: Sequence[Layer]) -> Span | None:
     return None
 
 
+def packing_gap(layers: Sequence[Layer]) -> int | None:
+    """Positions to keep free between inputs that are packed into one for the additive evaluation.
+
+    None where that changes what the layers below the attention do.
+    """
+    span = additive_span(layers)
+    if span is None or layers[span.attention].values_have_places:
+        return None
+    below = [layer.reach for layer in layers[: span.attention]]
+    return None if None in below else sum(reach for reach in below if reach is not None)
+
+
 def _walk(
     layers: Sequence[Layer], wanted: Demand, positions: bool, observing: bool
 ) -> tuple[Step, ...]:

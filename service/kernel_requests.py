@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from kernels.errors import InputError, KernelError, SpecError
 from kernels.inputs import Form, Inputs, check_job, read_inputs
-from kernels.method import EXACT, Exact, MonteCarlo
+from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.arrays import read_list, read_npy
 from service.errors import UnknownDataset
@@ -88,12 +88,15 @@ class KernelBody(BaseModel):
             " that ends with positions"
         ),
     )
-    method: Exact | MonteCarlo = Field(
+    method: Exact | Additive | MonteCarlo = Field(
         default=EXACT,
         discriminator="type",
         description=(
-            "the closed form, or an estimate: the mean over finite networks, with nngp_stderr and"
-            " ntk_stderr beside it (width * heads * samples is at most max_monte_carlo_work)"
+            '"exact", the closed form; "additive", attention under pointwise layers and a global pool'
+            " at the square of the length instead of its cube, pairs whose estimated error exceeds"
+            ' the tolerance done exactly; "monte_carlo", the mean over finite networks, with'
+            " nngp_stderr and ntk_stderr beside it (width * heads * samples is at most"
+            " max_monte_carlo_work)"
         ),
     )
 

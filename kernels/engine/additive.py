@@ -54,7 +54,8 @@ class Averages(NamedTuple):
         u: pooling weights over their sum, (P,).
         total: their sum, ().
         through: A^T u, (P,).
-        variance: the mean over u of the variances above the attention, ().
+        variances: above the attention, (P,).
+        variance: their mean over u, ().
         positions: what the pointwise layers observe at the P positions.
         hats: what they observe at `_HATS` pseudo-positions.
         spread: s with s s' a bound of the root mean square interaction, of k and of t, (2,).
@@ -63,6 +64,7 @@ class Averages(NamedTuple):
     u: Array
     total: Array
     through: Array
+    variances: Array
     variance: Array
     positions: Chain
     hats: Chain
@@ -77,12 +79,14 @@ class Effects(NamedTuple):
         mean: kbar and tbar.
         deviation: standard deviations of k_i and of t_i.
         most: largest deviations.
+        peak: the largest correlation of a position with the mean of the other side, ().
     """
 
     pooled: Array
     mean: Array
     deviation: Array
     most: Array
+    peak: Array
 
 
 @dataclass(frozen=True)
@@ -205,8 +209,7 @@ def averages_pass(parts: Parts, grid: tuple[int, ...]) -> Compiled:
             own = own if above is None else jnp.where(above, own, 0)
             positions = observe(parts.pointwise, own, above, own.shape, between)
             hats = observe(parts.pointwise, at, None, at.shape, between)
-            return Averages(
-                u, total, through, mean, _without_masks(positions), _without_masks(hats),
+            return Averages(u, total, through, own, mean, _without_masks(positions), _without_masks(hats),
                 jnp.stack(spread),
             )  # fmt: skip
 
@@ -218,7 +221,10 @@ def averages_pass(parts: Parts, grid: tuple[int, ...]) -> Compiled:
 @kept(128)
 def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> Compiled:
     """Compiled (x1, chain1, through1, x2, chain2, through2, numbers, pairs, count) -> two arrays:
-    K (A'^T u') and (u^T A) K of each listed pair of inputs, (m, kernels, P) and (m, kernels, P').
+    K (A'^T u') and (u^T A) K of each listed pair of bins.
+
+    `through` are (n, P, S), one column for each input in the bin; results are (m, kernels, P, S')
+    and (m, kernels, P', S).
     """
     sizes = prod(parts.grid(grid1)), prod(parts.grid(grid2))
 
@@ -244,25 +250,26 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
             block = parts.values((one, two), (grid1, grid2), numbers)
             kernels = block.named().values()
             rows = jnp.stack([jnp.matmul(kernel, u2) for kernel in kernels])
-            columns = jnp.stack([jnp.matmul(u1, kernel) for kernel in kernels])
+            columns = jnp.stack([jnp.matmul(kernel.T, u1) for kernel in kernels])
             return (
                 lax.dynamic_update_index_in_dim(out[0], rows, m, 0),
                 lax.dynamic_update_index_in_dim(out[1], columns, m, 0),
             )
 
-        kinds = len(parts.network.kernels)
-        empty = [jnp.zeros((len(pairs), kinds, size), x1.dtype) for size in sizes]
-        return lax.fori_loop(0, count, body, (empty[0], empty[1]))
+        shape = len(pairs), len(parts.network.kernels)
+        rows = jnp.zeros((*shape, sizes[0], through2.shape[2]), x1.dtype)
+        columns = jnp.zeros((*shape, sizes[1], through1.shape[2]), x1.dtype)
+        return lax.fori_loop(0, count, body, (rows, columns))
 
     return Compiled(run)
 
 
 @kept(64)
 def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
-    """Compiled (chain, averages, thin, hats, numbers, count) -> Effects, (n, m, ...).
+    """Compiled (chain, averages, thin, hats, variances, numbers, count) -> Effects, (n, m, ...).
 
     The main effects of n inputs of one grid against m others: `thin` is (n, m, kernels, P), `hats`
-    the others' pseudo-positions.
+    and `variances`, (m,), are those of the others' averages.
     """
     a, program = parts.span.attention, parts.pointwise
 
@@ -271,6 +278,7 @@ def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
         averages: Averages,
         thin: Array,
         hats: Chain,
+        variances: Array,
         numbers: Sequence[Any],
         count: Array,
     ) -> Effects:
@@ -283,15 +291,18 @@ def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
             mixed = mixing.rows(thin.reshape(-1, size).T).T.reshape(others, kinds, size)
             mixed = mixed + attention["b_std"] ** 2
 
-            def effect(mixed: Array, hats: Chain) -> Effects:
+            def effect(mixed: Array, hats: Chain, variance: Array) -> Effects:
                 right = jax.tree.map(lambda leaf: _repeated(leaf[:1], size), hats)
                 pooled = _evaluated(program, mixed, averages.positions, right, between)
                 mean = jnp.matmul(mixed, u)
                 off = jnp.where(u > 0, mixed - mean[:, None], 0)
                 deviation = jnp.sqrt(jnp.matmul(off**2, u))
-                return Effects(jnp.matmul(pooled, u), mean, deviation, jnp.abs(off).max(1))
+                scale = jnp.sqrt(averages.variances * variance)
+                correlation = jnp.abs(mixed[0]) / jnp.where(scale > 0, scale, 1)
+                peak = jnp.where((u > 0) & (scale > 0), correlation, 0).max()
+                return Effects(jnp.matmul(pooled, u), mean, deviation, jnp.abs(off).max(1), peak)
 
-            return jax.vmap(effect)(mixed, hats)
+            return jax.vmap(effect)(mixed, hats, variances)
 
         return over_rows(one, _IN_TURN, count, chain, averages, thin)
 
@@ -334,7 +345,11 @@ def combined(parts: Parts) -> Compiled:
             two: Averages, above2: Chain, effect2: Effects, own2: Array,
         ) -> tuple[Array, Array]:  # fmt: skip
             mean = effect1.mean
+            limit = jnp.sqrt(one.variance * two.variance)
+            least = jnp.abs(mean[0]) / jnp.where(limit > 0, limit, 1)
+            most = effect1.peak + effect2.peak - least
             reach = jnp.sign(mean) * (effect1.most + effect2.most)
+            reach = reach.at[0].set(jnp.sign(mean[0]) * (most - least) * limit)
             interaction = one.spread * two.spread
             points = [mean + a * effect1.deviation + b * effect2.deviation for a, b in _GRID]
             flip = jnp.asarray([1.0, -1.0][: len(mean)], mean.dtype)
@@ -357,8 +372,7 @@ def combined(parts: Parts) -> Compiled:
             moved = finished(scale * (pooled + error), above1, above2)
             size = jnp.sqrt(jnp.abs(own1 * own2))
             relative = jnp.abs(moved - result) / jnp.where(size > 0, size, 1)
-            limit = jnp.sqrt(one.variance * two.variance)
-            steep = jnp.abs(mean[0] + reach[0]) + interaction[0] >= (1 - _STEEP) * limit
+            steep = most * limit + interaction[0] >= (1 - _STEEP) * limit
             return result, jnp.where(steep & (limit > 0), jnp.inf, relative.max())
 
         over_columns = jax.vmap(pair, in_axes=(None, None, 0, None, 0, 0, 0, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import jax
@@ -20,15 +21,17 @@ from kernels.engine.additive import (
 )
 from kernels.engine.backend import Policy
 from kernels.engine.chain import Chain
+from kernels.engine.packed import Packed, packed
 from kernels.engine.passes import micro_tiles_per_call, own_kernels, pair_pass
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
 from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
+from kernels.plan.bins import Bins
 
 Matrix = npt.NDArray[Any]
 
-_PAIRS_PER_CALL = 1024
-"""Pairs whose thin products a call returns at most."""
+_ENTRIES_PER_CALL = 2**19
+"""Entries of the thin products that one call returns at most; its buffers are cleared each time."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,19 @@ class AdditiveGroup:
         group: the inputs and their exact one-input pass.
         averages: see `Averages`.
         own: the exact kernels of each input with itself, (size, kernels).
+        packed: the inputs side by side.
     """
 
     group: Group
     averages: Averages
     own: jax.Array
+    packed: Packed
 
     @property
     def nbytes(self) -> int:
         """Bytes on the device, the group's own not counted."""
-        return sum(leaf.nbytes for leaf in jax.tree.leaves((self.averages, self.own)))
+        leaves = jax.tree.leaves((self.averages, self.own))
+        return self.packed.nbytes + sum(leaf.nbytes for leaf in leaves)
 
     @classmethod
     def of(cls, parts: Parts, group: Group, numbers: Any) -> AdditiveGroup:
@@ -56,7 +62,8 @@ class AdditiveGroup:
         arguments = group.x, group.chain, numbers, group.count
         averages = averages_pass(parts, group.grid)(*arguments)
         own = own_kernels(parts.network, group.grid)(*arguments)
-        return cls(group, averages, jax.numpy.stack(list(own.values()), axis=1))
+        kernels = jax.numpy.stack(list(own.values()), axis=1)
+        return cls(group, averages, kernels, packed(parts, group, averages))
 
     def above(self, parts: Parts) -> Chain:
         """What the layers above the pool observed."""
@@ -91,14 +98,15 @@ def additive_tile(
         (i, j) for i in range(one.count) for j in range(i + 1 if right is left else 0, two.count)
     ]
     thin = _thin(parts, left, right, numbers, pairs, chosen, workspace, should_stop)
+    facts1, facts2 = left.averages, right.averages
     effects1 = main_effects(parts, one.grid)(
-        one.chain, left.averages, thin[0], right.averages.hats, numbers, one.count
+        one.chain, facts1, thin[0], facts2.hats, facts2.variance, numbers, one.count
     )
     effects2 = main_effects(parts, two.grid)(
-        two.chain, right.averages, thin[1].swapaxes(0, 1), left.averages.hats, numbers, two.count
+        two.chain, facts2, thin[1].swapaxes(0, 1), facts1.hats, facts1.variance, numbers, two.count
     )
     kernels, estimates = combined(parts)(
-        left.averages, right.averages, left.above(parts), right.above(parts),
+        facts1, facts2, left.above(parts), right.above(parts),
         effects1, effects2, left.own, right.own, numbers, one.count,
     )  # fmt: skip
     tile = {name: np.array(k)[: one.count, : two.count] for name, k in kernels.items()}
@@ -119,26 +127,57 @@ def _thin(
     workspace: Workspace,
     should_stop: ShouldStop | None,
 ) -> list[Matrix]:
-    """(n, m, kernels, P) and (n, m, kernels, P'), zero for pairs that are not wanted."""
-    one, two = left.group, right.group
-    through = left.averages.through, right.averages.through
+    """(n, m, kernels, P) and (n, m, kernels, P') of the inputs of both groups."""
+    one, two = left.packed, right.packed
     kinds = len(parts.network.kernels)
-    thin = [
-        np.zeros((len(one.x), len(two.x), kinds, side.shape[1]), one.x.dtype) for side in through
+    counts = one.bins.count, two.bins.count
+    shapes = [
+        (*counts, kinds, one.through.shape[1], two.through.shape[2]),
+        (*counts, kinds, two.through.shape[1], one.through.shape[2]),
     ]
+    thin = [np.zeros(shape, one.x.dtype) for shape in shapes]
+    pairs = sorted({(int(one.bins.bin[i]), int(two.bins.bin[j])) for i, j in pairs})
     run = thin_products(parts, one.grid, two.grid)
 
+    most = max(1, _ENTRIES_PER_CALL // max(prod(shape[2:]) for shape in shapes))
+
     def compute(chunk: Sequence[Pair]) -> None:
-        listed = listing(chunk, _PAIRS_PER_CALL)
+        listed = listing(chunk, most)
         made = run(
-            one.x, one.chain, through[0], two.x, two.chain, through[1], numbers, listed, len(chunk)
-        )
+            one.x, one.chain, one.through, two.x, two.chain, two.through, numbers, listed,
+            len(chunk),
+        )  # fmt: skip
         at = tuple(np.transpose(chunk))
         for total, part in zip(thin, made, strict=True):
             total[at] = np.asarray(part)[: len(chunk)]
 
-    in_calls(pairs, compute, _PAIRS_PER_CALL, chosen.call_seconds, workspace, should_stop)
-    return thin
+    in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+    size1, size2 = left.averages.through.shape[1], right.averages.through.shape[1]
+    rows = _of_inputs(thin[0], one.bins, two.bins, size1)
+    columns = _of_inputs(thin[1].swapaxes(0, 1), two.bins, one.bins, size2).swapaxes(0, 1)
+    return [_filled(each, len(left.group.x), len(right.group.x)) for each in (rows, columns)]
+
+
+def _of_inputs(thin: Matrix, bins: Bins, others: Bins, size: int) -> Matrix:
+    """(n, m, kernels, size) of inputs, from (bins, bins', kernels, P, slots') of their bins."""
+    position, there = bins.places(size)
+    taken = thin[
+        bins.bin[:, None, None],
+        others.bin[None, :, None],
+        :,
+        np.minimum(position, thin.shape[3] - 1)[:, None, :],
+        others.slot[None, :, None],
+    ]
+    return np.where(there[:, None, :, None], taken, 0).swapaxes(2, 3)
+
+
+def _filled(thin: Matrix, rows: int, columns: int) -> Matrix:
+    """The same for groups that are filled up."""
+    if thin.shape[:2] == (rows, columns):
+        return thin
+    out = np.zeros((rows, columns, *thin.shape[2:]), thin.dtype)
+    out[: thin.shape[0], : thin.shape[1]] = thin
+    return out
 
 
 def _replace_exactly(

@@ -26,12 +26,14 @@ class Group:
     Attributes:
         count: how many are real; what is computed of the others is never read.
         grid: their position sizes.
+        lengths: positions of each up to the last real one, (count,); () for vectors and images.
         x: (size, P, channels) or (size, channels).
         chain: what the one-input pass kept, `size` along every first axis.
     """
 
     count: int
     grid: tuple[int, ...]
+    lengths: npt.NDArray[np.int64]
     x: Array
     chain: Chain
 
@@ -48,7 +50,9 @@ class Group:
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
         x = jnp.asarray(_filled(flat, size))
         real = None if mask is None else jnp.asarray(mask)
-        return cls(count, grid, x, one_input_pass(network, grid)(x, real, numbers, count))
+        lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
+        chain = one_input_pass(network, grid)(x, real, numbers, count)
+        return cls(count, grid, lengths, x, chain)
 
 
 def compiled_rows(network: Network, inputs: Inputs) -> int:

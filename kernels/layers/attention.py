@@ -153,6 +153,10 @@ class Attention(Layer):
     def separable(self) -> bool:
         return self.scaling == "linear" and self.residual is None
 
+    @property
+    def values_have_places(self) -> bool:
+        return self.positional is not None and self.positional.in_values
+
     def pair(self, block: Block, site: Site) -> Block:
         attended = self._attended(block, site)
         if self.residual is None:

@@ -90,6 +90,12 @@ class Layer(Spec):
         return False
 
     @property
+    def reach(self) -> int | None:
+        """Neighbouring positions that one position above reads at most; None if any, or if the
+        layer does not treat all places alike."""
+        return 0 if self.pointwise else None
+
+    @property
     def separable(self) -> bool:
         """Whether K' is A(x) K A(x')^T up to a factor and a constant: some attention is."""
         return False
@@ -107,6 +113,11 @@ class Layer(Spec):
     def trims(self) -> bool:
         """Whether masked positions after the last real one can be cut off without effect."""
         return True
+
+    @property
+    def values_have_places(self) -> bool:
+        """Of a separable layer: whether its `values` depend on where a position is."""
+        return False
 
     def margin(self, above: int) -> int | None:
         """Masked positions to keep after the last real one, so that cutting off more is inert.

@@ -176,6 +176,11 @@ class Parallel(Layer):
     def pointwise(self) -> bool:
         return all(layer.pointwise for branch in self.branches for layer in branch)
 
+    @property
+    def reach(self) -> int | None:
+        layers = [layer.reach for branch in self.branches for layer in branch]
+        return None if None in layers else sum(each for each in layers if each is not None)
+
     def margin(self, above: int) -> int | None:
         needed = [margin_of(branch, above) for branch in self.branches]
         return None if None in needed else max(each for each in needed if each is not None)

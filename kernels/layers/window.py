@@ -170,6 +170,12 @@ class Windowed(Layer):
             return above * max(self.steps) + max(self.window) - 1
         return super().margin(above)
 
+    @property
+    def reach(self) -> int | None:
+        if self.padding == "circular" or any(step > 1 for step in self.steps):
+            return None
+        return max(self.window) - 1
+
     def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(
             window_count(n, window, step, self.padding)

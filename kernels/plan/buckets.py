@@ -40,3 +40,8 @@ def bucket_grids(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:
         return [inputs.grid] * len(inputs)
     lengths: npt.NDArray[np.int64] = inputs.lengths
     return [(min(bucket_length(int(length) + margin), inputs.grid[0]),) for length in lengths]
+
+
+def one_bucket(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:
+    """The same for inputs that are packed side by side: all in the bucket of the longest."""
+    return [max(bucket_grids(inputs, margin))] * len(inputs)

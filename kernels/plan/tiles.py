@@ -17,10 +17,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kernels.demand import Demand, plan_pair
+from kernels.demand import Demand, packing_gap, plan_pair
 from kernels.inputs import Form, Inputs
-from kernels.method import EXACT, Method, MonteCarlo
-from kernels.plan.buckets import bucket_grids
+from kernels.method import EXACT, Additive, Method, MonteCarlo
+from kernels.plan.buckets import bucket_grids, one_bucket
 from kernels.spec.architecture import Architecture, describe
 
 Bucket = TypeVar("Bucket", bound=tuple[Any, ...])
@@ -156,7 +156,10 @@ def plan_tiles(
     # A finite network has embeddings for the caller's positions, whatever bucket an input is in.
     estimated = isinstance(method, MonteCarlo)
     margin = None if form == "positions" or estimated else architecture.margin()
-    grids = [bucket_grids(side, margin) for side in sides]
+    if isinstance(method, Additive) and packing_gap(architecture.expanded) is not None:
+        grids = [one_bucket(side, margin) for side in sides]
+    else:
+        grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
     limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, most)
     if form == "diagonal" and inputs2 is not None:
