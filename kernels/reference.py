@@ -29,7 +29,10 @@ end in one (pooling and positions in between keep what they were given).
 def page() -> str:
     """The text of docs/layers.md."""
     parts = [_HEAD, *map(_section, vocabulary())]
-    parts += ["# Attention mechanisms\n\nFrom the logits G of one input to its mixing matrix A.\n"]
+    parts += [
+        "# Attention mechanisms\n\nFrom the logits G of one input to its mixing matrix A. "
+        "A mechanism or feature map with its defaults may be given by its name alone.\n"
+    ]
     return "\n".join([*parts, *map(_section, mechanisms())])
 
 
