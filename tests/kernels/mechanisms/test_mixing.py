@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kernels.registry import Attention
 from kernels.mechanisms.sparsemax import sparsemax_rows
 from kernels.mechanisms.triangular import unit_lower_inverse
+from kernels.registry import Attention
 from tests.oracles.mechanisms import mixing
 
 Array = np.ndarray[Any, Any]
