@@ -216,7 +216,8 @@ async def test_layers_limits_and_health(client, working, settings):
     assert {"dense", "attention", "relu"} <= {layer["type"] for layer in layers["layers"]}
     # Layers that hold layers refer to themselves.
     assert all({"type", "$ref"} & set(layer["schema"]) for layer in layers["layers"])
-    assert "softmax" in {mechanism["type"] for mechanism in layers["mechanisms"]}
+    named = {mechanism["type"] for mechanism in layers["mechanisms"]}
+    assert {"softmax", "sparsemax", "l2", "linear", "delta"} <= named
     limits = (await client.get("/v1/limits")).json()["limits"]
     assert limits["max_body_bytes"] == settings.max_body_bytes
     assert (await client.get("/healthz")).json() == {"status": "alive"}
