@@ -207,7 +207,7 @@ def check_job(
 
 def _warnings(architecture: Architecture, dtype: str) -> list[str]:
     layers = architecture.every_layer()
-    warnings = list(dict.fromkeys(warning for layer in layers for warning in layer.warnings))
+    warnings = list(architecture.warnings)
     kinks = sum(layer.kinked for layer in layers)
     if dtype == "float32" and kinks > _KINKS_IN_FLOAT32:
         warnings.append(

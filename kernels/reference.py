@@ -25,11 +25,17 @@ need a Gaussian input: they follow a `dense`, `conv` or `attention` layer, or a 
 end in one (pooling and positions in between keep what they were given).
 """
 
+_MECHANISMS: Final = """# Attention mechanisms
+
+From the logits G of one input to its mixing matrix A. A mechanism, or a feature map, may be given by
+its name alone: `"l2"` is `{"type": "l2"}` with defaults for all else.
+"""
+
 
 def page() -> str:
     """The text of docs/layers.md."""
     parts = [_HEAD, *map(_section, vocabulary())]
-    parts += ["# Attention mechanisms\n\nFrom the logits G of one input to its mixing matrix A.\n"]
+    parts.append(_MECHANISMS)
     return "\n".join([*parts, *map(_section, mechanisms())])
 
 

@@ -27,9 +27,13 @@ from kernels.layers.layer_norm import LayerNorm
 from kernels.layers.pool import AvgPool, SumPool
 from kernels.layers.readout import Flatten, GlobalAvgPool, GlobalSumPool
 from kernels.layers.structure import Parallel, Repeat
+from kernels.mechanisms.delta import Delta
 from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
+from kernels.mechanisms.l2 import L2
+from kernels.mechanisms.linear import Linear
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.softmax import Softmax
+from kernels.mechanisms.sparsemax import Sparsemax
 
 LAYERS: Final[tuple[type[Layer], ...]] = (
     Dense,
@@ -68,6 +72,10 @@ MECHANISMS: Final[tuple[type[Mechanism], ...]] = (
     IdentityScores,
     ReLUScores,
     AbsScores,
+    Sparsemax,
+    L2,
+    Linear,
+    Delta,
 )
 
 AnyLayer = Annotated[reduce(or_, LAYERS), Field(discriminator="type")]

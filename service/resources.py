@@ -47,6 +47,10 @@ class ArchitectureResource(BaseModel):
 
     architecture: dict[str, Any]
     digest: str = Field(description="SHA-256 of the canonical form")
+    warnings: list[str] = Field(
+        description="what is allowed but probably not meant: a parameter without effect, a limit "
+        "that degenerates"
+    )
     description: dict[str, Any] | None = Field(
         description="what comes out for the input shape given"
     )

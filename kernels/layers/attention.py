@@ -17,7 +17,7 @@ from kernels.errors import SpecError
 from kernels.layers.layer import Exactness, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
-from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec
+from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec, as_typed
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -45,15 +45,11 @@ class Residual(Spec):
     weight: ProperFraction
 
 
-def _named(value: object) -> object:
-    return {"type": value} if isinstance(value, str) else value
-
-
 class Attention(Layer):
     """Self-attention over positions."""
 
     type: Literal["attention"] = "attention"
-    mechanism: Annotated[AnyMechanism, BeforeValidator(_named)] = Softmax()
+    mechanism: Annotated[AnyMechanism, BeforeValidator(as_typed)] = Softmax()
     scaling: Literal["linear", "sqrt"] = "linear"
     estimator: Estimator | None = None
     qk_std: NonNegative = 1.0
@@ -78,11 +74,23 @@ class Attention(Layer):
         object.__setattr__(self, "estimator", estimator)
         return self
 
+    @model_validator(mode="after")
+    def _canonical_causal(self) -> Self:
+        if self.mechanism.always_causal:
+            object.__setattr__(self, "causal", True)
+        return self
+
     def forward(self, signal: Signal) -> Signal:
         if not signal.grid:
             raise SpecError(
                 "attention needs positions to attend to, but its input is a vector; send "
                 "sequences (n, T, d) or images (n, H, W, C), and flatten or pool after it"
+            )
+        if self.scaling == "sqrt" and self.mechanism.linear_only:
+            raise SpecError(
+                f'mechanism "{self.mechanism.name()}" has a limit under scaling "linear" only: '
+                f"{self.mechanism.linear_only}; leave scaling out, or take another mechanism",
+                "/scaling",
             )
         if self.estimator is not None:
             raise SpecError(

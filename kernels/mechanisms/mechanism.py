@@ -19,6 +19,10 @@ class Mechanism(Spec):
     equation: ClassVar[str]
     source: ClassVar[str]
     exactness: ClassVar[Exactness] = "exact"
+    always_causal: ClassVar[bool] = False
+    """Whether positions see only earlier ones whatever `causal` says; its canonical form is true."""
+    linear_only: ClassVar[str] = ""
+    """Why there is no such mechanism under "sqrt" scaling; empty where there is."""
 
     @classmethod
     def name(cls) -> str:

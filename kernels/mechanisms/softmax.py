@@ -29,16 +29,16 @@ def softmax_rows(logits: Array, visible: Array | None) -> Array:
     import jax.numpy as jnp
 
     if visible is None:
-        weights = jnp.exp(_below_peak(_below_peak(logits, None), None))
+        weights = jnp.exp(below_peak(below_peak(logits, None), None))
         return weights / weights.sum(1, keepdims=True)
-    below = _below_peak(_below_peak(logits, visible), visible)
+    below = below_peak(below_peak(logits, visible), visible)
     # Not a minimum, whose derivative where both are equal, at the peak, is a half.
     weights = jnp.where(visible, jnp.exp(jnp.where(below > 0, 0, below)), 0)
     total = weights.sum(1, keepdims=True)
     return weights / jnp.where(total > 0, total, 1)
 
 
-def _below_peak(logits: Array, visible: Array | None) -> Array:
+def below_peak(logits: Array, visible: Array | None) -> Array:
     """Logits minus the largest visible one of their row.
 
     Once is not enough: XLA multiplies qk_std in again here, in one rounding with the subtraction,

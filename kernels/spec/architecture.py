@@ -65,6 +65,11 @@ class Architecture(BaseModel):
         """The canonical layers and those inside their branches."""
         return _all_layers(self.expanded)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a caller should know of its layers' parameters, each thing once."""
+        return tuple(dict.fromkeys(text for layer in self.every_layer() for text in layer.warnings))
+
     def margin(self) -> int | None:
         """Masked positions to keep after an input's last real one; cutting off more is inert.
 

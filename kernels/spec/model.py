@@ -43,6 +43,11 @@ def as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def as_typed(value: object) -> object:
+    """A name alone stands for {"type": name}, with defaults for all else."""
+    return {"type": value} if isinstance(value, str) else value
+
+
 # Bounds stand before the validator: behind it they would be missing from the JSON Schema.
 _AnyNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Cleared = AfterValidator(_positive_zero)
@@ -52,6 +57,7 @@ Positive = Annotated[_AnyNumber, Field(gt=0), _Cleared, _NUMBER]
 Fraction = Annotated[_AnyNumber, Field(ge=0, le=1), _Cleared, _NUMBER]
 PositiveFraction = Annotated[_AnyNumber, Field(gt=0, le=1), _Cleared, _NUMBER]
 ProperFraction = Annotated[_AnyNumber, Field(ge=0, lt=1), _Cleared, _NUMBER]
+StepSize = Annotated[_AnyNumber, Field(gt=0, lt=2), _Cleared, _NUMBER]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 

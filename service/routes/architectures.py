@@ -78,5 +78,8 @@ def _resource(body: ArchitectureBody) -> ArchitectureResource:
         with as_body_errors():
             description = describe(architecture, tuple(body.input_shape)).as_dict()
     return ArchitectureResource(
-        architecture=architecture.canonical(), digest=architecture.digest, description=description
+        architecture=architecture.canonical(),
+        digest=architecture.digest,
+        warnings=list(architecture.warnings),
+        description=description,
     )

@@ -76,11 +76,27 @@ def positionals(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+feature_maps = st.sampled_from(["relu", "elu_plus_one", {"type": "dpfp", "nu": 2}])
+mechanisms = st.one_of(
+    st.sampled_from(["softmax", "relu", "abs", "identity", "sqrt", "sparsemax", "l2"]),
+    st.builds(
+        lambda kind, normalize: {"type": "linear", "feature_map": kind, "normalize": normalize},
+        feature_maps,
+        st.sampled_from([True, True, False]),
+    ),
+    st.builds(
+        lambda kind, beta: {"type": "delta", "feature_map": kind, "beta": beta},
+        feature_maps,
+        st.sampled_from([0.3, 1.0, 1.6]),
+    ),
+)
+
+
 @st.composite
 def attentions(draw: st.DrawFn) -> list[Layer]:
     """Attention with a closed form; one with a residual has a dense layer before it, so that
     what it hands through is Gaussian too."""
-    mechanism = draw(st.sampled_from(["softmax", "relu", "abs", "identity", "sqrt"]))
+    mechanism = draw(mechanisms)
     layer: Layer = {
         "type": "attention",
         "mechanism": "identity" if mechanism == "sqrt" else mechanism,

@@ -14,6 +14,12 @@ Array = np.ndarray[Any, Any]
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz"))
 
+ATTENTION_FOLDER = FOLDER.parent / "golden_attention"
+ATTENTION_NAMES = sorted(
+    path.stem for path in ATTENTION_FOLDER.glob("*.npz") if path.stem != "performer"
+)
+"""Kernels of the mechanisms that have a limit, from the reference implementation beside them."""
+
 NOT_DEFINED = {
     "act_elementwise_silu": "these numbers are those of a 25-node rule, not of the integral",
     "act_elementwise_tanh": "the same",
@@ -43,7 +49,16 @@ class Golden:
 
 def load(name: str) -> Golden:
     """Reads one case."""
-    with np.load(FOLDER / f"{name}.npz") as case:
+    return _read(FOLDER / f"{name}.npz")
+
+
+def load_attention(name: str) -> Golden:
+    """Reads one case of the attention mechanisms."""
+    return _read(ATTENTION_FOLDER / f"{name}.npz")
+
+
+def _read(path: Path) -> Golden:
+    with np.load(path) as case:
         return Golden(
             json.loads(str(case["spec"])),
             {key: case[key] for key in ("x1", "x2", "mask1", "mask2") if key in case},

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.oracles.gaussian import ACTIVATIONS, Array, expectations
+from tests.oracles.mechanisms import mixing
 from tests.oracles.positions import correlations
 from tests.oracles.windows import Window, box_sum, joint_sum
 
@@ -126,26 +127,9 @@ def _visible(layer: Layer, side: Side) -> Array:
 
 
 def _mixing(layer: Layer, side: Side) -> Array:
-    """A(x), query by query."""
+    """A(x)."""
     logits = layer.get("qk_std", 1.0) * _positioned(layer, side, side, side.block)
-    mechanism = layer.get("mechanism", "softmax")
-    kind = mechanism["type"] if isinstance(mechanism, dict) else mechanism
-    weights = np.zeros_like(logits)
-    for query, visible in enumerate(_visible(layer, side)):
-        scores = logits[query, visible]
-        if not visible.any():
-            continue
-        if kind == "softmax":
-            scores = np.exp(scores - scores.max())
-            scores = scores / scores.sum()
-        elif kind == "relu":
-            scores = np.maximum(scores, 0.0)
-        elif kind == "abs":
-            scores = np.abs(scores)
-        else:
-            assert kind == "identity", kind
-        weights[query, visible] = scores
-    return weights
+    return mixing(layer.get("mechanism", "softmax"), logits, _visible(layer, side))
 
 
 def _sqrt_identity(

@@ -70,6 +70,7 @@ def _growing(width: int) -> int:
     return width // 8
 
 
+DPFP: dict[str, Any] = {"type": "dpfp", "nu": 2}
 SQRT: dict[str, Any] = {"mechanism": "identity", "scaling": "sqrt", "qk_std": 0.7}
 
 CASES: dict[str, Case] = {
@@ -193,6 +194,42 @@ CASES: dict[str, Case] = {
         [dense(0.8), attention("abs"), POOL], SEQUENCES, "holes", cross=True, heavy=True
     ),
     "identity_scores": Case([dense(0.8), attention("identity"), POOL], SEQUENCES, heavy=True),
+    "sparsemax": _attends(attention("sparsemax"), mask="holes"),
+    "l2": _attends(attention("l2"), mask="holes"),
+    "linear_elu": _attends(attention("linear", causal=True), mask="tail"),
+    "linear_relu": _attends(attention({"type": "linear", "feature_map": "relu"})),
+    "linear_dpfp": _attends(
+        attention({"type": "linear", "feature_map": {"type": "dpfp", "nu": 3}}), mask="holes"
+    ),
+    "linear_elu_sums": Case(
+        [dense(0.8), attention({"type": "linear", "normalize": False}), POOL, dense()],
+        SEQUENCES,
+        "holes",
+        heavy=True,
+    ),
+    "linear_relu_sums": Case(
+        [
+            dense(0.8),
+            attention({"type": "linear", "feature_map": "relu", "normalize": False}, causal=True),
+            POOL,
+        ],
+        SEQUENCES,
+        heavy=True,
+    ),
+    "linear_dpfp_sums": Case(
+        [dense(0.8), attention({"type": "linear", "feature_map": DPFP, "normalize": False}), POOL],
+        SEQUENCES,
+        heavy=True,
+    ),
+    "delta_elu": _attends(
+        attention({"type": "delta", "feature_map": "elu_plus_one", "beta": 0.7}), mask="holes"
+    ),
+    "delta_relu": _attends(attention({"type": "delta", "feature_map": "relu", "beta": 1.5})),
+    "delta_dpfp": Case(
+        [dense(), attention({"type": "delta", "feature_map": DPFP, "beta": 0.5}), RELU, FLATTEN],
+        SEQUENCES,
+        "tail",
+    ),
     "residual": Case(
         [dense(), attention(residual={"weight": 0.4}), RELU, FLATTEN, dense()], SEQUENCES, "tail"
     ),

@@ -59,6 +59,37 @@ def digest(*layers: dict[str, Any]) -> str:
             [{"type": "attention", "positional": {"merge": "concat"}}],
             [{"type": "attention", "positional": {"merge": "concat", "fraction": 0.5}}],
         ),
+        (
+            [{"type": "attention", "mechanism": "linear"}],
+            [
+                {
+                    "type": "attention",
+                    "mechanism": {
+                        "type": "linear",
+                        "feature_map": {"type": "elu_plus_one"},
+                        "normalize": True,
+                    },
+                }
+            ],
+        ),
+        (
+            [{"type": "attention", "mechanism": {"type": "linear", "feature_map": "dpfp"}}],
+            [
+                {
+                    "type": "attention",
+                    "mechanism": {"type": "linear", "feature_map": {"type": "dpfp", "nu": 1}},
+                }
+            ],
+        ),
+        # The delta rule is causal whatever is said.
+        (
+            [{"type": "attention", "mechanism": "delta"}],
+            [{"type": "attention", "mechanism": {"type": "delta", "beta": 0.5}, "causal": True}],
+        ),
+        (
+            [{"type": "attention", "mechanism": "delta", "causal": False}],
+            [{"type": "attention", "mechanism": "delta", "causal": True}],
+        ),
         # What has no effect has no part in the digest.
         (
             [{"type": "attention", "positional": {"merge": "sum"}}],
@@ -82,6 +113,24 @@ def test_spellings_of_one_network_share_a_digest(
         ([{"type": "attention"}], [{"type": "attention", "causal": True}]),
         ([{"type": "attention"}], [{"type": "attention", "residual": {"weight": 0.0}}]),
         ([{"type": "attention"}], [{"type": "attention", "mechanism": "relu"}]),
+        (
+            [{"type": "attention", "mechanism": "l2"}],
+            [{"type": "attention", "mechanism": "l2", "causal": True}],
+        ),
+        (
+            [{"type": "attention", "mechanism": "linear"}],
+            [{"type": "attention", "mechanism": {"type": "linear", "normalize": False}}],
+        ),
+        # nu is without effect on the limit, but not on networks of finite width.
+        (
+            [{"type": "attention", "mechanism": "delta"}],
+            [
+                {
+                    "type": "attention",
+                    "mechanism": {"type": "delta", "feature_map": {"type": "dpfp", "nu": 2}},
+                }
+            ],
+        ),
     ],
 )
 def test_different_networks_differ(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:

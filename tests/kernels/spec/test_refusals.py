@@ -14,6 +14,10 @@ RELU: dict[str, Any] = {"type": "relu"}
 NAN, INFINITY = float("nan"), float("inf")
 
 
+def attends(mechanism: Any, **parameters: Any) -> dict[str, Any]:
+    return {"layers": [{"type": "attention", "mechanism": mechanism, **parameters}]}
+
+
 def deep(levels: int) -> list[Any]:
     layers: list[Any] = [DENSE]
     for _ in range(levels):
@@ -79,6 +83,47 @@ MALFORMED: list[tuple[str, Any, str]] = [
         "/layers/0/layers/0/b_std",
     ),
     ("mechanism", {"layers": [{"type": "attention", "mechanism": "soft"}]}, "/layers/0/mechanism"),
+    ("beta_zero", attends({"type": "delta", "beta": 0}), "/layers/0/mechanism/beta"),
+    ("beta_two", attends({"type": "delta", "beta": 2.0}), "/layers/0/mechanism/beta"),
+    ("beta_negative", attends({"type": "delta", "beta": -0.5}), "/layers/0/mechanism/beta"),
+    ("beta_nan", attends({"type": "delta", "beta": NAN}), "/layers/0/mechanism/beta"),
+    ("beta_text", attends({"type": "delta", "beta": "0.5"}), "/layers/0/mechanism/beta"),
+    (
+        "beta_of_another",
+        attends({"type": "linear", "beta": 0.5}),
+        "/layers/0/mechanism/beta",
+    ),
+    (
+        "nu_zero",
+        attends({"type": "linear", "feature_map": {"type": "dpfp", "nu": 0}}),
+        "/layers/0/mechanism/feature_map/nu",
+    ),
+    (
+        "nu_fraction",
+        attends({"type": "delta", "feature_map": {"type": "dpfp", "nu": 1.5}}),
+        "/layers/0/mechanism/feature_map/nu",
+    ),
+    (
+        "feature_map",
+        attends({"type": "linear", "feature_map": "elu"}),
+        "/layers/0/mechanism/feature_map",
+    ),
+    (
+        "feature_map_type",
+        attends({"type": "linear", "feature_map": {"type": "elu"}}),
+        "/layers/0/mechanism/feature_map/type",
+    ),
+    (
+        "feature_map_null",
+        attends({"type": "linear", "feature_map": None}),
+        "/layers/0/mechanism/feature_map",
+    ),
+    (
+        "normalize_number",
+        attends({"type": "linear", "normalize": 1}),
+        "/layers/0/mechanism/normalize",
+    ),
+    ("parameters_of_l2", attends({"type": "l2", "rank": 3}), "/layers/0/mechanism/rank"),
     ("scaling", {"layers": [{"type": "attention", "scaling": "log"}]}, "/layers/0/scaling"),
     ("causal_text", {"layers": [{"type": "attention", "causal": "yes"}]}, "/layers/0/causal"),
     (
@@ -217,6 +262,15 @@ UNFIT: list[tuple[str, list[Any], tuple[int, ...], str]] = [
         (12, 12, 3),
         "/layers/0/positional/decay",
     ),
+    ("sqrt_l2", attends("l2", scaling="sqrt")["layers"], (4, 3), "/layers/0/scaling"),
+    ("sqrt_linear", attends("linear", scaling="sqrt")["layers"], (4, 3), "/layers/0/scaling"),
+    (
+        "sqrt_dpfp",
+        attends({"type": "linear", "feature_map": "dpfp"}, scaling="sqrt")["layers"],
+        (4, 3),
+        "/layers/0/scaling",
+    ),
+    ("sqrt_delta", attends("delta", scaling="sqrt")["layers"], (4, 3), "/layers/0/scaling"),
     ("sqrt_softmax", [{"type": "attention", "scaling": "sqrt"}], (4, 3), "/layers/0/scaling"),
     (
         "raw_residual",

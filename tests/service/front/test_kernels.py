@@ -193,6 +193,22 @@ async def test_architectures_are_described(client):
     assert answer["digest"] == other["digest"]
     assert answer["description"]["kernel"] == "matrix"
     assert other["description"] is None
+    assert answer["warnings"] == []
+
+
+async def test_warnings_stand_beside_an_architecture_and_in_its_job(client):
+    layers = [
+        {"type": "attention", "mechanism": {"type": "delta", "beta": 1.0}},
+        {"type": "flatten"},
+    ]
+    architecture = {"layers": layers}
+    answer = (await client.post("/v1/architectures", json={"architecture": architecture})).json()
+    assert answer["architecture"]["layers"][0]["causal"] is True
+    (warning,) = answer["warnings"]
+    assert "identity" in warning
+    body = {"architecture": architecture, "x1": [[[1.0], [2.0]]]}
+    job = (await client.post("/v1/kernels", json=body)).json()
+    assert job["warnings"] == [warning]
 
 
 async def test_layers_limits_and_health(client, working, settings):
@@ -200,7 +216,8 @@ async def test_layers_limits_and_health(client, working, settings):
     assert {"dense", "attention", "relu"} <= {layer["type"] for layer in layers["layers"]}
     # Layers that hold layers refer to themselves.
     assert all({"type", "$ref"} & set(layer["schema"]) for layer in layers["layers"])
-    assert "softmax" in {mechanism["type"] for mechanism in layers["mechanisms"]}
+    named = {mechanism["type"] for mechanism in layers["mechanisms"]}
+    assert {"softmax", "sparsemax", "l2", "linear", "delta"} <= named
     limits = (await client.get("/v1/limits")).json()["limits"]
     assert limits["max_body_bytes"] == settings.max_body_bytes
     assert (await client.get("/healthz")).json() == {"status": "alive"}

@@ -1,0 +1,133 @@
+"""Feature maps of linear attention: the kernel that their products tend to, and the maps themselves.
+
+With queries and keys u = W h of tied weights, phi(u_i) . phi(u_j) / features tends to
+kappa_ij = E[phi phi], (u_i, u_j) ~ N(0, [[G_ii, G_ij], [G_ij, G_jj]]). It is handled as
+kappa_ij = n_i n_j R_ij with R_ii = 1, so that powers of small variances never meet the dtype's end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from kernels.spec.model import Count, Spec, as_typed
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class FeatureMap(Spec):
+    """phi, coordinate by coordinate or on pairs of coordinates."""
+
+    homogeneous: ClassVar[bool]
+    """Whether a factor of all logits is a factor of kappa, which any normalisation removes."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The map's `type` in a document."""
+        return cls.model_fields["type"].default
+
+    @property
+    def without_effect(self) -> str | None:
+        """What to say of a parameter that the limit does not depend on."""
+        return None
+
+    def kernel(self, logits: Array) -> tuple[Array, Array]:
+        """R (T, T) and the norms n (T,): 1 on the diagonal of R, or 0 where the norm is 0."""
+        import jax.numpy as jnp
+
+        correlation, norms = self.moments(logits)
+        alive = norms > 0
+        both = alive[:, None] & alive[None, :]
+        itself = jnp.eye(len(norms), dtype=bool)
+        return jnp.where(both, jnp.where(itself, 1, correlation), 0), norms
+
+    def moments(self, logits: Array) -> tuple[Array, Array]:
+        """R off the diagonal, whatever where a norm is 0, and the norms."""
+        raise NotImplementedError
+
+    def features(self, u: Array) -> Array:
+        """phi of queries or keys (T, d), (T, features)."""
+        raise NotImplementedError
+
+
+class ReLUFeatures(FeatureMap):
+    """phi(z) = max(z, 0)."""
+
+    type: Literal["relu"] = "relu"
+    homogeneous: ClassVar[bool] = True
+
+    def moments(self, logits: Array) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        from kernels.mechanisms.relu_moment import relu_correlation
+
+        variance = jnp.maximum(jnp.diagonal(logits), 0)
+        return relu_correlation(logits), jnp.sqrt(variance / 2)
+
+    def features(self, u: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.maximum(u, 0)
+
+
+class EluPlusOne(FeatureMap):
+    """phi(z) = 1 + z above zero, exp(z) below."""
+
+    type: Literal["elu_plus_one"] = "elu_plus_one"
+    homogeneous: ClassVar[bool] = False
+
+    def moments(self, logits: Array) -> tuple[Array, Array]:
+        import jax.numpy as jnp
+
+        from kernels.mechanisms.elu_moment import elu_plus_one_moment
+
+        kappa = elu_plus_one_moment(logits)
+        norms = jnp.sqrt(jnp.diagonal(kappa))
+        return kappa / (norms[:, None] * norms[None, :]), norms
+
+    def features(self, u: Array) -> Array:
+        import jax.numpy as jnp
+
+        # The exponential of what is not taken must not overflow: its derivative would be NaN.
+        return jnp.where(u > 0, 1 + u, jnp.exp(jnp.where(u > 0, 0, u)))
+
+
+class DPFP(FeatureMap):
+    """Products of rectified coordinates: z = relu([k, -k]), phi = z_i z_(i + l), l = 1..nu.
+
+    Any two coordinates are independent unless they are one and its negative, so the kernel is the
+    square of relu's for every nu: nu only changes how far a finite network is from the limit.
+    """
+
+    type: Literal["dpfp"] = "dpfp"
+    nu: Count = 1
+    homogeneous: ClassVar[bool] = True
+
+    @property
+    def without_effect(self) -> str | None:
+        if self.nu == 1:
+            return None
+        return (
+            f"nu = {self.nu} has no effect on the infinitely wide network, whose kernel is that of "
+            f"nu = 1; it only changes networks of finite width"
+        )
+
+    def moments(self, logits: Array) -> tuple[Array, Array]:
+        correlation, norms = ReLUFeatures().moments(logits)
+        return correlation**2, norms**2
+
+    def features(self, u: Array) -> Array:
+        import jax.numpy as jnp
+
+        z = jnp.maximum(jnp.concatenate([u, -u], axis=1), 0)
+        shifts = range(1, self.nu + 1)
+        return jnp.concatenate([z * jnp.roll(z, -shift, axis=1) for shift in shifts], axis=1)
+
+
+AnyFeatureMap = Annotated[
+    Annotated[ReLUFeatures | EluPlusOne | DPFP, Field(discriminator="type")],
+    BeforeValidator(as_typed),
+]
+"""A feature map by its name alone, or as an object with its parameters."""
