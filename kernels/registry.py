@@ -29,6 +29,7 @@ from kernels.layers.readout import Flatten, GlobalAvgPool, GlobalSumPool
 from kernels.layers.structure import Parallel, Repeat
 from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
 from kernels.mechanisms.mechanism import Mechanism
+from kernels.mechanisms.performer import Performer
 from kernels.mechanisms.softmax import Softmax
 
 LAYERS: Final[tuple[type[Layer], ...]] = (
@@ -68,6 +69,7 @@ MECHANISMS: Final[tuple[type[Mechanism], ...]] = (
     IdentityScores,
     ReLUScores,
     AbsScores,
+    Performer,
 )
 
 AnyLayer = Annotated[reduce(or_, LAYERS), Field(discriminator="type")]

@@ -125,14 +125,19 @@ class Attention(Layer):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self.mechanism.warnings(self.qk_std)
+        of_mechanism = self.mechanism.warnings(self.qk_std)
+        return of_mechanism + (self.mechanism.causal_warnings() if self.causal else ())
 
     def observe(self, cov: Array, site: Site) -> Mixing:
         """The mixing matrix A(x)."""
         numbers, mask = site.numbers, site.left.mask
         logits = numbers["qk_std"] * self._with_positions(cov, site)
         visible = self._visible(mask, site.left.size)
-        mixing = self.mechanism.mixing(logits, visible, numbers.get("mechanism", {}))
+        own = numbers.get("mechanism", {})
+        if self.causal and visible is not None:
+            mixing = self.mechanism.causal_mixing(logits, visible, own)
+        else:
+            mixing = self.mechanism.mixing(logits, visible, own)
         return mixing if mask is None else mixing.of_queries(mask)
 
     def _visible(self, mask: Array | None, size: int) -> Array | None:

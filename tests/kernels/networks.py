@@ -32,7 +32,7 @@ def avg_pool(*window: int, **parameters: Any) -> Layer:
     return {"type": "avg_pool", "window": list(window), **parameters}
 
 
-def attention(mechanism: str = "softmax", **parameters: Any) -> Layer:
+def attention(mechanism: str | dict[str, Any] = "softmax", **parameters: Any) -> Layer:
     """An attention layer with a bias and a gain other than one."""
     return {
         "type": "attention",
