@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
+from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.errors import StartError
 from service.roster import WorkerCard
@@ -40,7 +41,7 @@ def compute(
     rows2: Inputs | None,
     task: TileTask,
     should_stop: Callable[[], bool],
-) -> dict[str, np.ndarray]:
+) -> TileResult:
     """One tile, on this thread (see `kernels.engine.tile.compute_tile`)."""
     from kernels.engine.tile import compute_tile
 

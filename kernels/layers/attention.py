@@ -23,7 +23,7 @@ from kernels.spec.signal import Signal
 if TYPE_CHECKING:
     from jax import Array
 
-    from kernels.engine.block import Block, Side, Site
+    from kernels.engine.block import Block, Doubt, Side, Site
     from kernels.finite.width import Width
     from kernels.mechanisms.mixing import Mixing
     from kernels.registry import AnyMechanism
@@ -90,6 +90,11 @@ class Attention(Layer):
                 f'has no estimate for "{self.mechanism.name()}": use scaling "linear"',
                 "/scaling",
             )
+        if self.causal:
+            try:
+                self.mechanism.causal_warnings()
+            except SpecError as error:
+                raise error.under("/mechanism") from None
         if self.positional is not None:
             self.positional.check(signal.grid)
         out = signal.as_weighted()
@@ -139,6 +144,14 @@ class Attention(Layer):
         else:
             mixing = self.mechanism.mixing(logits, visible, own)
         return mixing if mask is None else mixing.of_queries(mask)
+
+    def doubt(self, seen: Mixing) -> Doubt | None:
+        from kernels.engine.block import Doubt
+
+        return None if seen.error is None else Doubt(seen.error, seen.within)
+
+    def within_tolerance(self) -> Self:
+        return self.model_copy(update={"mechanism": self.mechanism.within_tolerance()})
 
     def _visible(self, mask: Array | None, size: int) -> Array | None:
         """Which keys each query sees, (P, P) bool; None if all."""

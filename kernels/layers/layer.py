@@ -15,7 +15,7 @@ Rules import JAX inside, so that reading a spec never does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from kernels.demand import Demand
 from kernels.spec.model import Numbers, Spec
@@ -24,7 +24,7 @@ from kernels.spec.signal import Signal
 if TYPE_CHECKING:
     from jax import Array
 
-    from kernels.engine.block import Block, Site
+    from kernels.engine.block import Block, Doubt, Site
     from kernels.finite.width import Width
 
 Exactness = Literal["exact", "approximate", "estimated"]
@@ -135,6 +135,14 @@ class Layer(Spec):
             site: the one input's own site (left and right are the same side).
         """
         raise NotImplementedError
+
+    def doubt(self, seen: Any) -> Doubt | None:
+        """How far off is what `observe` returned; None where it is exact."""
+        return None
+
+    def within_tolerance(self) -> Self:
+        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        return self
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
         """The weights u below the layer for which u^T K_in u' gives what is read above.

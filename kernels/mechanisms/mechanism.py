@@ -64,6 +64,10 @@ class Mechanism(Spec):
         """
         raise NotImplementedError
 
+    def within_tolerance(self) -> Mechanism:
+        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        return self
+
     def causal_mixing(self, logits: Array, visible: Array, numbers: Numbers) -> Mixing:
         """`mixing` where no query sees later keys, for mechanisms to which that is not the same."""
         return self.mixing(logits, visible, numbers)

@@ -124,8 +124,10 @@ class Performer(Mechanism):
             waves = jnp.concatenate([jnp.sin(projected), jnp.cos(projected)], axis=1)
             growth = half + lift
             own = jnp.where(real, jnp.exp(growth - _largest(growth, real)), 0)
-            # A row's exact sum is at least its own term, in which no direction has a part.
-            return waves, own[:, None] * waves, count * own
+            # A row's exact sum is at least its own term, in which no direction has a part; where
+            # that is below the rounding of the others, the row is lost, but it stays finite.
+            least = jnp.maximum(own, jnp.finfo(logits.dtype).eps * own.sum())
+            return waves, own[:, None] * waves, count * least
         if self.variant == "hyperbolic":
             projected = jnp.concatenate([projected, -projected], axis=1)
         exponents = projected - half[:, None]

@@ -40,6 +40,9 @@ def weights(
 
 def softmax(logits: Array, real: Array, causal: bool = False) -> Array:
     """Softmax over real keys, of real queries."""
-    made = np.exp(logits - logits.max()) * np.outer(real, real)
-    made = np.tril(made) if causal else made
-    return made / np.where(made.sum(1, keepdims=True) > 0, made.sum(1, keepdims=True), 1.0)
+    made = np.zeros_like(logits)
+    for i in np.flatnonzero(real):
+        seen = real & (np.arange(len(real)) <= i) if causal else real
+        terms = np.exp(logits[i, seen] - logits[i, seen].max())
+        made[i, seen] = terms / terms.sum()
+    return made
