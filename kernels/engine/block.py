@@ -37,18 +37,6 @@ class Block(NamedTuple):
         return Block(function(self.nngp), None if self.ntk is None else function(self.ntk))
 
 
-class Doubt(NamedTuple):
-    """How far what a layer observed of one input is from what it approximates.
-
-    Attributes:
-        error: (), at most this, in the layer's own measure.
-        within: (), whether the caller tolerates that; None where no tolerance was said.
-    """
-
-    error: Array
-    within: Array | None
-
-
 @dataclass(frozen=True)
 class Side:
     """One input at one layer.

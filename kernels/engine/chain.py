@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from kernels.demand import Demand, Step
-from kernels.engine.block import Block, Doubt, Side, Site
+from kernels.engine.block import Block, Side, Site
+from kernels.layers.layer import Doubt
 from kernels.layers.structure import Parallel
 
 

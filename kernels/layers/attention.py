@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
-from kernels.layers.layer import Exactness, Layer
+from kernels.layers.layer import Doubt, Exactness, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
 from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec
@@ -23,7 +23,7 @@ from kernels.spec.signal import Signal
 if TYPE_CHECKING:
     from jax import Array
 
-    from kernels.engine.block import Block, Doubt, Side, Site
+    from kernels.engine.block import Block, Side, Site
     from kernels.finite.width import Width
     from kernels.mechanisms.mixing import Mixing
     from kernels.registry import AnyMechanism
@@ -146,8 +146,6 @@ class Attention(Layer):
         return mixing if mask is None else mixing.of_queries(mask)
 
     def doubt(self, seen: Mixing) -> Doubt | None:
-        from kernels.engine.block import Doubt
-
         return None if seen.error is None else Doubt(seen.error, seen.within)
 
     def within_tolerance(self) -> Self:

@@ -15,7 +15,7 @@ Rules import JAX inside, so that reading a spec never does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from kernels.demand import Demand
 from kernels.spec.model import Numbers, Spec
@@ -24,10 +24,22 @@ from kernels.spec.signal import Signal
 if TYPE_CHECKING:
     from jax import Array
 
-    from kernels.engine.block import Block, Doubt, Site
+    from kernels.engine.block import Block, Site
     from kernels.finite.width import Width
 
 Exactness = Literal["exact", "approximate", "estimated"]
+
+
+class Doubt(NamedTuple):
+    """How far what a layer observed of one input is from what it approximates.
+
+    Attributes:
+        error: (), at most this, in the layer's own measure.
+        within: (), whether the caller tolerates that; None where no tolerance was said.
+    """
+
+    error: Array
+    within: Array | None
 
 
 class Layer(Spec):

@@ -150,9 +150,9 @@ def test_float32_rounding_is_far_below_the_error(mask: str) -> None:
     assert (np.abs(single - double) / scale).max() < 1e-5
 
 
-# Inputs whose logits are small, large, and in between.
-SCALES = np.array([0.05, 6.0, 0.8, 0.1])
-MIXED = entries((4, 20, 3)) * SCALES[:, None, None]
+# Inputs whose logits are small, large, and in between; more than fill their group.
+SCALES = np.array([0.05, 6.0, 0.8, 0.1, 0.02])
+MIXED = entries((5, 34, 3)) * SCALES[:, None, None]
 
 
 @pytest.mark.parametrize("inside", [False, True])
