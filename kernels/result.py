@@ -1,7 +1,8 @@
 """What comes of computing kernels, and what is known of its error. No JAX.
 
 An approximation (a mixing matrix of low rank, random features, the additive method) says of every
-input or pair how far off it is. The largest of these errors goes with each tile, and the largest over its tiles with a result.
+input or pair how far off it is. The largest of these errors goes with each tile, and the largest
+over its tiles with a result.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Observed(NamedTuple):
     seen: Any
     weights: Array | None
     branches: tuple[Chain, ...]
-    doubt: Doubt | None
+    doubt: Doubt | None = None
 
 
 class Chain(NamedTuple):

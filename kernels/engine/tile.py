@@ -62,9 +62,10 @@ def compute_tile(
         should_stop: asked between compiled calls, a fraction of a second apart.
 
     Returns:
-        values: for each output an array of the inputs' dtype: (len(rows1), len(rows2)), exactly symmetric
+        for each output an array of the inputs' dtype: (len(rows1), len(rows2)), exactly symmetric
         with an exact diagonal where rows2 is None; (len(rows1),) for "diagonal"; with the grids
-        of x and x' at the network's end as further axes for "positions".
+        of x and x' at the network's end as further axes for "positions". Beside them the largest
+        error of what approximates.
 
     Raises:
         Stopped: `should_stop` said so.
