@@ -51,6 +51,9 @@ test-all: lint types generated ## the same with types and the slow tests
 accuracy: install ## the table of docs/accuracy.md: float32 against float64
 	@$(BIN)/python benchmarks/float32_accuracy.py
 
+bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
+
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -89,4 +92,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo example-heads serve accuracy test test-all lint format types generated openapi docs cov lock clean
+.PHONY: help install demo example-heads serve accuracy bench-attention test test-all lint format types generated openapi docs cov lock clean

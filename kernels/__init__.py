@@ -9,6 +9,7 @@ Where to go:
     demand.py    the backward walk: what must each layer deliver?                   no JAX
     plan/        buckets of lengths, tiles of the result                            no JAX
     engine/      one-input pass, pair pass, tiles, the policy of the backend
+    result.py    what comes out, and what is known of its error                     no JAX
     matrix.py    the front door: `kernel_matrix`
 
 Layers import JAX inside their rules only, so everything marked "no JAX" may be read by a

@@ -17,6 +17,7 @@ from kernels.errors import InputError
 from kernels.inputs import OUTPUTS, Form, check_job, read_inputs
 from kernels.method import EXACT, Method, parse_method
 from kernels.plan.tiles import Tile, place, plan_tiles
+from kernels.result import ErrorEstimate, KernelMatrices, largest
 from kernels.spec.architecture import Architecture, parse_architecture
 
 
@@ -31,7 +32,7 @@ def kernel_matrix(
     dtype: str = "float32",
     form: Form = "matrix",
     method: Mapping[str, Any] | Method = EXACT,
-) -> dict[str, npt.NDArray[Any]]:
+) -> KernelMatrices:
     """Exact infinite-width kernels of every pair of inputs.
 
     Args:
@@ -50,7 +51,8 @@ def kernel_matrix(
     Returns:
         for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
         for "positions"): the same bits that the service returns. An estimate comes with
-        "nngp_stderr" and "ntk_stderr".
+        "nngp_stderr" and "ntk_stderr". `.error_estimate` of the result says how far off an
+        approximation in the network is.
 
     Raises:
         SpecError: the architecture is wrong or does not fit the input.
@@ -74,9 +76,9 @@ def kernel_matrix(
 
     with Workspace(tile_threads(workers=1)) as workspace:
 
-        def run(tile: Tile) -> None:
+        def run(tile: Tile) -> ErrorEstimate:
             one, two = plan.groups1[tile.row], plan.groups2[tile.col]
-            values = compute_tile(
+            made = compute_tile(
                 network,
                 rows_of(one),
                 None if plan.is_diagonal(tile) else columns_of(two),
@@ -86,10 +88,9 @@ def kernel_matrix(
                 workspace=workspace,
             )
             for name, matrix in result.items():
-                place(matrix, plan, tile, values[name])
+                place(matrix, plan, tile, made.values[name])
+            return made.error_estimate
 
         # One more than computes, so that none of the threads waits for a tile to be placed.
         with ThreadPoolExecutor(workspace.threads + 1) as tiles:
-            for _ in tiles.map(run, plan.tiles):
-                pass
-    return result
+            return KernelMatrices(result, largest(tiles.map(run, plan.tiles)))

@@ -32,6 +32,7 @@ from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
 from kernels.mechanisms.l2 import L2
 from kernels.mechanisms.linear import Linear
 from kernels.mechanisms.mechanism import Mechanism
+from kernels.mechanisms.performer import Performer
 from kernels.mechanisms.softmax import Softmax
 from kernels.mechanisms.sparsemax import Sparsemax
 
@@ -76,6 +77,7 @@ MECHANISMS: Final[tuple[type[Mechanism], ...]] = (
     L2,
     Linear,
     Delta,
+    Performer,
 )
 
 AnyLayer = Annotated[reduce(or_, LAYERS), Field(discriminator="type")]

@@ -72,11 +72,18 @@ class Dispatch:
         return bool(await self._client.exists(keys.waiters(task.ref)))
 
     async def finish(
-        self, task: TileTask, *, computed: bool, provenance: Mapping[str, Any]
+        self,
+        task: TileTask,
+        *,
+        computed: bool,
+        provenance: Mapping[str, Any],
+        error_estimate: Mapping[str, float],
     ) -> list[str]:
         """The tile is in the store; returns the jobs that are complete with it."""
         moment = await now(self._client)
         args = [task.ref, int(computed), moment, self._ttl, json.dumps(provenance)]
+        for name, value in error_estimate.items():
+            args += [name, value]
         return [ref.decode() for ref in await self._finish(args=args)]
 
     async def fail(self, task: TileTask, problem: Mapping[str, Any]) -> list[str]:

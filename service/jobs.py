@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from kernels.plan.tiles import TilePlan
+from kernels.result import ErrorEstimate, largest
 from service import blueprint
 from service.admission import check_request, check_result
 from service.dispatch import Dispatch
@@ -82,19 +83,26 @@ class Jobs:
         check_result(drawn, self._settings, await ceiling(self._tiles_client))
         cached = await self._tiles.exists(tenant, drawn.digests)
         done = [index for index, there in enumerate(cached) if there]
+        errors: ErrorEstimate = {}
+        if request.method.exactness(request.architecture.exactness) != "exact":
+            # A tile evicted since is computed again, or its error would be missing.
+            metas = await self._tiles.metas(tenant, [drawn.digests[index] for index in done])
+            done = [index for index, meta in zip(done, metas, strict=True) if meta is not None]
+            errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
         architecture = request.architecture.digest
         document = (architecture, request.architecture.canonical_json())
         moment = await now(self._client)
         fields = _first_fields(tenant, request, drawn.plan, len(done), moment, self._settings)
+        fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         if len(done) == len(drawn.digests):
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
-            own = ("shape", "dtype", "seconds")  # the tile's, not the job's
+            own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
         await self._inputs.put(tenant, fields["id"], document, drawn.rows)
         # Before the first of them is made, so that deleting a dataset misses none.
         await self._datasets.remember(tenant, request.datasets, drawn.digests)
-        missing = (index for index, there in enumerate(cached) if not there)
+        missing = sorted(set(range(len(drawn.digests))) - set(done))
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )

@@ -12,15 +12,15 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
+from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
 from service.errors import ServiceError
 from service.provenance import provenance
@@ -59,7 +59,7 @@ class Compute(Protocol):
         rows2: Inputs | None,
         task: TileTask,
         should_stop: Callable[[], bool],
-    ) -> dict[str, np.ndarray]: ...
+    ) -> TileResult: ...
 
 
 # Called when a tile has passed its deadline; does not return in a worker process.
@@ -141,20 +141,23 @@ class Tiler:
         if (await service.tiles.exists(tenant, [task.tile]))[0]:
             meta = await service.tiles.meta(tenant, task.tile) or {}
             about = {name: meta[name] for name in self._about if name in meta}
-            await self._finish(task, computed=False, about=about or self._about)
+            error = meta.get("error_estimate", {})
+            await self._finish(task, computed=False, about=about or self._about, error=error)
             return
         architecture = await self._shelf.architecture(tenant, task.architecture)
         rows1 = await self._shelf.rows(tenant, task.rows1)
         rows2 = await self._shelf.rows(tenant, task.rows2) if task.rows2 else None
         started = time.monotonic()
-        values = await self._watched(task, architecture, rows1, rows2)
-        meta = self._about | {"seconds": round(time.monotonic() - started, 6)}
-        await service.tiles.write(tenant, task.tile, values, meta)
-        await self._finish(task, computed=True, about=self._about)
+        result = await self._watched(task, architecture, rows1, rows2)
+        meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
+        if result.error_estimate:
+            meta["error_estimate"] = result.error_estimate
+        await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
+        await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
     async def _watched(
         self, task: TileTask, architecture: Architecture, rows1: Inputs, rows2: Inputs | None
-    ) -> dict[str, np.ndarray]:
+    ) -> TileResult:
         """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
         unwanted = late = False
 
@@ -194,8 +197,12 @@ class Tiler:
         self.draining = True
         self._stopping = True
 
-    async def _finish(self, task: TileTask, *, computed: bool, about: dict[str, str]) -> None:
-        ended = await self._service.dispatch.finish(task, computed=computed, provenance=about)
+    async def _finish(
+        self, task: TileTask, *, computed: bool, about: dict[str, str], error: dict[str, float]
+    ) -> None:
+        ended = await self._service.dispatch.finish(
+            task, computed=computed, provenance=about, error_estimate=error
+        )
         for ref in ended:
             await self._service.lifetimes.renew(ref)
 

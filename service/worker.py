@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
+from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.errors import StartError
 from service.roster import WorkerCard
@@ -40,7 +41,7 @@ def compute(
     rows2: Inputs | None,
     task: TileTask,
     should_stop: Callable[[], bool],
-) -> dict[str, np.ndarray]:
+) -> TileResult:
     """One tile, on this thread (see `kernels.engine.tile.compute_tile`)."""
     from kernels.engine.tile import compute_tile
 
@@ -74,6 +75,9 @@ def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
     # It reports every backend that is not there.
     logging.getLogger("jax").setLevel(logging.WARNING)
+    # Tiles are the unit of parallelism. LAPACK's own threads, which are chosen when JAX loads it,
+    # fight with theirs: an eigendecomposition took ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kernels.engine.backend import keep_compiled_code, tile_threads
 
     if settings.compile_dir is not None:

@@ -17,6 +17,7 @@ from jax import Array
 
 from kernels.demand import Demand, Step
 from kernels.engine.block import Block, Side, Site
+from kernels.layers.layer import Doubt
 from kernels.layers.structure import Parallel
 
 
@@ -28,12 +29,14 @@ class Observed(NamedTuple):
         seen: what the layer observed; None where the pair pass does not read it.
         weights: readout weights above the step, where it is read out.
         branches: the same for each branch of a parallel layer.
+        doubt: how far off `seen` is; None where it is exact.
     """
 
     mask: Array | None
     seen: Any
     weights: Array | None
     branches: tuple[Chain, ...]
+    doubt: Doubt | None = None
 
 
 class Chain(NamedTuple):
@@ -48,6 +51,15 @@ class Chain(NamedTuple):
     mask: Array | None
     weights: Array | None
     steps: tuple[Observed, ...]
+
+
+def doubts(chain: Chain) -> list[Doubt]:
+    """Those of every step, branches included."""
+    found: list[Doubt] = []
+    for step in chain.steps:
+        found += [] if step.doubt is None else [step.doubt]
+        found += [doubt for branch in step.branches for doubt in doubts(branch)]
+    return found
 
 
 @dataclass(frozen=True)
@@ -128,8 +140,14 @@ def _observe(
         cov = above
     weights = _readout_weights(pair, masks, grids, seen)
     steps = tuple(
-        Observed(masks[i + 1], _kept(pair[i], seen[i]), weights[i + 1], branches[i])
-        for i in range(len(pair))
+        Observed(
+            masks[i + 1],
+            _kept(step, seen[i]),
+            weights[i + 1],
+            branches[i],
+            None if seen[i] is None else step.layer.doubt(seen[i]),
+        )
+        for i, step in enumerate(pair)
     )
     return Chain(masks[0], weights[0], steps), cov
 

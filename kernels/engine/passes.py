@@ -7,7 +7,7 @@ from buckets and powers of two, so there are few.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -56,6 +56,10 @@ class Network:
             plan_one_input(self.layers, self.positions),
             plan_pair(self.layers, self.positions, self.final),
         )
+
+    def within_tolerance(self) -> Network:
+        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        return replace(self, layers=tuple(layer.within_tolerance() for layer in self.layers))
 
     def entry(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> tuple[int, ...]:
         """Axes of one pair's kernel: () or, where positions are kept, (P, P') at the end."""

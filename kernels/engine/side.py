@@ -13,10 +13,11 @@ import numpy.typing as npt
 from jax import Array
 
 from kernels.demand import Demand
-from kernels.engine.chain import Chain
+from kernels.engine.chain import Chain, doubts
 from kernels.engine.passes import Network, one_input_pass
 from kernels.inputs import Inputs
 from kernels.plan.tiles import group_rows
+from kernels.result import ErrorEstimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,14 @@ class Group:
         """Bytes on the device."""
         return sum(leaf.nbytes for leaf in jax.tree.leaves((self.x, self.chain)))
 
+    def error_estimate(self) -> ErrorEstimate:
+        """The largest error of what was observed of an input."""
+        errors = [float(doubt.error[: self.count].max()) for doubt in doubts(self.chain)]
+        return {"mixing": max(errors)} if errors else {}
+
     @classmethod
     def of(cls, network: Network, inputs: Inputs, numbers: Any, size: int) -> Group:
-        """Runs the one-input pass of a group."""
+        """Runs the one-input pass of a group; again, if some error is not tolerated."""
         count, grid = len(inputs), inputs.grid
         flat = inputs.x.reshape(count, *([prod(grid)] if grid else []), -1)
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
@@ -52,6 +58,10 @@ class Group:
         real = None if mask is None else jnp.asarray(mask)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
         chain = one_input_pass(network, grid)(x, real, numbers, count)
+        within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]
+        if not all(bool(each[:count].all()) for each in within):
+            network = network.within_tolerance()
+            chain = one_input_pass(network, grid)(x, real, numbers, count)
         return cls(count, grid, lengths, x, chain)
 
 

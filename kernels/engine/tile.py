@@ -30,6 +30,7 @@ from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.tiles import mirrored
+from kernels.result import TileResult, largest
 from kernels.spec.architecture import Architecture
 
 Matrix = npt.NDArray[Any]
@@ -45,7 +46,7 @@ def compute_tile(
     method: Method = EXACT,
     workspace: Workspace | None = None,
     should_stop: ShouldStop | None = None,
-) -> dict[str, Matrix]:
+) -> TileResult:
     """The kernels of two groups of inputs.
 
     Args:
@@ -63,7 +64,8 @@ def compute_tile(
     Returns:
         for each output an array of the inputs' dtype: (len(rows1), len(rows2)), exactly symmetric
         with an exact diagonal where rows2 is None; (len(rows1),) for "diagonal"; with the grids
-        of x and x' at the network's end as further axes for "positions".
+        of x and x' at the network's end as further axes for "positions". Beside them the largest
+        error of what approximates.
 
     Raises:
         Stopped: `should_stop` said so.
@@ -73,22 +75,23 @@ def compute_tile(
         from kernels.finite.monte_carlo import monte_carlo
 
         numbers = method.model_dump(exclude={"type"})
-        return monte_carlo(
+        estimated = monte_carlo(
             architecture, rows1, rows2, outputs=outputs, should_stop=should_stop, **numbers
         )
+        return TileResult(estimated)
     shared = workspace or Workspace()
     with jax.enable_x64(rows1.dtype == "float64"):
         computed = _compute(
             architecture.expanded, rows1, rows2, "ntk" in outputs, form, shared, should_stop, method
         )
-        tile = {name: computed[name] for name in outputs}
+        tile = {name: computed.values[name] for name in outputs}
         check_finite(tile, architecture, rows1, rows2, _of_one_pair)
-    return tile
+    return TileResult(tile, computed.error_estimate)
 
 
 def _of_one_pair(layers: Sequence[Layer], one: Inputs, two: Inputs | None) -> dict[str, Matrix]:
     form: Form = "positions" if _end(layers, one.grid) else "matrix"
-    return _compute(layers, one, two, True, form, Workspace(), None)
+    return _compute(layers, one, two, True, form, Workspace(), None).values
 
 
 def _compute(
@@ -100,7 +103,7 @@ def _compute(
     workspace: Workspace,
     should_stop: ShouldStop | None,
     method: Method = EXACT,
-) -> dict[str, Matrix]:
+) -> TileResult:
     structure, values = zip(*(layer.split() for layer in layers), strict=True)
     numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
     final = Demand.FULL if form == "positions" else Demand.POINT
@@ -116,8 +119,9 @@ def _compute(
 
     left = group(rows1, sizes[0])
     right = left if rows2 is None else group(rows2, sizes[1])
+    error = largest([left.error_estimate(), right.error_estimate()])
     if form == "diagonal":
-        return _diagonal(network, left, right, numbers)
+        return TileResult(_diagonal(network, left, right, numbers), error)
     parts = Parts.of(network) if isinstance(method, Additive) else None
     if parts is not None and isinstance(method, Additive):
 
@@ -126,17 +130,19 @@ def _compute(
 
         one = additive(left)
         two = one if right is left else additive(right)
-        tile, _ = additive_tile(
+        tile, estimate = additive_tile(
             parts, one, two, numbers, method.tolerance, policy(jax.default_backend()), workspace,
             should_stop,
         )  # fmt: skip
+        error["additive"] = estimate
     else:
         tile = _cross(network, left, right, numbers, workspace, should_stop)
     if rows2 is None:
         own = _diagonal(network, left, left, numbers)
         tile = {name: _symmetric(k, own[name]) for name, k in tile.items()}
     ends = [_end(structure, side.grid) for side in (left, right)]
-    return {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
+    shaped = {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
+    return TileResult(shaped, error)
 
 
 def _end(layers: Sequence[Layer], grid: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
-from kernels.layers.layer import Exactness, Layer
+from kernels.layers.layer import Doubt, Exactness, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
 from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec, as_typed
@@ -98,6 +98,11 @@ class Attention(Layer):
                 f'has no estimate for "{self.mechanism.name()}": use scaling "linear"',
                 "/scaling",
             )
+        if self.causal:
+            try:
+                self.mechanism.causal_warnings()
+            except SpecError as error:
+                raise error.under("/mechanism") from None
         if self.positional is not None:
             self.positional.check(signal.grid)
         out = signal.as_weighted()
@@ -133,15 +138,26 @@ class Attention(Layer):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self.mechanism.warnings(self.qk_std)
+        of_mechanism = self.mechanism.warnings(self.qk_std)
+        return of_mechanism + (self.mechanism.causal_warnings() if self.causal else ())
 
     def observe(self, cov: Array, site: Site) -> Mixing:
         """The mixing matrix A(x)."""
         numbers, mask = site.numbers, site.left.mask
         logits = numbers["qk_std"] * self._with_positions(cov, site)
         visible = self._visible(mask, site.left.size)
-        mixing = self.mechanism.mixing(logits, visible, numbers.get("mechanism", {}))
+        own = numbers.get("mechanism", {})
+        if self.causal and visible is not None:
+            mixing = self.mechanism.causal_mixing(logits, visible, own)
+        else:
+            mixing = self.mechanism.mixing(logits, visible, own)
         return mixing if mask is None else mixing.of_queries(mask)
+
+    def doubt(self, seen: Mixing) -> Doubt | None:
+        return None if seen.error is None else Doubt(seen.error, seen.within)
+
+    def within_tolerance(self) -> Self:
+        return self.model_copy(update={"mechanism": self.mechanism.within_tolerance()})
 
     def _visible(self, mask: Array | None, size: int) -> Array | None:
         """Which keys each query sees, (P, P) bool; None if all."""

@@ -15,7 +15,7 @@ Rules import JAX inside, so that reading a spec never does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from kernels.demand import Demand
 from kernels.spec.model import Numbers, Spec
@@ -28,6 +28,18 @@ if TYPE_CHECKING:
     from kernels.finite.width import Width
 
 Exactness = Literal["exact", "approximate", "estimated"]
+
+
+class Doubt(NamedTuple):
+    """How far what a layer observed of one input is from what it approximates.
+
+    Attributes:
+        error: (), at most this, in the layer's own measure.
+        within: (), whether the caller tolerates that; None where no tolerance was said.
+    """
+
+    error: Array
+    within: Array | None
 
 
 class Layer(Spec):
@@ -146,6 +158,14 @@ class Layer(Spec):
             site: the one input's own site (left and right are the same side).
         """
         raise NotImplementedError
+
+    def doubt(self, seen: Any) -> Doubt | None:
+        """How far off is what `observe` returned; None where it is exact."""
+        return None
+
+    def within_tolerance(self) -> Self:
+        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        return self
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
         """The weights u below the layer for which u^T K_in u' gives what is read above.

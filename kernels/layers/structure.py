@@ -217,6 +217,12 @@ class Parallel(Layer):
         merged = blocks[0]._replace(nngp=nngp, ntk=ntk)
         return merged.map(lambda k: k / len(blocks)) if self.merge == "concat" else merged
 
+    def within_tolerance(self) -> Self:
+        branches = tuple(
+            tuple(layer.within_tolerance() for layer in branch) for branch in self.branches
+        )
+        return self.model_copy(update={"branches": branches})
+
     def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
         from kernels.finite.chain import prepare_all
 

@@ -47,6 +47,14 @@ class Mechanism(Spec):
         """
         return ()
 
+    def causal_warnings(self) -> tuple[str, ...]:
+        """The same where attention is causal.
+
+        Raises:
+            SpecError: it cannot be; the pointer is relative to the mechanism.
+        """
+        return ()
+
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         """The mixing matrix in the limit, where logits are qk_std K~(x, x).
 
@@ -59,6 +67,14 @@ class Mechanism(Spec):
             weights, zero where a key is not visible; a row that sees nothing is zero.
         """
         raise NotImplementedError
+
+    def within_tolerance(self) -> Mechanism:
+        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        return self
+
+    def causal_mixing(self, logits: Array, visible: Array, numbers: Numbers) -> Mixing:
+        """`mixing` where no query sees later keys, for mechanisms to which that is not the same."""
+        return self.mixing(logits, visible, numbers)
 
     def finite_mixing(
         self,
@@ -82,5 +98,4 @@ class Mechanism(Spec):
         """
         import jax.numpy as jnp
 
-        mixed = self.mixing(scale * jnp.matmul(queries, keys.T), visible, numbers)
-        return mixed.read if mixed.write is None else jnp.matmul(mixed.write, mixed.read)
+        return self.mixing(scale * jnp.matmul(queries, keys.T), visible, numbers).dense()

@@ -17,13 +17,21 @@ class Mixing(NamedTuple):
     Attributes:
         read: (m, P), from the keys.
         write: (P, m), to the queries; None for the identity, where m is P.
-        error: (), a bound or an estimate of how far the row sums of |A - A_exact| may be from
-            zero, 0 to 2; None where A is exact.
+        error: (), how large sums over a row of |A - A_exact| are at most (two rows of different
+            weights that sum to 1 are at most 2 apart); None where A is exact.
+        within: (), whether the caller tolerates that error; None where no tolerance was said.
     """
 
     read: Array
     write: Array | None = None
     error: Array | None = None
+    within: Array | None = None
+
+    def dense(self) -> Array:
+        """A itself, (P, P)."""
+        from jax.numpy import matmul
+
+        return self.read if self.write is None else matmul(self.write, self.read)
 
     def rows(self, k: Array) -> Array:
         """A k, (P, ...), from (P, ...)."""
@@ -45,6 +53,45 @@ class Mixing(NamedTuple):
         if self.write is None:
             return self._replace(read=where(real[:, None], self.read, 0))
         return self._replace(write=where(real[:, None], self.write, 0))
+
+
+def of_factors(write: Array, read: Array, exact: Array, visible: Array | None) -> Mixing:
+    """The mixing matrix `write` `read`, thin where that makes pairs cheaper, with its error.
+
+    A K A'^T takes 4 P m (P + m) operations in factors and 4 P^3 without.
+
+    Args:
+        write: (P, m).
+        read: (m, P).
+        exact: what it approximates, (P, P).
+        visible: as in `deviation`.
+    """
+    from jax.numpy import matmul
+
+    weights = matmul(write, read)
+    error = deviation(weights, exact, visible)
+    size, rank = write.shape
+    if rank * (size + rank) < size**2:
+        return Mixing(read, write, error)
+    return Mixing(weights, error=error)
+
+
+def deviation(weights: Array, exact: Array, visible: Array | None) -> Array:
+    """The largest sum over a row of |A - A_exact|, ().
+
+    Measured, not bounded: at O(T^2 m) once per input it costs less than one pair of inputs, and
+    the bounds that save it are many times too large (docs/performance.md).
+
+    Args:
+        weights: A, (P, P).
+        exact: (P, P).
+        visible: which key each query sees, (P, P) bool, or None; a query that does not see itself
+            is masked, and its row does not count.
+    """
+    import jax.numpy as jnp
+
+    rows = jnp.abs(weights - exact).sum(1)
+    return (rows if visible is None else jnp.where(jnp.diagonal(visible), rows, 0)).max()
 
 
 def congruence(left: Mixing, k: Array, right: Mixing) -> Array:

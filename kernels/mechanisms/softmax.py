@@ -1,27 +1,106 @@
-"""Softmax attention."""
+"""Softmax attention, exact or compressed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
+from pydantic import Field, model_validator
+
+from kernels.errors import SpecError
+from kernels.layers.layer import Exactness
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
-from kernels.spec.model import Numbers
+from kernels.spec.model import Numbers, Positive
 
 if TYPE_CHECKING:
     from jax import Array
 
 
 class Softmax(Mechanism):
-    """A_ij = exp(G_ij) / sum_l exp(G_il) over visible keys."""
+    """A_ij = exp(G_ij) / sum_l exp(G_il) over visible keys; compressed if a rank is given.
+
+    With `rank`, A(x) is kept in two factors of that many columns where inputs have more positions,
+    at an error that is measured for every input. Inputs whose error is above `tolerance` are
+    computed exactly, as if there was no rank.
+    """
 
     type: Literal["softmax"] = "softmax"
+    rank: Annotated[int, Field(strict=True, ge=2)] | None = None
+    tolerance: Positive | None = None
 
-    equation: ClassVar[str] = "A_ij = exp(G_ij) / sum_l exp(G_il)"
+    equation: ClassVar[str] = (
+        "A_ij = exp(G_ij) / sum_l exp(G_il); "
+        "rank: exp(G) by its pivoted Cholesky factor, what rows lack spread evenly"
+    )
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
 
+    @model_validator(mode="after")
+    def _tolerance_of_a_rank(self) -> Self:
+        if self.tolerance is not None and self.rank is None:
+            raise ValueError(
+                "a tolerance says when a softmax of low rank is too far off; give the rank too, or "
+                "leave the tolerance out for exact softmax"
+            )
+        return self
+
+    @property
+    def how_exact(self) -> Exactness:
+        return "exact" if self.rank is None else "approximate"
+
+    def causal_warnings(self) -> tuple[str, ...]:
+        if self.rank is None:
+            return ()
+        raise SpecError(
+            "causal softmax is not of low rank: half of every row is cut off, at another place in "
+            "each; leave the rank out",
+            "/rank",
+        )
+
+    def within_tolerance(self) -> Mechanism:
+        if self.tolerance is None:
+            return self
+        return _WithinTolerance.model_construct(rank=self.rank, tolerance=self.tolerance)
+
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
-        return Mixing(softmax_rows(logits, visible))
+        if self.rank is None or self.rank >= len(logits):
+            return Mixing(softmax_rows(logits, visible))
+        from kernels.mechanisms.low_rank import low_rank_softmax
+
+        mixing = low_rank_softmax(logits, visible, self.rank)
+        if self.tolerance is None or mixing.error is None:
+            return mixing
+        return mixing._replace(within=mixing.error <= numbers["tolerance"])
+
+    def finite_mixing(
+        self,
+        queries: Array,
+        keys: Array,
+        visible: Array | None,
+        scale: Array | float,
+        numbers: Numbers,
+    ) -> Array:
+        """Softmax itself: a compressed A(x) approximates that of the limit."""
+        import jax.numpy as jnp
+
+        return softmax_rows(scale * jnp.matmul(queries, keys.T), visible)
+
+
+class _WithinTolerance(Softmax):
+    """Compressed softmax for groups of inputs in which some are not within the tolerance.
+
+    Dense, since the inputs of a group share their shapes; but an input's A(x) does not depend on
+    the group that it is in, or kernels would not be positive semidefinite.
+    """
+
+    def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
+        import jax.numpy as jnp
+
+        mixing = super().mixing(logits, visible, numbers)
+        if mixing.within is None or mixing.error is None:
+            return mixing
+        exact = softmax_rows(logits, visible)
+        weights = jnp.where(mixing.within, mixing.dense(), exact)
+        return Mixing(weights, error=jnp.where(mixing.within, mixing.error, 0))
 
 
 def softmax_rows(logits: Array, visible: Array | None) -> Array:

@@ -45,6 +45,9 @@ JOB_PREFIX = "gramd:job:"
 WAITERS_PREFIX = "gramd:waiters:"
 DELIVERIES_PREFIX = "gramd:deliveries:"
 
+# A job record has a field for each error that is estimated, so that a script can raise one alone.
+ERROR_ESTIMATE = "error_estimate:"
+
 # A record outlives its data by this much, so that a late reader learns "expired", not "unknown".
 TOMBSTONE = timedelta(days=1)
 # Long enough to span a few leases and deadlines; a tile that succeeds drops its count at once.

@@ -131,6 +131,7 @@ def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         "form": fields["form"],
         "method": fields["method"],
         "exactness": fields.get("exactness", "exact"),
+        **_errors(fields),
         **fields.get("provenance", {}),
         "tiles": {
             "total": fields["tiles_total"],
@@ -139,3 +140,13 @@ def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         },
         "seconds": round(max(0.0, seconds), 3),
     }
+
+
+def _errors(fields: dict[str, Any]) -> dict[str, Any]:
+    """The largest errors of what was approximated; nothing where there are none."""
+    found = {
+        name.removeprefix(keys.ERROR_ESTIMATE): error
+        for name, error in fields.items()
+        if name.startswith(keys.ERROR_ESTIMATE)
+    }
+    return {"error_estimate": found} if found else {}

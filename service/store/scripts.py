@@ -11,7 +11,7 @@ _PRELUDE = (
 local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 '{keys.DELIVERIES_PREFIX}'
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
-local EVENTS_KEPT = {keys.EVENTS_KEPT}
+local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
 """
     """
@@ -30,6 +30,13 @@ end
 local function active(ref)
   local state = redis.call('HGET', JOB .. ref, 'state')
   return state == '"queued"' or state == '"running"'
+end
+
+-- What is stored is the text that came, so that no digit is lost.
+local function raise_error(job, name, value)
+  local field = ERROR_ESTIMATE .. name
+  local known = redis.call('HGET', job, field)
+  if not known or tonumber(known) < tonumber(value) then redis.call('HSET', job, field, value) end
 end
 
 -- The tiles that the job has asked for no longer wait for it; what nobody waits for stops.
@@ -114,7 +121,8 @@ UNBEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end
 """
 
-# ARGV: tile, computed (1) or found in the cache (0), now, ttl, provenance JSON -> jobs that ended
+# ARGV: tile, computed (1) or found in the cache (0), now, ttl, provenance JSON, then name and value
+# of each error that was estimated -> jobs that ended
 FINISH = (
     _PRELUDE
     + """
@@ -132,6 +140,7 @@ for i = 1, #waiting, 2 do
   local job, done = JOB .. ref, JOB .. ref .. ':done'
   redis.call('HDEL', job .. ':asked', name_of(tile))
   if redis.call('EXISTS', job) == 1 then
+    for e = 6, #ARGV, 2 do raise_error(job, ARGV[e], ARGV[e + 1]) end
     local fresh = 0
     for index in string.gmatch(indices, '%d+') do
       fresh = fresh + redis.call('SADD', done, index)

@@ -68,6 +68,17 @@ class TileStore:
         header = raw(await self._client.hget(keys.tile(tenant, digest), "meta"))
         return None if header is None else json.loads(header)
 
+    async def metas(self, tenant: str, digests: Sequence[str]) -> list[dict[str, Any] | None]:
+        """`meta` of many tiles."""
+        found: list[dict[str, Any] | None] = []
+        for start in range(0, len(digests), BATCH):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for digest in digests[start : start + BATCH]:
+                    pipe.hget(keys.tile(tenant, digest), "meta")
+                headers = await pipe.execute()
+            found += [None if header is None else json.loads(header) for header in headers]
+        return found
+
     async def exists(self, tenant: str, digests: Sequence[str]) -> list[bool]:
         """Which of the tiles are there; those get their full lifetime again."""
         found: list[bool] = []

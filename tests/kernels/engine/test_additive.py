@@ -59,7 +59,7 @@ def errors(approximate: dict[str, Array], exact: dict[str, Array]) -> float:
     )
 
 
-def both(layers: list[Layer], tolerance: float, **given: Any) -> tuple[dict[str, Array], Any]:
+def both(layers: list[Layer], tolerance: float, **given: Any) -> tuple[Any, Any]:
     network = {"layers": layers}
     method = {"type": "additive", "tolerance": tolerance}
     return kernel_matrix(network, **given, method=method), kernel_matrix(network, **given)
@@ -82,6 +82,23 @@ def test_errors_stay_below_the_tolerance(name: str, masked: bool) -> None:
 def test_flat_attention_is_additive_and_not_computed_exactly() -> None:
     made, exact = both(NETWORKS["flat"], 1e-2, x1=walks(7), dtype="float64")
     assert 0 < errors(made, exact) < 1e-5
+
+
+def test_the_estimate_is_given_and_not_violated() -> None:
+    made, exact = both(NETWORKS["flat"], 1e-2, x1=walks(7), dtype="float64")
+    assert set(made.error_estimate) == {"additive"}
+    assert errors(made, exact) <= made.error_estimate["additive"] <= 1e-2
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-6])
+@pytest.mark.parametrize(
+    "mechanism", [{"type": "softmax", "rank": 4}, {"type": "performer", "features": 6}]
+)
+def test_compressed_attention_is_additive_too(mechanism: dict[str, Any], tolerance: float) -> None:
+    layers = [dense(), RELU, attention(mechanism, qk_std=0.5), RELU, POOL, dense()]
+    made, exact = both(layers, tolerance, x1=walks(7), dtype="float64")
+    assert errors(made, exact) <= made.error_estimate["additive"] + 1e-14 <= tolerance
+    assert made.error_estimate["mixing"] == exact.error_estimate["mixing"] > 1e-6
 
 
 def test_pairs_beyond_the_tolerance_are_exact() -> None:

@@ -40,18 +40,18 @@ def test_a_tile_can_be_stopped(calls: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_flag_that_stays_down_changes_nothing() -> None:
-    plain = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
-    asked = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS, should_stop=lambda: False)
+    plain = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
+    asked = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS, should_stop=lambda: False).values
     for output in OUTPUTS:
         np.testing.assert_array_equal(plain[output], asked[output])
 
 
 def test_the_length_of_a_call_has_no_effect_on_any_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
+    slow = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     cpu = POLICIES["cpu"]
     hasty = Policy(cpu.block_elements, cpu.largest_edge, call_seconds=0.0)
     monkeypatch.setattr(tile, "policy", lambda platform: hasty)
-    fast = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
+    fast = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     for output in OUTPUTS:
         np.testing.assert_array_equal(slow[output], fast[output])
 
@@ -60,9 +60,9 @@ def test_the_length_of_a_call_has_no_effect_on_any_bit(monkeypatch: pytest.Monke
 def test_the_size_of_micro_tiles_is_rounding_only(
     edge: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
+    whole = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     monkeypatch.setattr(tile, "policy", lambda platform: Policy(2**30, edge))
-    small = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
+    small = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     for output in OUTPUTS:
         np.testing.assert_allclose(small[output], whole[output], rtol=2e-6)
 
@@ -91,17 +91,17 @@ def test_permuted_inputs_give_the_permuted_matrix() -> None:
 
 
 def test_a_tile_is_a_slice_of_the_whole() -> None:
-    whole = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
+    whole = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     rows, cols = [3, 17, 4], [0, 20, 9, 10, 11]
-    part = compute_tile(NETWORK, INPUTS.take(rows), INPUTS.take(cols), outputs=OUTPUTS)
+    part = compute_tile(NETWORK, INPUTS.take(rows), INPUTS.take(cols), outputs=OUTPUTS).values
     for output in OUTPUTS:
         np.testing.assert_allclose(part[output], whole[output][np.ix_(rows, cols)], rtol=2e-6)
 
 
 def test_outputs_are_those_asked_for() -> None:
-    alone = compute_tile(NETWORK, INPUTS, None, outputs=("nngp",))
+    alone = compute_tile(NETWORK, INPUTS, None, outputs=("nngp",)).values
     assert set(alone) == {"nngp"}
-    both = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS)
+    both = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     np.testing.assert_allclose(alone["nngp"], both["nngp"], rtol=2e-6)
 
 

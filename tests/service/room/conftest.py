@@ -18,6 +18,7 @@ import pytest
 
 from kernels.errors import Stopped
 from kernels.inputs import Inputs, read_inputs
+from kernels.result import ErrorEstimate, TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.jobs import JobRecord, KernelRequest
 from service.roster import WorkerCard
@@ -32,7 +33,8 @@ class Workbench:
     """Computes tiles for the dispatch tests: the plain Gram matrix, under the test's control.
 
     What a tile's numbers are does not matter to the queue; the tests of real numbers run real
-    workers. `hold` keeps tiles from finishing; `verdict` may raise for a tile.
+    workers. `hold` keeps tiles from finishing; `verdict` may raise for a tile, and `error` says how
+    far off one is.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Workbench:
         self.hold = threading.Event()
         self.hold.set()
         self.verdict: Callable[[Inputs], None] = lambda rows: None
+        self.error: Callable[[Inputs], ErrorEstimate] = lambda rows: {}
 
     def __call__(
         self,
@@ -50,7 +53,7 @@ class Workbench:
         rows2: Inputs | None,
         task: TileTask,
         should_stop: Callable[[], bool],
-    ) -> dict[str, np.ndarray]:
+    ) -> TileResult:
         self.verdict(rows1)
         deadline = time.monotonic() + PATIENCE_S
         while not self.hold.wait(0.01):
@@ -62,7 +65,7 @@ class Workbench:
         self.computed[rows1.x.tobytes() + other.x.tobytes()] += 1
         self.order.append(len(rows1.x))
         gram = rows1.x.reshape(len(rows1.x), -1) @ other.x.reshape(len(other.x), -1).T
-        return dict.fromkeys(task.outputs.split(","), gram)
+        return TileResult(dict.fromkeys(task.outputs.split(","), gram), self.error(rows1))
 
 
 @pytest.fixture
@@ -114,9 +117,12 @@ def request_of() -> Callable[..., KernelRequest]:
         other = None
         if n2 is not None:
             other = read_inputs(np.random.default_rng(seed + 1).standard_normal((n2, 3)), name="x2")
-        fields: dict[str, Any] = {"outputs": ("nngp", "ntk"), "dtype": "float32"} | changes
+        fields: dict[str, Any] = {
+            "architecture": parse_architecture({"layers": layers}),
+            "outputs": ("nngp", "ntk"),
+            "dtype": "float32",
+        } | changes
         return KernelRequest(
-            architecture=parse_architecture({"layers": layers}),
             inputs1=read_inputs(rows),
             inputs2=other,
             **fields,

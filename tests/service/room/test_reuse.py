@@ -1,12 +1,13 @@
 """Tiles are computed once: for identical, extended and simultaneous requests, and for readers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from kernels.inputs import Inputs
+from kernels.spec.architecture import parse_architecture
 from service.errors import TilesMissing, UnknownJob
 from service.jobs import JobRecord, KernelRequest
 from service.state import Service
@@ -19,6 +20,15 @@ Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 # Rows of a full group of vectors (kernels.plan.tiles): 2 x FULL rows are 2 groups, 3 tiles.
 FULL = 512
+# What the workbench does not compute: a network is approximate by its name, and on sequences.
+APPROXIMATE = parse_architecture(
+    {
+        "layers": [
+            {"type": "attention", "mechanism": {"type": "softmax", "rank": 2}},
+            {"type": "global_avg_pool"},
+        ]
+    }
+)
 
 
 async def test_identical_requests_compute_nothing_twice(
@@ -119,3 +129,59 @@ async def test_evicted_tiles_without_a_worker_are_said_to_be_missing(
     await service.tiles_client.flushall()
     with pytest.raises(TilesMissing):
         await service.jobs.ensure_tiles(layout, [0], 0.1)
+
+
+async def test_the_receipt_has_the_largest_error_of_all_tiles_wherever_they_come_from(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    # Two groups; the first is the further off, in its own tile and in the one with the second.
+    first = request_of(FULL, architecture=APPROXIMATE)
+    both = request_of(FULL + 3, architecture=APPROXIMATE)
+    workbench.error = lambda rows: {"mixing": 0.1 if len(rows) == 3 else 0.7 / 3}
+
+    async def error(request: KernelRequest) -> tuple[int, object]:
+        record = await finished(await service.jobs.create("default", request))
+        assert record.receipt is not None
+        return record.tiles_reused, record.receipt["error_estimate"]
+
+    async with worker():
+        assert await error(both) == (0, {"mixing": 0.7 / 3})
+        # All from the cache, one from the cache, and none.
+        assert await error(both) == (3, {"mixing": 0.7 / 3})
+        assert await error(first) == (1, {"mixing": 0.7 / 3})
+        last = replace(both, inputs1=both.inputs1.take(range(FULL, FULL + 3)))
+        assert await error(last) == (1, {"mixing": 0.1})
+        more = request_of(FULL + 4, architecture=APPROXIMATE)
+        assert await error(more) == (1, {"mixing": 0.7 / 3})
+
+
+async def test_a_tile_evicted_while_a_job_is_made_still_counts_with_its_error(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workbench.error = lambda rows: {"mixing": 0.25}
+    request = request_of(4, architecture=APPROXIMATE)
+    exists = service.tiles.exists
+
+    async def then_evicted(tenant: str, digests: Sequence[str]) -> list[bool]:
+        found = await exists(tenant, digests)
+        await service.tiles_client.flushall()
+        return found
+
+    async with worker():
+        await finished(await service.jobs.create("default", request))
+        with monkeypatch.context() as patched:
+            patched.setattr(service.tiles, "exists", then_evicted)
+            again = await service.jobs.create("default", request)
+        ended = await finished(again)
+    assert ended.receipt is not None
+    assert ended.receipt["tiles"] == {"total": 1, "computed": 1, "reused": 0}
+    assert ended.receipt["error_estimate"] == {"mixing": 0.25}
