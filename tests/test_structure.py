@@ -19,6 +19,7 @@ WITHOUT_JAX = [
     "kernels.registry",
     "kernels.spec.architecture",
     "kernels.plan.tiles",
+    "kernels.finite.lipschitz",
     "service.app",
     "service.openapi",
     "service.supervisor",

@@ -44,6 +44,8 @@ from typing import Any
 
 import numpy as np
 
+from kernels.errors import InputError
+
 Array = np.ndarray[Any, Any]
 
 SOURCE = "Kim, Papamakarios & Mnih, arXiv 2006.04710, section 3.2"
@@ -118,9 +120,16 @@ def norms_of(wq: Array, wv: Array, wo: Array) -> Norms:
         wo: (H d_v, outputs).
 
     Raises:
-        ValueError: the shapes do not fit each other.
+        InputError: the shapes do not fit each other, or an entry is not finite; the pointer is /wq,
+            /wv or /wo.
     """
     check_shapes(wq.shape, wv.shape, wo.shape)
+    for name, w in (("wq", wq), ("wv", wv), ("wo", wo)):
+        if not np.isfinite(w).all():
+            place = np.argwhere(~np.isfinite(w))[0].tolist()
+            raise InputError(
+                f"expected finite numbers, got {w[tuple(place)]} at {place}", pointer=f"/{name}"
+            )
     q, v, o = (np.asarray(w, np.float64) for w in (wq, wv, wo))
     return Norms(
         key_channels=q.shape[2],
@@ -134,17 +143,18 @@ def norms_of(wq: Array, wv: Array, wo: Array) -> Norms:
 
 
 def check_shapes(wq: tuple[int, ...], wv: tuple[int, ...], wo: tuple[int, ...]) -> None:
-    """Raises ValueError, with the name of the wrong weight first, where shapes do not fit."""
+    """Raises InputError, with a pointer to the wrong weight, where shapes do not fit."""
     for name, shape, rank in (("wq", wq, 3), ("wv", wv, 3), ("wo", wo, 2)):
         wanted = "(heads, channels, channels of a head)" if rank == 3 else "(heads * d_v, outputs)"
         if len(shape) != rank or 0 in shape:
-            raise ValueError(f"{name}: expected {wanted}, none of them 0, got {shape}")
+            raise InputError(f"expected {wanted}, none of them 0, got {shape}", f"/{name}")
     if wv[:2] != wq[:2]:
-        raise ValueError(f"wv: expected the heads and channels of wq, {wq[:2]}, got {wv[:2]}")
+        raise InputError(f"expected the heads and channels of wq, {wq[:2]}, got {wv[:2]}", "/wv")
     if wo[0] != wv[0] * wv[2]:
-        raise ValueError(
-            f"wo: expected a row for each channel of each head of wv, {wv[0]} * {wv[2]} ="
-            f" {wv[0] * wv[2]}, got {wo[0]}"
+        raise InputError(
+            f"expected a row for each channel of each head of wv, {wv[0]} * {wv[2]} ="
+            f" {wv[0] * wv[2]}, got {wo[0]}",
+            "/wo",
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import lambertw
 
+from kernels.errors import InputError
 from kernels.finite.l2_attention import (
     AttentionWeights,
     causally,
@@ -271,5 +272,14 @@ def test_bounds_grow_with_length_and_overflow_to_infinity() -> None:
     ],
 )
 def test_shapes_that_do_not_fit_are_named(shapes: Any, named: str) -> None:
-    with pytest.raises(ValueError, match=f"^{named}: "):
+    with pytest.raises(InputError) as caught:
         norms_of(*(np.ones(shape) for shape in shapes))
+    assert caught.value.pointer == f"/{named}"
+
+
+def test_what_is_not_finite_is_named() -> None:
+    q, v, o = random_weights(2, 3, 2, 2, 0)
+    v[1, 2, 0] = np.nan
+    with pytest.raises(InputError, match=r"got nan at \[1, 2, 0\]") as caught:
+        norms_of(q, v, o)
+    assert caught.value.pointer == "/wv"
