@@ -20,7 +20,7 @@ SERVE := $(BIN)/python -m service serve --host $(HOST) --port $(PORT) \
 	$(if $(DATA),--data-dir $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## create .venv with everything, pinned and checked by hash
 
@@ -38,6 +38,18 @@ demo: install ## digits through the embedded service: NNGP and NTK, accuracy, a 
 
 example-heads: install ## many heads make attention Gaussian, one does not: a table and a picture
 	@$(BIN)/python examples/gaussian_process_limit/heads.py
+
+example-lipschitz: install ## dot-product attention is not Lipschitz, L2 attention is: tables and a picture
+	@$(BIN)/python examples/lipschitz/l2_attention.py
+
+example-invertible: install ## invertible attention gives its input back: a table and a picture
+	@$(BIN)/python examples/invertible_attention/reconstruct.py
+
+example-favor: install ## FAVOR+ against exact attention: tables and a picture
+	@$(BIN)/python examples/favor/error.py
+
+example-retrieval: install ## what linear attention and the delta rule can remember: tables and a picture
+	@$(BIN)/python examples/retrieval/capacity.py
 
 serve: install ## start the service (embedded Redis, API, workers) on http://127.0.0.1:8000
 	@exec $(SERVE)
@@ -92,4 +104,5 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo example-heads serve accuracy bench-attention test test-all lint format types generated openapi docs cov lock clean
+.PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention test test-all lint format types generated openapi docs cov lock clean

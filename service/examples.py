@@ -23,6 +23,12 @@ EXAMPLES: dict[str, Any] = {
         "dtype": "float32",
     },
     "ArchitectureBody": {"architecture": ATTENTION, "input_shape": [8, 8]},
+    "BoundsBody": {
+        "lengths": [16, 128],
+        "wq": [[[0.6], [0.2]], [[0.1], [-0.5]]],
+        "wv": [[[1.0], [0.0]], [[0.0], [1.0]]],
+        "wo": [[0.7, 0.1], [-0.2, 0.4]],
+    },
     "StateBody": {"state": "cancelled"},
     "Matrix": {"shape": [1, 2], "dtype": "f4", "data": [[1.5, 0.25]]},
     "ProblemDocument": {

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from kernels.generated import keep
 from service.bodies import FORM
+from service.bounds_requests import BoundsBody
 from service.examples import EXAMPLES
 from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
@@ -43,6 +44,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     KernelBody,
     ArchitectureBody,
     StateBody,
+    BoundsBody,
     Matrix,
     ProblemDocument,
 )

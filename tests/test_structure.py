@@ -20,6 +20,7 @@ WITHOUT_JAX = [
     "kernels.spec.architecture",
     "kernels.plan.tiles",
     "kernels.result",
+    "kernels.finite.lipschitz",
     "service.app",
     "service.openapi",
     "service.supervisor",

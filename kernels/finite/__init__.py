@@ -9,6 +9,17 @@
     sampler.py      some networks at a time, compiled, within a budget of memory
     monte_carlo.py  their means over networks, with standard errors
 
-Each layer names its weights and applies them in its own file under kernels/layers. Only
-width.py may be read without JAX.
+Each layer names its weights and applies them in its own file under kernels/layers.
+
+The papers' own layers, with weights as they are trained rather than drawn and no infinite width:
+
+    l2_attention.py  L2 multi-head self-attention, and dot-product attention beside it
+    lipschitz.py     its Lipschitz bounds
+    sensitivity.py   lower bounds of any function's Lipschitz constant, by climbing its Jacobian
+    invertible.py    residual blocks, inverted by fixed-point iteration
+    feature_maps.py  relu, elu + 1 and DPFP
+    fast_weights.py  the additive and the delta rule, step by step and in parallel
+    favor.py         FAVOR+ features and attention
+
+Only width.py and lipschitz.py may be read without JAX.
 """

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from kernels.registry import mechanisms, vocabulary
-from service import arrays, bodies
+from service import arrays, bodies, bounds_requests
 from service.queries import only
 from service.resources import Layers, LayerType, Limits
 from service.routes.dependencies import ServiceNow
@@ -29,4 +29,5 @@ async def layers(request: Request) -> Layers:
 async def limits(request: Request, service: ServiceNow) -> Limits:
     """Every limit by the name and in the unit (_bytes, _s) that problem documents use."""
     only(request)
-    return Limits(limits=await service.limits() | bodies.LIMITS | arrays.LIMITS)
+    fixed = bodies.LIMITS | arrays.LIMITS | bounds_requests.LIMITS
+    return Limits(limits=await service.limits() | fixed)

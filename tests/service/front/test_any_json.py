@@ -73,6 +73,8 @@ STARTS = [
     {"architecture": DENSE, "x1": [[1.0]]},
     {"architecture": ATTENTION, "input_shape": [4, 2]},
     {"architecture": RICH["architecture"], "input_shape": [4, 2]},
+    EXAMPLES["BoundsBody"],
+    {"lengths": [2], "gaussian": {"channels": 4, "heads": 2, "failure_probability": 0.1}},
 ]
 
 
@@ -111,8 +113,8 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     return body
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=mutated(), path=st.sampled_from(["/v1/kernels", "/v1/architectures"]))
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=mutated(), path=st.sampled_from(["/v1/kernels", "/v1/architectures", "/v1/bounds"]))
 async def test_any_json_is_taken_or_refused(
     client: httpx.AsyncClient, body: Any, path: str
 ) -> None:

@@ -36,6 +36,7 @@ ENTRANCES = [
     ("POST", "/v1/datasets", "application/x-npy"),
     ("POST", "/v1/datasets", "multipart/form-data; boundary=x"),
     ("POST", "/v1/architectures", "application/json"),
+    ("POST", "/v1/bounds", "application/json"),
     ("PATCH", "/v1/kernels/k0", "application/json"),
 ]
 

@@ -72,7 +72,12 @@ def test_every_operation_is_complete(document):
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), [("KernelBody", "/v1/kernels"), ("ArchitectureBody", "/v1/architectures")]
+    ("name", "path"),
+    [
+        ("KernelBody", "/v1/kernels"),
+        ("ArchitectureBody", "/v1/architectures"),
+        ("BoundsBody", "/v1/bounds"),
+    ],
 )
 async def test_the_examples_are_accepted(client, name, path):
     response = await client.post(path, json=EXAMPLES[name])

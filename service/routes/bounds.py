@@ -1,0 +1,48 @@
+"""POST /v1/bounds: Lipschitz bounds of an L2 attention layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
+from service.bounds_requests import PARTS, BoundsBody, answer
+from service.kernel_requests import read_fields
+from service.problems import InvalidRequest
+from service.queries import only
+from service.resources import BoundsResource
+from service.routes.dependencies import ServiceNow
+
+router = APIRouter(prefix="/v1", tags=["bounds"])
+
+
+@router.post(
+    "/bounds",
+    summary="Bound the Lipschitz constant of L2 attention",
+    openapi_extra={
+        "x-problems": [400, 408, 413, 415, 422],
+        "x-body": {
+            JSON: "BoundsBody",
+            FORM: {"request": "BoundsBody", "wq": "npy?", "wv": "npy?", "wo": "npy?"},
+        },
+    },
+)
+async def bounds(request: Request, service: ServiceNow) -> BoundsResource:
+    """Upper bounds, in the 2-norm and the infinity-norm of all entries of an input together, of how
+    much L2 multi-head self-attention with tied queries and keys can change its output: for given
+    weights, `wq` (H, D, d_k), `wv` (H, D, d_v) and `wo` (H d_v, outputs), or for Gaussian ones. The
+    answer states exactly what its numbers are. Nothing is stored."""
+    only(request)
+    limit = service.settings.max_body_bytes
+    parts: Mapping[str, bytearray] = {}
+    if media_type(request, (JSON, FORM)) == FORM:
+        parts = await read_form(request, limit, PARTS)
+        if "request" not in parts:
+            raise InvalidRequest("the part request is missing: the JSON", pointer="/request")
+        value = await read_json_part(parts["request"])
+    else:
+        value = await read_json_body(request, limit)
+    return await run_sync(answer, read_fields(BoundsBody, value), parts)
