@@ -7,7 +7,7 @@ of f there. A pair costs one product of features for each polynomial in the angl
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,6 @@ from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
 from kernels.demand import Demand
-from kernels.engine.block import Site
 from kernels.layers.activation.correlation import sine_and_angle
 from kernels.layers.activation.dual_table import (
     LARGEST_ANGLE,
@@ -26,6 +25,9 @@ from kernels.layers.activation.dual_table import (
     half_line,
     tables,
 )
+
+if TYPE_CHECKING:
+    from kernels.engine.block import Site
 
 _NODES: Final = 200
 """Quadrature nodes on each half line for the norms: 1e-12 up to the largest deviation."""
