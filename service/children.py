@@ -43,8 +43,7 @@ def spawn(
         env=None if environ is None else dict(environ),
         stdin=subprocess.DEVNULL,
         pass_fds=tuple(pass_fds),
-        # Safe: the supervisor has one thread.
-        preexec_fn=_tied_to(os.getpid(), on_parent_death, libc),  # noqa: PLW1509
+        preexec_fn=_tied_to(os.getpid(), on_parent_death, libc),  # noqa: PLW1509  (one thread here)
     )
 
 

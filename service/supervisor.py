@@ -240,7 +240,7 @@ def _alive(owner: str) -> bool:
 
 def _ready(host: str, port: int) -> bool:
     # Listening on every address, it is asked on this machine's own.
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not bound)
     connection = http.client.HTTPConnection(target, port, timeout=2)
     try:
         connection.request("GET", "/readyz")

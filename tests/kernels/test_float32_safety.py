@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.errors import NumericsError
 from kernels.inputs import check_job, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.spec.architecture import parse_architecture
@@ -104,3 +105,18 @@ def test_deep_networks_with_kinks_carry_a_warning() -> None:
     assert check_job(deep, read_inputs(np.ones((2, 3)), dtype="float64")) == []
     assert check_job(parse_architecture({"layers": RELU * 3}), side) == []
     assert check_job(parse_architecture({"layers": GELU * 9}), side) == []
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e3, 1e6, 1e10, 1e15])
+def test_a_gaussian_bump_is_right_where_its_determinant_overflows(size: float) -> None:
+    """From inputs of 1e10 on, the product of two variances is no float32."""
+    x = size * np.random.default_rng(4).normal(size=(6, 8)).astype(np.float32)
+    found = errors([{"type": "dense"}, {"type": "gaussian", "b": -0.7}], x)
+    assert max(found.values()) < 1e-5
+
+
+@pytest.mark.parametrize(("b", "size"), [(-1.0, 8e18), (0.4, 3.0)])
+def test_a_gaussian_that_leaves_its_range_is_named(x: np.ndarray, b: float, size: float) -> None:
+    """1 + 4 p of one input alone overflows; or the mean of exp(b u^2) does not exist."""
+    with pytest.raises(NumericsError, match=r"layer 1 .*\(gaussian\)"):
+        kernel_matrix({"layers": [{"type": "dense"}, {"type": "gaussian", "b": b}]}, size * x)

@@ -20,11 +20,19 @@ DEEP = {"transformer4", "transformer4_mask"}
 def relative(golden: Golden, output: str, matrix: Array) -> Array:
     """A matrix over sqrt(K(x, x) K(x', x')), each kernel over its own float64 diagonals."""
     inputs = golden.inputs
-    one = np.sqrt(diagonals(golden.spec, inputs["x1"], inputs.get("mask1"))[output])
+    one = np.sqrt(_diagonals(golden, inputs["x1"], inputs.get("mask1"))[output])
     if golden.symmetric:
         return matrix / np.outer(one, one)
-    two = np.sqrt(diagonals(golden.spec, inputs["x2"], inputs.get("mask2"))[output])
+    two = np.sqrt(_diagonals(golden, inputs["x2"], inputs.get("mask2"))[output])
     return matrix / np.outer(one, two)
+
+
+def _diagonals(golden: Golden, x: Array, mask: Array | None) -> dict[str, Array]:
+    if golden.name not in NOT_DEFINED:
+        return diagonals(golden.spec, x, mask)
+    # A scale is all that is wanted, so the float64 kernel, held to the golden above, will do.
+    own = kernel_matrix(golden.spec, x, mask1=mask, dtype="float64")
+    return {output: np.diag(kernel) for output, kernel in own.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,7 +44,7 @@ def test_float64_is_the_golden_kernel(name: str) -> None:
     assert_golden(golden, result)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in NOT_DEFINED])
+@pytest.mark.parametrize("name", NAMES)
 def test_float32_keeps_the_accuracy_contract(name: str) -> None:
     golden = load(name)
     result = kernel_matrix(golden.spec, **golden.inputs, outputs=list(golden.expected))

@@ -199,4 +199,64 @@ WINDOW_NETWORKS = {
         None,
         "holes",
     ),
+    # Branches whose masks differ: strided windows of other sizes look at other positions.
+    "branches_mask_otherwise": Case(
+        [
+            conv(1),
+            RELU,
+            parallel(
+                [conv(4, strides=[2])],
+                [avg_pool(1, strides=[2], padding="same"), dense()],
+                [conv(3, strides=[2])],
+            ),
+            RELU,
+            dense(),
+            POOL,
+        ],
+        (4, 10, 2),
+        (3, 10, 2),
+        "holes",
+    ),
+    "branches_trim_otherwise": Case(
+        [
+            conv(1),
+            parallel(
+                [conv(3, padding="valid")],
+                [RELU, avg_pool(2), conv(2, padding="valid")],
+            ),
+            SPATIAL_NORM,
+            RELU,
+            dense(),
+            FLATTEN,
+        ],
+        (4, 9, 2),
+        None,
+        "holes",
+    ),
+    "image_branches_concatenated": Case(
+        [
+            conv(1, 1),
+            RELU,
+            parallel([conv(3, 3, strides=[2, 1])], [conv(1, 1, strides=[2, 1])])
+            | {"merge": "concat"},
+            dense(),
+            RELU,
+            POOL,
+        ],
+        (3, 4, 3, 2),
+        (2, 4, 3, 2),
+        "holes",
+    ),
+    "branches_multiplied": Case(
+        [
+            conv(1),
+            RELU,
+            parallel([conv(3, strides=[2])], [conv(2, strides=[2])]) | {"merge": "product"},
+            attention(),
+            POOL,
+        ],
+        (4, 10, 2),
+        None,
+        "holes",
+    ),
 }

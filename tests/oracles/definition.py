@@ -136,13 +136,18 @@ def _merged(merge: str, branches: list[Net]) -> Net:
         return share * k, share * theta
 
     def side(parts: tuple[Side, ...]) -> Side:
-        assert all((part.mask == parts[0].mask).all() for part in parts)
+        # Branches may mask other positions (their windows differ): what one masks is masked.
+        real = np.logical_and.reduce([part.mask for part in parts])
         block, _ = kernels([(part.block, np.zeros_like(part.block)) for part in parts])
-        return Side(parts[0].grid, parts[0].mask, block)
+        return Side(parts[0].grid, real, np.where(np.outer(real, real), block, 0.0))
+
+    def masked(pair: tuple[int, int]) -> tuple[Array, Array]:
+        k, theta = kernels([net.cross[pair] for net in branches])
+        real = np.outer(one[pair[0]].mask, two[pair[1]].mask)
+        return np.where(real, k, 0.0), np.where(real, theta, 0.0)
 
     one = [side(parts) for parts in zip(*(net.one for net in branches), strict=True)]
     two = one
     if branches[0].two is not branches[0].one:
         two = [side(parts) for parts in zip(*(net.two for net in branches), strict=True)]
-    pairs = branches[0].cross
-    return Net(one, two, {pair: kernels([net.cross[pair] for net in branches]) for pair in pairs})
+    return Net(one, two, {pair: masked(pair) for pair in branches[0].cross})

@@ -32,11 +32,13 @@ class Golden:
     """One case.
 
     Attributes:
+        name: of its file.
         spec: the architecture.
         inputs: x1, x2, mask1 and mask2, those there are.
         expected: nngp and ntk, those there are.
     """
 
+    name: str
     spec: dict[str, Any]
     inputs: dict[str, Array]
     expected: dict[str, Array]
@@ -60,6 +62,7 @@ def load_attention(name: str) -> Golden:
 def _read(path: Path) -> Golden:
     with np.load(path) as case:
         return Golden(
+            name,
             json.loads(str(case["spec"])),
             {key: case[key] for key in ("x1", "x2", "mask1", "mask2") if key in case},
             {key: case[key] for key in ("nngp", "ntk") if key in case},

@@ -1,10 +1,8 @@
 """Activations without a closed form, by integration.
 
 With `degree` given: the Gauss-Hermite rule with that many nodes in each of two variables. Without:
-Mehler's expansion E[f(u) f(v)] = sum_n a_n(p) a_n(q) rho^n, where a_n(p) = E[f(sqrt(p) z) h_n(z)]
-are one input's coefficients in normalised Hermite polynomials, so that a pair costs one term a
-coefficient instead of degree^2 evaluations. Terms are added until the rest is below the tolerance:
-the rest of each input's sum of squares is known, and bounds that of the pair by Cauchy-Schwarz.
+a table in both variances and the correlation, by quadrature that is cut at 0, where functions may
+have a kink (dual_table.py); pairs look up theirs (interpolated.py).
 """
 
 from __future__ import annotations
@@ -23,37 +21,19 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
+    from kernels.layers.activation.interpolated import Features
 
 Function = Literal[
     "tanh", "sigmoid", "silu", "softplus", "elu", "softsign", "arctan", "mish", "log_sigmoid"
 ]
 
-_TERMS = 512
-"""Coefficients kept; tanh at unit variance needs about 40 for 1e-8, 200 at variance 10."""
-_NODES = 1024
-"""Gauss-Legendre nodes on each half line: h_512 oscillates with a period of 0.28, on [0, 50]."""
-_REACH = 50.0
-"""Where h_512(z) exp(-z^2 / 4) has died off: past its turning point at 2 sqrt(512) = 45."""
 
-
-class Expansion(NamedTuple):
-    """One input's coefficients, each (P, ...) or, for a vector, without the first axis.
-
-    Attributes:
-        variance: p.
-        value: a_n of f, (P, _TERMS).
-        slope: a_n of f', (P, _TERMS).
-        squares: E[f^2] and E[f'^2], (P, 2).
-        rest: what the squares of all kept coefficients leave of them, (P, 2), relative.
-        terms: how many coefficients leave less than the tolerance, ().
-    """
+class _Seen(NamedTuple):
+    """What integration without a degree reads of one input: its variances, and f and f' there."""
 
     variance: Array
-    value: Array
-    slope: Array
-    squares: Array
-    rest: Array
-    terms: Array
+    value: Features
+    slope: Features
 
 
 class Elementwise(Activation):
@@ -64,27 +44,50 @@ class Elementwise(Activation):
     degree: Annotated[int, Field(strict=True, ge=2, le=200)] | None = None
 
     equation: ClassVar[str] = (
-        "K' = E[f(u) f(v)]; Theta' = E[f'(u) f'(v)] Theta, by Mehler's expansion until the rest "
-        "is below 1e-9, or by a Gauss-Hermite rule of `degree` nodes a variable"
+        "K' = E[f(u) f(v)]; Theta' = E[f'(u) f'(v)] Theta, by quadrature cut at 0, tabulated in both "
+        "variances and the angle, or by a Gauss-Hermite rule of `degree` nodes a variable"
     )
-    source: ClassVar[str] = "Mehler 1866; Daniely et al., arXiv 1602.05897"
+    source: ClassVar[str] = "quadrature; Daniely et al., arXiv 1602.05897, for the dual"
     not_finite: ClassVar[str] = (
-        "its expansion does not converge on these inputs, whose correlation is too near 1 for a "
-        "function with a kink or for so large a variance; use smaller inputs or stds, normalise "
-        "with layer_norm, leave near duplicates out, or give a degree and accept its error"
+        "it is tabulated up to a variance of 90,000; use smaller inputs or stds, normalise with "
+        "layer_norm, or give a degree and accept its error"
     )
 
     def observe(self, cov: Array, site: Site) -> Any:
         variance = site.variance(cov)
-        return variance if self.degree is not None else self._expansion(variance)
+        if self.degree is not None:
+            return variance
+        from kernels.layers.activation.interpolated import observed
+
+        return _Seen(variance, *observed(_functions()[self.fn], variance))
 
     def pair(self, block: Block, site: Site) -> Block:
+        one, two = site.left.seen, site.right.seen
         if self.degree is not None:
-            p, q = site.broadcast(site.left.seen, site.right.seen)
+            p, q = site.broadcast(one, two)
             value, slope = self._tensor_rule(p, q, block.nngp, self.degree)
-        else:
-            value, slope = _mehler(site.left.seen, site.right.seen, block.nngp, site)
-        return block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
+            return block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
+        return self._looked_up(one, two, block, site)
+
+    def _looked_up(self, one: _Seen, two: _Seen, block: Block, site: Site) -> Block:
+        import jax.numpy as jnp
+
+        from kernels.layers.activation.dual_table import Table, tables
+        from kernels.layers.activation.interpolated import interpolated
+
+        coincide = site.coincide()
+        _, rho = correlation(*site.broadcast(one.variance, two.variance), block.nngp, coincide)
+
+        def dual(table: Table, left: Features, right: Features) -> Array:
+            exact, _ = site.broadcast(left.square, right.square)
+            return jnp.where(coincide, exact, interpolated(table, left, right, rho, site))
+
+        of_f, of_derivative = tables(_functions()[self.fn])
+        value = dual(of_f, one.value, two.value)
+        if block.ntk is None:
+            return block._replace(nngp=value)
+        slope = dual(of_derivative, one.slope, two.slope)
+        return block._replace(nngp=value, ntk=slope * block.ntk)
 
     def function(self, numbers: Numbers, x: Array) -> Array:
         return _functions()[self.fn](x)
@@ -115,84 +118,6 @@ class Elementwise(Activation):
             return totals[0] + weight * x * y, totals[1] + weight * dx * dy
 
         return lax.fori_loop(0, degree**2, add, (jnp.zeros_like(c), jnp.zeros_like(c)))
-
-    def _expansion(self, variance: Array) -> Expansion:
-        import jax.numpy as jnp
-        from jax import lax
-
-        half, weights = np.polynomial.legendre.leggauss(_NODES)
-        half, weights = _REACH * (half + 1) / 2, _REACH * weights / 2
-        # Both half lines, so that a kink of f at 0 falls on a boundary.
-        z = jnp.asarray(np.concatenate([-half, half]), variance.dtype)
-        density = np.exp(-(np.concatenate([half, half]) ** 2) / 4) / (2 * np.pi) ** 0.25
-        w = jnp.asarray(np.concatenate([weights, weights]), variance.dtype)
-        bell = jnp.asarray(density, variance.dtype)
-        flat = variance.reshape(-1, 1)
-        both = self._with_slope(jnp.sqrt(flat) * z[None, :])
-        # Half of the Gaussian density goes with f, half with h_n: neither overflows.
-        half_density = bell * jnp.sqrt(w)
-        f = jnp.stack(both) * half_density[None, None, :]
-        squares = (f * f).sum(-1)
-
-        def term(carry: tuple[Array, Array], n: Array) -> tuple[tuple[Array, Array], Array]:
-            now, before = carry
-            following = (z * now - jnp.sqrt(n) * before) / jnp.sqrt(n + 1)
-            return (following, now), jnp.matmul(f, now)
-
-        first = (half_density, jnp.zeros_like(z))
-        _, a = lax.scan(term, first, jnp.arange(_TERMS, dtype=variance.dtype))
-        a = jnp.moveaxis(a, 0, -1)  # (2, P, terms)
-        left = jnp.maximum(squares[..., None] - (a * a).cumsum(-1), 0)
-        left = left / jnp.where(squares > 0, squares, 1)[..., None]
-        enough = left < _tolerance(variance)
-        needed = jnp.where(enough.any(-1), jnp.argmax(enough, -1) + 1, _TERMS)
-        shape = variance.shape
-        return Expansion(
-            variance,
-            a[0].reshape(*shape, _TERMS),
-            a[1].reshape(*shape, _TERMS),
-            squares.T.reshape(*shape, 2),
-            left[..., -1].T.reshape(*shape, 2),
-            needed.max(),
-        )
-
-
-def _tolerance(x: Array) -> float:
-    import jax.numpy as jnp
-
-    return 1e-10 if x.dtype == jnp.float64 else 2e-7
-
-
-def _mehler(one: Expansion, two: Expansion, c: Array, site: Site) -> tuple[Array, Array]:
-    import jax.numpy as jnp
-    from jax import lax
-
-    coincide = site.coincide()
-    p, q = site.broadcast(one.variance, two.variance)
-    _, rho = correlation(p, q, c, coincide)
-
-    def add(n: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        power, value, slope = carry
-        a, b = site.broadcast(one.value[..., n], two.value[..., n])
-        da, db = site.broadcast(one.slope[..., n], two.slope[..., n])
-        return power * rho, value + a * b * power, slope + da * db * power
-
-    start = (jnp.ones_like(c), jnp.zeros_like(c), jnp.zeros_like(c))
-    terms = jnp.maximum(one.terms, two.terms)
-    power, *sums = lax.fori_loop(0, terms, add, start)
-    results: list[Array] = []
-    for i, total in enumerate(sums):
-        exact, _ = site.broadcast(one.squares[..., i], two.squares[..., i])
-        rest1, rest2 = site.broadcast(one.rest[..., i], two.rest[..., i])
-        # Where the kept terms do not reach (a kink or a large variance, at rho near 1), say so
-        # with a NaN, which the engine turns into an error, rather than return a wrong number.
-        rest = jnp.abs(power) * jnp.sqrt(rest1 * rest2)
-        honest = jnp.where(rest < _LARGEST_REST, total, jnp.nan)
-        results.append(jnp.where(coincide, exact, honest))
-    return results[0], results[1]
-
-
-_LARGEST_REST = 1e-5
 
 
 def _functions() -> dict[Function, Callable[[Any], Any]]:

@@ -53,11 +53,3 @@ def root_determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Ar
     scale = jnp.sqrt(p) * jnp.sqrt(q)
     root = jnp.sqrt(jnp.maximum(scale - c, 0)) * jnp.sqrt(jnp.maximum(scale + c, 0))
     return jnp.where(coincide, 0, root)
-
-
-def determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
-    """p q - c^2, the square of `root_determinant` without its roots; it may overflow."""
-    import jax.numpy as jnp
-
-    scale = jnp.sqrt(p) * jnp.sqrt(q)
-    return jnp.where(coincide, 0, jnp.maximum((scale - c) * (scale + c), 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.erf import determinant
+from kernels.layers.activation.erf import root_determinant
 from kernels.spec.model import Number, Numbers
 
 if TYPE_CHECKING:
@@ -61,8 +61,13 @@ class Gaussian(Activation):
         import jax.numpy as jnp
 
         twice = 2 * numbers["b"]
-        det = 1 - twice * (p + q) + twice**2 * determinant(p, q, c, coincide)
-        # Both factors 1 - 2 b p must be positive, which D > 0 alone does not say.
-        det = jnp.where((twice * p < 1) & (twice * q < 1), det, jnp.nan)
-        value = numbers["a"] ** 2 / jnp.sqrt(det)
-        return value, twice**2 * value * c / det
+        edges = 1 - twice * (p + q)
+        rest = jnp.abs(twice) * root_determinant(p, q, c, coincide)
+        # hypot for b < 0, because D leaves the range of float32 long before p and q do. For b > 0
+        # D is below 1, and both factors 1 - 2 b p must be positive, which D > 0 does not say.
+        root = jnp.where(
+            twice < 0, jnp.hypot(jnp.sqrt(jnp.abs(edges)), rest), jnp.sqrt(edges + rest * rest)
+        )
+        inside = (twice * p < 1) & (twice * q < 1) & (root < jnp.inf)
+        value = numbers["a"] ** 2 / jnp.where(inside, root, jnp.nan)
+        return value, (twice / root) * (twice * c / root) * value

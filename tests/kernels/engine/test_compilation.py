@@ -42,6 +42,8 @@ BROAD: list[dict[str, Any]] = [
     LAYER_NORM,
     {"type": "leaky_relu", "alpha": 0.1},
     dense(),
+    {"type": "elementwise", "fn": "elu"},
+    dense(),
     POOL,
     dense(),
 ]
@@ -118,7 +120,10 @@ def test_every_function_lowers_for_cuda(masked: bool) -> None:
     x = jnp.zeros((8, 6, 3), jnp.float32)
     mask = jnp.ones((8, 6), bool) if masked else None
     one = passes.one_input_pass(network, (6,))
-    lower = lambda function: jax.export.export(function.jitted, platforms=["cuda"])  # noqa: E731
+
+    def lower(function: Any) -> jax.export.Exported:
+        return jax.export.export(function.jitted, platforms=["cuda"])
+
     assert lower(one)(x, mask, numbers, 8).platforms == ("cuda",)
     chain = jax.eval_shape(one.jitted, x, mask, numbers, 8)
     pairs = jnp.zeros((4, 2), jnp.int32)

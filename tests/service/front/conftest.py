@@ -36,6 +36,17 @@ ATTENTION: dict[str, Any] = {
 }
 
 
+def problem(response: Any, status: int) -> dict[str, Any]:
+    """The problem document of a response, which must be a whole one with this status."""
+    document = response.json()
+    assert response.status_code == status, document
+    assert response.headers["content-type"] == "application/problem+json"
+    assert document["status"] == status
+    assert document["request_id"] == response.headers["x-request-id"]
+    assert {"type", "title", "detail"} <= set(document)
+    return document
+
+
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     """The application, open on the stores of this test."""

@@ -148,9 +148,8 @@ def eventually() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
     """Wait for a condition, never for a time."""
 
     async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
-        # What is waited for happens in Redis or another process: no event of this loop tells.
         async with asyncio.timeout(PATIENCE_S):
-            while not await condition():  # noqa: ASYNC110
+            while not await condition():  # noqa: ASYNC110  (in Redis or another process: no event)
                 await asyncio.sleep(0.02)
 
     return wait
