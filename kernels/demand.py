@@ -104,7 +104,12 @@ class Span:
 
 
 def additive_span(layers: Sequence[Layer]) -> Span | None:
-    """The span of a chain that has one: `[..., attention, pointwise layers, global pool, ...]`."""
+    """The span of a chain that has one: `[..., attention, pointwise layers, global pool, ...]`.
+
+    A network with an estimated layer has none: what lies above that exists in many replicates.
+    """
+    if any(_estimates(layer) for layer in layers):
+        return None
     for pool, layer in enumerate(layers):
         if not layer.removes_positions:
             continue
@@ -115,6 +120,11 @@ def additive_span(layers: Sequence[Layer]) -> Span | None:
             return Span(start - 1, pool)
         return None
     return None
+
+
+def _estimates(layer: Layer) -> bool:
+    inner = (each for branch in layer.branches_of() for each in branch)
+    return layer.estimates or any(map(_estimates, inner))
 
 
 def _walk(

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from jax import Array
 
 from kernels.demand import Demand
@@ -41,14 +40,18 @@ class Group:
         return sum(leaf.nbytes for leaf in jax.tree.leaves((self.x, self.chain)))
 
     @classmethod
-    def of(cls, network: Network, inputs: Inputs, numbers: Any, size: int) -> Group:
-        """Runs the one-input pass of a group."""
+    def of(
+        cls, network: Network, inputs: Inputs, numbers: Any, heads: tuple[Array, ...], size: int
+    ) -> Group:
+        """Runs the one-input pass of a group; `heads` are those of kernels/engine/heads.py."""
         count, grid = len(inputs), inputs.grid
         flat = inputs.x.reshape(count, *([prod(grid)] if grid else []), -1)
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
         x = jnp.asarray(_filled(flat, size))
         real = None if mask is None else jnp.asarray(mask)
-        return cls(count, grid, x, one_input_pass(network, grid)(x, real, numbers, count))
+        filled = tuple(_filled(each, size) for each in heads)
+        chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
+        return cls(count, grid, x, chain)
 
 
 def compiled_rows(network: Network, inputs: Inputs) -> int:
@@ -58,12 +61,14 @@ def compiled_rows(network: Network, inputs: Inputs) -> int:
     last group mostly needs no compilation of its own. A function of the group alone: its numbers
     must not depend on what else is in the job.
     """
+    if network.replicates:  # heads take too much memory to fill up with
+        return 1 << (len(inputs) - 1).bit_length()
     rows = group_rows(prod(inputs.grid), Demand.FULL in network.forms)
     while len(inputs) <= rows // 32:
         rows //= 32
     return max(rows, 1 << (len(inputs) - 1).bit_length())
 
 
-def _filled(rows: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+def _filled(rows: Any, size: int) -> Any:
     """Rows repeated up to `size`."""
     return rows if len(rows) == size else rows[np.minimum(np.arange(size), len(rows) - 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from kernels.mechanisms.head import Head
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
 from kernels.spec.model import Numbers
@@ -19,9 +20,16 @@ class Softmax(Mechanism):
 
     equation: ClassVar[str] = "A_ij = exp(G_ij) / sum_l exp(G_il)"
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
+    random_logits: ClassVar[bool] = True
 
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         return Mixing(softmax_rows(logits, visible))
+
+    def kept(self, logits: Array, visible: Array | None) -> Array:
+        return softmax_rows(logits, visible)
+
+    def head(self, kept: Array) -> Head:
+        return Head(kept, kept, kept)
 
 
 def softmax_rows(logits: Array, visible: Array | None) -> Array:
