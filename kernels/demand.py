@@ -104,7 +104,12 @@ class Span:
 
 
 def additive_span(layers: Sequence[Layer]) -> Span | None:
-    """The span of a chain that has one: `[..., attention, pointwise layers, global pool, ...]`."""
+    """The span of a chain that has one: `[..., attention, pointwise layers, global pool, ...]`.
+
+    A network with an estimated layer has none: what lies above that exists in many replicates.
+    """
+    if any(_estimates(layer) for layer in layers):
+        return None
     for pool, layer in enumerate(layers):
         if not layer.removes_positions:
             continue
@@ -127,6 +132,11 @@ def packing_gap(layers: Sequence[Layer]) -> int | None:
         return None
     below = [layer.reach for layer in layers[: span.attention]]
     return None if None in below else sum(reach for reach in below if reach is not None)
+
+
+def _estimates(layer: Layer) -> bool:
+    inner = (each for branch in layer.branches_of() for each in branch)
+    return layer.estimates or any(map(_estimates, inner))
 
 
 def _walk(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
+from kernels.estimate.checks import check_heads
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.spec.architecture import Architecture, describe
 
@@ -202,7 +203,10 @@ def check_job(
         _check_fit(architecture, inputs1, inputs2, form)
         _check_side(architecture, inputs2, masked, form)
     _check_blocks(architecture, inputs1, inputs2, form)
-    return _warnings(architecture, inputs1.dtype)
+    warnings = _warnings(architecture, inputs1.dtype)
+    if not isinstance(method, MonteCarlo):
+        warnings += check_heads(architecture.expanded, [inputs1, *([inputs2] if inputs2 else [])])
+    return warnings
 
 
 def _warnings(architecture: Architecture, dtype: str) -> list[str]:

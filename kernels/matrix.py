@@ -16,6 +16,7 @@ from kernels.engine.workspace import Workspace
 from kernels.errors import InputError
 from kernels.inputs import OUTPUTS, Form, check_job, read_inputs
 from kernels.method import EXACT, Method, parse_method
+from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.tiles import Tile, place, plan_tiles
 from kernels.result import ErrorEstimate, KernelMatrices, largest
 from kernels.spec.architecture import Architecture, parse_architecture
@@ -33,7 +34,7 @@ def kernel_matrix(
     form: Form = "matrix",
     method: Mapping[str, Any] | Method = EXACT,
 ) -> KernelMatrices:
-    """Exact infinite-width kernels of every pair of inputs.
+    """Infinite-width kernels of every pair of inputs.
 
     Args:
         architecture: {"layers": [...]} in the vocabulary of docs/layers.md, or its parsed form.
@@ -50,9 +51,9 @@ def kernel_matrix(
 
     Returns:
         for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
-        for "positions"): the same bits that the service returns. An estimate comes with
-        "nngp_stderr" and "ntk_stderr". `.error_estimate` of the result says how far off an
-        approximation in the network is.
+        for "positions"): the same bits that the service returns. An estimate, which monte_carlo
+        and some attention layers make, comes with "nngp_stderr" and "ntk_stderr".
+        `.error_estimate` of the result says how far off an approximation is.
 
     Raises:
         SpecError: the architecture is wrong or does not fit the input.
@@ -69,7 +70,8 @@ def kernel_matrix(
     inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
     check_job(network, inputs1, inputs2, form, how)
     plan = plan_tiles(network, inputs1, inputs2, form, how)
-    result = {name: np.empty(plan.shape, dtype) for name in how.results(wanted)}
+    landmarks = choose_landmarks(network, inputs1, inputs2, how)
+    result = {name: np.empty(plan.shape, dtype) for name in how.results(wanted, network.exactness)}
     columns = inputs1 if inputs2 is None else inputs2
     rows_of = cache(lambda group: inputs1.take(group.rows, group.grid))
     columns_of = rows_of if plan.symmetric else cache(lambda g: columns.take(g.rows, g.grid))
@@ -85,6 +87,7 @@ def kernel_matrix(
                 outputs=sorted(wanted),
                 form=form,
                 method=how,
+                landmarks=landmarks,
                 workspace=workspace,
             )
             for name, matrix in result.items():

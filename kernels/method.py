@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -18,9 +18,14 @@ class Exact(Spec):
 
     type: Literal["exact"] = "exact"
 
-    def results(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of the arrays that come out."""
-        return outputs
+    def results(self, outputs: Sequence[str], architecture: Exactness) -> tuple[str, ...]:
+        """Names of the arrays that come out: of an estimate, its standard error too.
+
+        Args:
+            outputs: "nngp", "ntk" or both.
+            architecture: how exact the network's rules are.
+        """
+        return _with_errors(outputs) if architecture == "estimated" else tuple(outputs)
 
     def exactness(self, architecture: Exactness) -> Exactness:
         """How exact a network's kernel is by this method."""
@@ -38,13 +43,13 @@ class Additive(Spec):
     type: Literal["additive"] = "additive"
     tolerance: Annotated[float, Field(strict=True, gt=0, le=1)] = 1e-5
 
-    def results(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    def results(self, outputs: Sequence[str], architecture: Exactness) -> tuple[str, ...]:
         """Names of the arrays that come out."""
-        return outputs
+        return tuple(outputs)
 
     def exactness(self, architecture: Exactness) -> Exactness:
         """How exact a network's kernel is by this method."""
-        return "estimated" if architecture == "estimated" else "approximate"
+        return "approximate"
 
 
 class MonteCarlo(Spec):
@@ -63,13 +68,17 @@ class MonteCarlo(Spec):
     samples: Annotated[int, Field(strict=True, ge=2, le=65536)] = 64
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
 
-    def results(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    def results(self, outputs: Sequence[str], architecture: Exactness) -> tuple[str, ...]:
         """Names of the arrays that come out: each estimate, then its standard error."""
-        return tuple(name for output in outputs for name in (output, f"{output}_stderr"))
+        return _with_errors(outputs)
 
     def exactness(self, architecture: Exactness) -> Exactness:
         """How exact a network's kernel is by this method."""
         return "estimated"
+
+
+def _with_errors(outputs: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for output in outputs for name in (output, f"{output}_stderr"))
 
 
 Method = Exact | Additive | MonteCarlo

@@ -1,7 +1,7 @@
 """From a validated request to named tiles: the plan, the groups' rows, every tile's digest."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kernels.inputs import Inputs
+from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.tiles import RowGroup, TilePlan, plan_tiles
 from service.digests import tile_digest
 from service.records import KernelRequest
@@ -17,13 +18,15 @@ from service.records import KernelRequest
 @dataclass(frozen=True)
 class Blueprint:
     """A job before anything of it is stored. `digests[t]` names `plan.tiles[t]`; `rows1[g]` is the
-    content digest of group g of side 1 and `rows` holds the rows of every such digest. `tile_bytes`
-    is the size of one output of the largest tile, `result_bytes` of everything."""
+    content digest of group g of side 1, `landmarks` that of the inputs frozen with the job ("" for
+    networks that need none), and `rows` holds the rows of every such digest. `tile_bytes` is the
+    size of one output of the largest tile, `result_bytes` of everything."""
 
     plan: TilePlan
     digests: tuple[str, ...]
     rows1: tuple[str, ...]
     rows2: tuple[str, ...]
+    landmarks: str
     rows: dict[str, Inputs]
     tile_bytes: int
     result_bytes: int
@@ -37,6 +40,7 @@ class Blueprint:
                 "digests": self.digests,
                 "rows1": self.rows1,
                 "rows2": self.rows2,
+                "landmarks": self.landmarks,
             }
         )
 
@@ -59,6 +63,7 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
 
     rows1 = digests_of(request.inputs1, plan.groups1)
     rows2 = rows1 if request.inputs2 is None else digests_of(request.inputs2, plan.groups2)
+    landmarks = _landmarks(request, rows)
     digests = tuple(
         tile_digest(
             secret,
@@ -70,13 +75,33 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
             rows1=rows1[tile.row],
             rows2=rows2[tile.col],
             shared=plan.is_diagonal(tile),
+            landmarks=landmarks or None,
         )
         for tile in plan.tiles
     )
     itemsize = np.dtype(request.dtype).itemsize
     sizes = [prod(plan.tile_shape(tile)) * itemsize for tile in plan.tiles]
-    result_bytes = sum(sizes) * len(request.method.results(request.outputs))
-    return Blueprint(plan, digests, rows1, rows2, rows, max(sizes), result_bytes)
+    results = request.method.results(request.outputs, request.architecture.exactness)
+    result_bytes = sum(sizes) * len(results)
+    return Blueprint(plan, digests, rows1, rows2, landmarks, rows, max(sizes), result_bytes)
+
+
+def _landmarks(request: KernelRequest, rows: dict[str, Inputs]) -> str:
+    """The digest of the job's landmarks, which join its rows; "" for networks that need none."""
+    chosen = choose_landmarks(
+        request.architecture, request.inputs1, request.inputs2, request.method
+    )
+    if chosen is None:
+        return ""
+    digest = chosen.digest()
+    rows[digest] = chosen
+    return digest
+
+
+def rows_of(layout: Mapping[str, Any]) -> set[str]:
+    """The digests of all rows that a stored layout needs."""
+    landmarks = layout.get("landmarks", "")
+    return {*layout["rows1"], *layout["rows2"], *([landmarks] if landmarks else [])}
 
 
 def pending_entries(

@@ -92,7 +92,7 @@ class Jobs:
         architecture = request.architecture.digest
         document = (architecture, request.architecture.canonical_json())
         moment = await now(self._client)
-        fields = _first_fields(tenant, request, drawn.plan, len(done), moment, self._settings)
+        fields = _first_fields(tenant, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         if len(done) == len(drawn.digests):
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
@@ -164,7 +164,7 @@ class Jobs:
         except UnknownJob:  # expired: its rows are gone, the record is all that is left
             stored = {"rows1": [], "rows2": []}
         await self._dispatch.delete(ref)
-        await self._inputs.release(tenant, job_id, {*stored["rows1"], *stored["rows2"]})
+        await self._inputs.release(tenant, job_id, blueprint.rows_of(stored))
 
     async def layout(self, tenant: str, job_id: str) -> Layout:
         """Where the job's tiles are; raises UnknownJob."""
@@ -216,19 +216,20 @@ def _ref(tenant: str, job_id: str) -> str:
 
 
 def _first_fields(
-    tenant: str, request: KernelRequest, plan: TilePlan, reused: int, moment: float,
+    tenant: str, request: KernelRequest, drawn: blueprint.Blueprint, reused: int, moment: float,
     settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The stored fields of a new job, of which `reused` tiles are cached already."""
     # Ids begin with their time, so that sorting them sorts jobs by age.
     job_id = f"k{int(moment * 1000):012x}{secrets.token_hex(8)}"
-    method = request.method.model_dump()
+    plan, method = drawn.plan, request.method.model_dump()
     task = {
         "architecture": request.architecture.digest,
         "dtype": request.dtype,
         "outputs": ",".join(sorted(request.outputs)),
         "form": request.form,
         "method": json.dumps(method, sort_keys=True),
+        "landmarks": drawn.landmarks,
     }
     inputs = {"x1": request.inputs1.digest()}
     if request.inputs2 is not None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
+from service.blueprint import rows_of
 from service.errors import UnknownJob
 from service.store import keys
 from service.store.connection import now, raw
@@ -30,9 +31,7 @@ class Lifetimes:
         except UnknownJob:
             await self._client.zrem(keys.LIVE, ref)
             return
-        await self._inputs.renew(
-            tenant, layout["architecture"], {*layout["rows1"], *layout["rows2"]}
-        )
+        await self._inputs.renew(tenant, layout["architecture"], rows_of(layout))
         moment = await now(self._client)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)

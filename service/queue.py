@@ -53,13 +53,14 @@ class Queue:
 
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-            dtype: str, outputs: str, form: Form, method: str, flight: str,
+            dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
         ) -> None:  # fmt: skip
             await handler(
                 TileTask(
-                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight
+                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
+                    landmarks,
                 )
-            )
+            )  # fmt: skip
 
         self._docket.register(compute_tile, names=[TASK])
         async with Worker(
@@ -77,7 +78,7 @@ class Queue:
 
 async def _not_here(
     tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-    dtype: str, outputs: str, form: Form, method: str, flight: str,
+    dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
 ) -> None:  # fmt: skip
     raise RuntimeError("this process only queues tiles; a worker computes them")
 

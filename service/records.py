@@ -78,7 +78,7 @@ class JobRecord(BaseModel):
     @property
     def results(self) -> tuple[str, ...]:
         """The names of the arrays that can be fetched."""
-        return parse_method(self.method).results(self.outputs)
+        return parse_method(self.method).results(self.outputs, self.exactness)
 
     @property
     def ended(self) -> bool:

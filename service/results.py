@@ -16,8 +16,8 @@ def check_available(record: JobRecord, output: str) -> None:
     kernel, error = output.removesuffix("_stderr"), output.endswith("_stderr")
     if error and kernel in record.outputs:
         raise UnknownResource(
-            f"this job computes the {kernel} in closed form, which has no standard error; the method"
-            " monte_carlo has one"
+            f"this job computes the {kernel} in closed form, which has no standard error; estimates"
+            ' have one: the method monte_carlo, attention of scaling "sqrt" without a closed form'
         )
     raise UnknownResource(
         f"this job computes {', '.join(record.results)}; ask for {kernel} when creating one"

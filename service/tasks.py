@@ -14,6 +14,8 @@ class TileTask:
     `flight` numbers the times that tiles were put in flight, so that a tile asked for again just
     when its last run is ending is a task of its own and not taken for that run.
 
+    `landmarks` names inputs frozen with the job, for networks that need some, else "".
+
     `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
     """
 
@@ -27,6 +29,7 @@ class TileTask:
     form: Form
     method: str
     flight: str
+    landmarks: str = ""
 
     @property
     def ref(self) -> str:

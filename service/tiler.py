@@ -57,6 +57,7 @@ class Compute(Protocol):
         architecture: Architecture,
         rows1: Inputs,
         rows2: Inputs | None,
+        landmarks: Inputs | None,
         task: TileTask,
         should_stop: Callable[[], bool],
     ) -> TileResult: ...
@@ -146,9 +147,12 @@ class Tiler:
             return
         architecture = await self._shelf.architecture(tenant, task.architecture)
         rows1 = await self._shelf.rows(tenant, task.rows1)
-        rows2 = await self._shelf.rows(tenant, task.rows2) if task.rows2 else None
+        others = [
+            await self._shelf.rows(tenant, digest) if digest else None
+            for digest in (task.rows2, task.landmarks)
+        ]
         started = time.monotonic()
-        result = await self._watched(task, architecture, rows1, rows2)
+        result = await self._watched(task, architecture, rows1, *others)
         meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
@@ -156,7 +160,12 @@ class Tiler:
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
     async def _watched(
-        self, task: TileTask, architecture: Architecture, rows1: Inputs, rows2: Inputs | None
+        self,
+        task: TileTask,
+        architecture: Architecture,
+        rows1: Inputs,
+        rows2: Inputs | None,
+        landmarks: Inputs | None,
     ) -> TileResult:
         """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
         unwanted = late = False
@@ -165,7 +174,7 @@ class Tiler:
             return unwanted or late
 
         future = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._compute, architecture, rows1, rows2, task, should_stop
+            self._pool, self._compute, architecture, rows1, rows2, landmarks, task, should_stop
         )
         allowed = self._service.settings.tile_deadline.total_seconds()
         began = time.monotonic()

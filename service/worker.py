@@ -39,6 +39,7 @@ def compute(
     architecture: Architecture,
     rows1: Inputs,
     rows2: Inputs | None,
+    landmarks: Inputs | None,
     task: TileTask,
     should_stop: Callable[[], bool],
 ) -> TileResult:
@@ -52,6 +53,7 @@ def compute(
         outputs=task.outputs.split(","),
         form=task.form,
         method=parse_method(json.loads(task.method)),
+        landmarks=landmarks,
         should_stop=should_stop,
     )
 

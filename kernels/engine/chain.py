@@ -107,7 +107,7 @@ def _observe(
     for i, (step, values) in enumerate(zip(own, numbers, strict=True)):
         side = Side(grids[i], masks[i], None, own_weights[i + 1])
         below = _site(step, side, side, values, identical=True)
-        observes = step.layer.observes is not Demand.NOTHING
+        observes = step.layer.observes is not Demand.NOTHING or step.layer.estimates
         seen.append(step.layer.observe(cov, below) if observes else None)
         side = Side(grids[i], masks[i], seen[i], own_weights[i + 1])
         site = _site(step, side, side, values, identical=True)

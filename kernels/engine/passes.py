@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -20,7 +21,11 @@ from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
 from kernels.engine.chain import Chain, Program, observe, run_pair
 from kernels.engine.compiled import Compiled, kept
+from kernels.engine.replicates import replicates_of_one, replicates_of_pair
+from kernels.estimate.places import places
 from kernels.layers.layer import Layer
+
+Heads = tuple[Array, ...]
 
 _SHORT = 32
 """Positions up to which the blocks of a whole group fit in cache together."""
@@ -38,12 +43,14 @@ class Network:
         positions: whether inputs have position axes.
         ntk: whether the tangent kernel is wanted beside the nngp.
         final: POINT for one number a pair of inputs, FULL for one a pair of their positions.
+        groups: into which the heads of estimated layers are divided; 0 if there are none.
     """
 
     layers: tuple[Layer, ...]
     positions: bool
     ntk: bool
     final: Demand = Demand.POINT
+    groups: int = 0
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -62,12 +69,22 @@ class Network:
         return replace(self, layers=tuple(layer.within_tolerance() for layer in self.layers))
 
     def entry(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> tuple[int, ...]:
-        """Axes of one pair's kernel: () or, where positions are kept, (P, P') at the end."""
+        """Axes of one pair's kernel: () or, where positions are kept, (P, P') at the end.
+
+        Those of an estimated network follow an axis of replicates.
+        """
+        replicates = (self.replicates,) if self.replicates else ()
         if self.final is Demand.POINT:
-            return ()
+            return replicates
         for layer in self.layers:
             grid1, grid2 = layer.output_grid(grid1), layer.output_grid(grid2)
-        return prod(grid1), prod(grid2)
+        return (*replicates, prod(grid1), prod(grid2))
+
+    @property
+    def replicates(self) -> int:
+        """Of an estimated network: how often the pair pass computes what is above the estimate,
+        for all heads and for all but each group of them (kernels/estimate); else 0."""
+        return self.groups + 1 if places(self.layers) else 0
 
     @property
     def forms(self) -> set[Demand]:
@@ -77,7 +94,7 @@ class Network:
     def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
         """Entries of the largest block that a pair of inputs needs."""
         if Demand.FULL in self.forms:
-            return prod(grid1) * prod(grid2)
+            return max(1, self.replicates) * prod(grid1) * prod(grid2)
         return prod(grid1) if Demand.DIAGONAL in self.forms else 1
 
 
@@ -117,26 +134,39 @@ def _pair(
     def kernels_of(x1: Array, one: Chain, x2: Array, two: Chain) -> Block:
         k = cross_covariance(x1, x2, form, one.weights, two.weights)
         below = Block(k, jnp.zeros_like(k) if network.ntk else None)
-        return run_pair(steps, below, grids, one, two, numbers, identical)
+
+        def run(one: Chain, two: Chain, numbers: Sequence[Any]) -> Block:
+            return run_pair(steps, below, grids, one, two, numbers, identical)
+
+        if not network.replicates:
+            return run(one, two, numbers)
+        return replicates_of_pair(network.layers, network.groups, steps, run)(one, two, numbers)
 
     return kernels_of
 
 
 @kept(64)
 def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
-    """Compiled (x, mask, numbers, count) -> Chain over n inputs of one grid.
+    """Compiled (x, mask, numbers, heads, count) -> Chain over n inputs of one grid.
 
-    x is (n, P, channels) or (n, channels), mask (n, P) or None; each leaf of the result has a
-    leading axis of n, and is meant for the first `count` inputs only.
+    x is (n, P, channels) or (n, channels), mask (n, P) or None, heads what the inputs keep of the
+    heads of each estimated layer; each leaf of the result has a leading axis of n, and is meant for
+    the first `count` inputs only.
     """
     program = network.program()
     form = wanted_by(program.one_input, Demand.NOTHING)
 
-    def run(x: Array, mask: Array | None, numbers: Sequence[Any], count: Array) -> Chain:
-        def one(x: Array, mask: Array | None) -> Chain:
-            return observe(program, _own_covariance(x, form), mask, grid, numbers)
+    def run(
+        x: Array, mask: Array | None, numbers: Sequence[Any], heads: Heads, count: Array
+    ) -> Chain:
+        def one(x: Array, mask: Array | None, heads: Heads) -> Chain:
+            run = partial(observe, program, _own_covariance(x, form), mask, grid)
+            if not network.replicates:
+                return run(numbers)
+            replicates = replicates_of_one(network.layers, network.groups, program.pair, run)
+            return replicates(numbers, heads)
 
-        return over_rows(one, prod(grid), count, x, mask)
+        return over_rows(one, prod(grid), count, x, mask, heads)
 
     return Compiled(run)
 

@@ -49,19 +49,25 @@ class Group:
         return {"mixing": max(errors)} if errors else {}
 
     @classmethod
-    def of(cls, network: Network, inputs: Inputs, numbers: Any, size: int) -> Group:
-        """Runs the one-input pass of a group; again, if some error is not tolerated."""
+    def of(
+        cls, network: Network, inputs: Inputs, numbers: Any, heads: tuple[Array, ...], size: int
+    ) -> Group:
+        """Runs the one-input pass of a group; again, if some error is not tolerated.
+
+        `heads` are those of kernels/engine/heads.py.
+        """
         count, grid = len(inputs), inputs.grid
         flat = inputs.x.reshape(count, *([prod(grid)] if grid else []), -1)
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
         x = jnp.asarray(_filled(flat, size))
         real = None if mask is None else jnp.asarray(mask)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
-        chain = one_input_pass(network, grid)(x, real, numbers, count)
+        filled = tuple(_filled(each, size) for each in heads)
+        chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
         within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]
         if not all(bool(each[:count].all()) for each in within):
             network = network.within_tolerance()
-            chain = one_input_pass(network, grid)(x, real, numbers, count)
+            chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
         return cls(count, grid, lengths, x, chain)
 
 
@@ -72,12 +78,14 @@ def compiled_rows(network: Network, inputs: Inputs) -> int:
     last group mostly needs no compilation of its own. A function of the group alone: its numbers
     must not depend on what else is in the job.
     """
+    if network.replicates:  # heads take too much memory to fill up with
+        return 1 << (len(inputs) - 1).bit_length()
     rows = group_rows(prod(inputs.grid), Demand.FULL in network.forms)
     while len(inputs) <= rows // 32:
         rows //= 32
     return max(rows, 1 << (len(inputs) - 1).bit_length())
 
 
-def _filled(rows: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+def _filled(rows: Any, size: int) -> Any:
     """Rows repeated up to `size`."""
     return rows if len(rows) == size else rows[np.minimum(np.arange(size), len(rows) - 1)]

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from kernels.demand import Demand
 from kernels.engine.additive import Parts
 from kernels.engine.additive_tile import AdditiveGroup, additive_tile
 from kernels.engine.backend import policy
 from kernels.engine.diagnosis import check_finite
-from kernels.engine.passes import (
-    Network,
-    edge_for,
-    micro_tiles_per_call,
-    own_kernels,
-    pair_pass,
-    paired_kernels,
-)
-from kernels.engine.schedule import ShouldStop, in_calls, listing
-from kernels.engine.side import Group, compiled_rows
+from kernels.engine.pairs import Pairs
+from kernels.engine.passes import Network
+from kernels.engine.schedule import ShouldStop
+from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
+from kernels.estimate.jackknife import estimate_and_error
+from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
 from kernels.method import EXACT, Additive, Method, MonteCarlo
@@ -44,6 +39,7 @@ def compute_tile(
     outputs: Sequence[str],
     form: Form = "matrix",
     method: Method = EXACT,
+    landmarks: Inputs | None = None,
     workspace: Workspace | None = None,
     should_stop: ShouldStop | None = None,
 ) -> TileResult:
@@ -56,7 +52,10 @@ def compute_tile(
         outputs: "nngp", "ntk" or both.
         form: "matrix"; "diagonal" for row i with row i only; "positions" for all pairs of
             positions too.
-        method: how they are computed; an estimate adds "nngp_stderr" and "ntk_stderr".
+        method: how they are computed. An estimate, by the method or by a layer of the network,
+            adds "nngp_stderr" and "ntk_stderr".
+        landmarks: those of the whole result, where the network needs some
+            (kernels/plan/landmarks.py).
         workspace: threads and one-input results shared with other tiles; None for this thread
             alone.
         should_stop: asked between compiled calls, a fraction of a second apart.
@@ -79,19 +78,23 @@ def compute_tile(
             architecture, rows1, rows2, outputs=outputs, should_stop=should_stop, **numbers
         )
         return TileResult(estimated)
-    shared = workspace or Workspace()
     with jax.enable_x64(rows1.dtype == "float64"):
         computed = _compute(
-            architecture.expanded, rows1, rows2, "ntk" in outputs, form, shared, should_stop, method
-        )
-        tile = {name: computed.values[name] for name in outputs}
-        check_finite(tile, architecture, rows1, rows2, _of_one_pair)
+            architecture.expanded, rows1, rows2, "ntk" in outputs, form, method, landmarks,
+            workspace or Workspace(), should_stop,
+        )  # fmt: skip
+        names = method.results(outputs, architecture.exactness)
+        tile = {name: computed.values[name] for name in names}
+        check_finite(tile, architecture, rows1, rows2, partial(_of_one_pair, landmarks))
     return TileResult(tile, computed.error_estimate)
 
 
-def _of_one_pair(layers: Sequence[Layer], one: Inputs, two: Inputs | None) -> dict[str, Matrix]:
+def _of_one_pair(
+    landmarks: Inputs | None, layers: Sequence[Layer], one: Inputs, two: Inputs | None
+) -> dict[str, Matrix]:
     form: Form = "positions" if _end(layers, one.grid) else "matrix"
-    return _compute(layers, one, two, True, form, Workspace(), None).values
+    made = _compute(layers, one, two, True, form, EXACT, landmarks, Workspace(), None)
+    return made.values
 
 
 def _compute(
@@ -100,101 +103,55 @@ def _compute(
     rows2: Inputs | None,
     ntk: bool,
     form: Form,
+    method: Method,
+    landmarks: Inputs | None,
     workspace: Workspace,
     should_stop: ShouldStop | None,
-    method: Method = EXACT,
 ) -> TileResult:
-    structure, values = zip(*(layer.split() for layer in layers), strict=True)
-    numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
-    final = Demand.FULL if form == "positions" else Demand.POINT
-    network = Network(structure, bool(rows1.grid), ntk, final)
-    columns = rows1 if rows2 is None else rows2
-    sizes = [compiled_rows(network, side) for side in (rows1, columns)]
-    if form == "diagonal":
-        sizes = [max(sizes)] * 2
-
-    def group(inputs: Inputs, size: int) -> Group:
-        key = (tuple(layers), network, inputs, size)
-        return workspace.once(key, lambda: Group.of(network, inputs, numbers, size))
-
-    left = group(rows1, sizes[0])
-    right = left if rows2 is None else group(rows2, sizes[1])
+    shared = Shared.of(layers, landmarks)
+    pairs = Pairs.of(layers, rows1, rows2, ntk, form, shared, workspace)
+    network, left, right = pairs.network, pairs.left, pairs.right
     error = largest([left.error_estimate(), right.error_estimate()])
     if form == "diagonal":
-        return TileResult(_diagonal(network, left, right, numbers), error)
+        return TileResult(_with_errors(network, pairs.diagonal(), axis=1), error)
     parts = Parts.of(network) if isinstance(method, Additive) else None
     if parts is not None and isinstance(method, Additive):
 
         def additive(group: Group) -> AdditiveGroup:
-            return workspace.once((parts, group), lambda: AdditiveGroup.of(parts, group, numbers))
+            key, numbers = (parts, group), pairs.numbers
+            return workspace.once(key, lambda: AdditiveGroup.of(parts, group, numbers))
 
         one = additive(left)
         two = one if right is left else additive(right)
         tile, estimate = additive_tile(
-            parts, one, two, numbers, method.tolerance, policy(jax.default_backend()), workspace,
-            should_stop,
+            parts, one, two, pairs.numbers, method.tolerance, policy(jax.default_backend()),
+            workspace, should_stop,
         )  # fmt: skip
         error["additive"] = estimate
     else:
-        tile = _cross(network, left, right, numbers, workspace, should_stop)
+        tile = _with_errors(network, pairs.cross(workspace, should_stop), axis=2)
     if rows2 is None:
-        own = _diagonal(network, left, left, numbers)
+        own = _with_errors(network, pairs.own(), axis=1)
         tile = {name: _symmetric(k, own[name]) for name, k in tile.items()}
-    ends = [_end(structure, side.grid) for side in (left, right)]
+    ends = [_end(network.layers, side.grid) for side in (left, right)]
     shaped = {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
     return TileResult(shaped, error)
+
+
+def _with_errors(network: Network, kernels: dict[str, Matrix], axis: int) -> dict[str, Matrix]:
+    """Estimates with their standard errors, where the network has replicates along an axis."""
+    if not network.replicates:
+        return kernels
+    result: dict[str, Matrix] = {}
+    for name, replicates in kernels.items():
+        result[name], result[f"{name}_stderr"] = estimate_and_error(replicates, axis)
+    return result
 
 
 def _end(layers: Sequence[Layer], grid: tuple[int, ...]) -> tuple[int, ...]:
     for layer in layers:
         grid = layer.output_grid(grid)
     return grid
-
-
-def _diagonal(network: Network, left: Group, right: Group, numbers: Any) -> dict[str, Matrix]:
-    """Row i with row i; exactly, where both sides are one."""
-    count = left.count
-    if right is left:
-        values = own_kernels(network, left.grid)(left.x, left.chain, numbers, count)
-    else:
-        run = paired_kernels(network, left.grid, right.grid)
-        values = run(left.x, left.chain, right.x, right.chain, numbers, count)
-    return {name: np.asarray(kernel)[:count] for name, kernel in values.items()}
-
-
-def _cross(
-    network: Network,
-    left: Group,
-    right: Group,
-    numbers: Any,
-    workspace: Workspace,
-    should_stop: ShouldStop | None,
-) -> dict[str, Matrix]:
-    chosen = policy(jax.default_backend())
-    edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
-    micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
-    pairs = [
-        (i, j) for i in range(micro_rows) for j in range(i if right is left else 0, micro_columns)
-    ]
-    entry = network.entry(left.grid, right.grid)
-    shape = (micro_rows * edge, micro_columns * edge, *entry)
-    result = {name: np.zeros(shape, left.x.dtype) for name in network.kernels}
-    run = pair_pass(network, left.grid, right.grid, edge)
-    most = micro_tiles_per_call(edge, entry)
-
-    def compute(chunk: Sequence[tuple[int, int]]) -> None:
-        listed = listing(chunk, most)
-        out = run(left.x, left.chain, right.x, right.chain, numbers, listed, len(chunk))
-        for name, total in result.items():
-            _paste(total, np.asarray(out[name])[: len(chunk)], chunk, edge)
-
-    in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
-    return {name: total[: left.count, : right.count] for name, total in result.items()}
-
-
-def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge: int) -> None:
-    for (i, j), part in zip(chunk, parts, strict=True):
-        total[i * edge : (i + 1) * edge, j * edge : (j + 1) * edge] = part
 
 
 def _symmetric(k: Matrix, own: Matrix) -> Matrix:

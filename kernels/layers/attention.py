@@ -2,7 +2,8 @@
 
 Under "linear" scaling (1/d_k, tied query and key weights) the mixing matrix A(x) of each input is
 deterministic, and K' = ov^2 A K A'^T + b^2. Under "sqrt" scaling (1/sqrt(d_k), independent
-weights) the logits stay random; for the identity mechanism their second moments close the map.
+weights) the logits stay random: for the identity mechanism their second moments close the map, and
+for the others it is a mean over heads drawn at random (kernels/estimate).
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
+from kernels.estimate.estimator import Estimator
 from kernels.layers.layer import Doubt, Exactness, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
-from kernels.spec.model import Count, NonNegative, Numbers, ProperFraction, Spec, as_typed
+from kernels.spec.model import NonNegative, Numbers, ProperFraction, Spec, as_typed
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -29,14 +31,6 @@ if TYPE_CHECKING:
     from kernels.registry import AnyMechanism
 
 # The registry binds AnyMechanism to the union of all mechanisms.
-
-
-class Estimator(Spec):
-    """How kernels without a closed form are estimated; without effect where there is one."""
-
-    samples: Count = 256
-    seed: Annotated[int, Field(strict=True, ge=0)] = 0
-    antithetic: bool = True
 
 
 class Residual(Spec):
@@ -71,6 +65,8 @@ class Attention(Layer):
     def _canonical_estimator(self) -> Self:
         closed = self.scaling == "linear" or self.mechanism.name() == "identity"
         estimator = None if closed else self.estimator or Estimator()
+        if estimator is not None and self.mechanism.even:
+            estimator = estimator.model_copy(update={"antithetic": False})
         object.__setattr__(self, "estimator", estimator)
         return self
 
@@ -80,23 +76,30 @@ class Attention(Layer):
             object.__setattr__(self, "causal", True)
         return self
 
+    def split(self) -> tuple[Self, Numbers]:
+        """As elsewhere; the seed is no structure either, heads come as arguments."""
+        structure, numbers = super().split()
+        if self.estimator is None:
+            return structure, numbers
+        unseeded = self.estimator.model_copy(update={"seed": 0})
+        return structure.model_copy(update={"estimator": unseeded}), numbers
+
     def forward(self, signal: Signal) -> Signal:
         if not signal.grid:
             raise SpecError(
                 "attention needs positions to attend to, but its input is a vector; send "
                 "sequences (n, T, d) or images (n, H, W, C), and flatten or pool after it"
             )
-        if self.scaling == "sqrt" and self.mechanism.linear_only:
+        if self.scaling == "sqrt" and not self.mechanism.random_logits:
             raise SpecError(
                 f'mechanism "{self.mechanism.name()}" has a limit under scaling "linear" only: '
                 f"{self.mechanism.linear_only}; leave scaling out, or take another mechanism",
                 "/scaling",
             )
-        if self.estimator is not None:
+        if self.estimates and self.mechanism.how_exact != "exact":
             raise SpecError(
-                f'scaling "sqrt" has a closed form for mechanism "identity" only; this version '
-                f'has no estimate for "{self.mechanism.name()}": use scaling "linear"',
-                "/scaling",
+                'a rank is for scaling "linear", where an input has one mixing matrix; leave it out',
+                "/mechanism/rank",
             )
         if self.causal:
             try:
@@ -117,6 +120,10 @@ class Attention(Layer):
         return out.with_(gaussian=signal.gaussian, own_weights=signal.own_weights)
 
     @property
+    def estimates(self) -> bool:
+        return self.estimator is not None
+
+    @property
     def observes(self) -> Demand:
         return Demand.FULL if self.scaling == "linear" else Demand.NOTHING
 
@@ -130,7 +137,7 @@ class Attention(Layer):
 
     @property
     def how_exact(self) -> Exactness:
-        return self.mechanism.how_exact
+        return "estimated" if self.estimates else self.mechanism.how_exact
 
     @property
     def trims(self) -> bool:
@@ -141,11 +148,13 @@ class Attention(Layer):
         of_mechanism = self.mechanism.warnings(self.qk_std)
         return of_mechanism + (self.mechanism.causal_warnings() if self.causal else ())
 
-    def observe(self, cov: Array, site: Site) -> Mixing:
-        """The mixing matrix A(x)."""
+    def observe(self, cov: Array, site: Site) -> Mixing | Array:
+        """The mixing matrix A(x); of an estimated layer what the input keeps of its heads."""
         numbers, mask = site.numbers, site.left.mask
-        logits = numbers["qk_std"] * self._with_positions(cov, site)
-        visible = self._visible(mask, site.left.size)
+        if self.estimates:
+            return numbers["heads"]
+        logits = numbers["qk_std"] * self.with_positions(cov, site)
+        visible = self.visible(mask, site.left.size)
         own = numbers.get("mechanism", {})
         if self.causal and visible is not None:
             mixing = self.mechanism.causal_mixing(logits, visible, own)
@@ -154,12 +163,12 @@ class Attention(Layer):
         return mixing if mask is None else mixing.of_queries(mask)
 
     def doubt(self, seen: Mixing) -> Doubt | None:
-        return None if seen.error is None else Doubt(seen.error, seen.within)
+        return None if self.estimates or seen.error is None else Doubt(seen.error, seen.within)
 
     def within_tolerance(self) -> Self:
         return self.model_copy(update={"mechanism": self.mechanism.within_tolerance()})
 
-    def _visible(self, mask: Array | None, size: int) -> Array | None:
+    def visible(self, mask: Array | None, size: int) -> Array | None:
         """Which keys each query sees, (P, P) bool; None if all."""
         import jax.numpy as jnp
 
@@ -198,7 +207,10 @@ class Attention(Layer):
 
     def _attended(self, block: Block, site: Site) -> Block:
         if self.scaling == "sqrt":
-            return self._second_moments(block, site)
+            from kernels.layers.random_logits import mean_over_heads, second_moments
+
+            moments = mean_over_heads if self.estimates else second_moments
+            return moments(self, block, site)
         # A readout's weights went through A already.
         mixed = self.values if site.form is Demand.READOUT else self._mixed
         nngp, ntk = mixed(block, site)
@@ -208,7 +220,7 @@ class Attention(Layer):
     def values(self, block: Block, site: Site) -> Block:
         """ov^2 K and ov^2 (Theta + 2 K)."""
         if self.positional is not None and self.positional.in_values:
-            block = block.map(lambda k: self._with_positions(k, site))
+            block = block.map(lambda k: self.with_positions(k, site))
         scale = site.numbers["ov_std"] ** 2
         ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
         return block._replace(nngp=scale * block.nngp, ntk=ntk)
@@ -226,27 +238,7 @@ class Attention(Layer):
             return congruence(left, nngp, right), None
         return congruences(left, nngp, ntk, right)
 
-    def _second_moments(self, block: Block, site: Site) -> Block:
-        """The identity mechanism under "sqrt" scaling: random logits of covariance K~ x K~."""
-        n = site.numbers
-        scale = (n["qk_std"] * n["ov_std"]) ** 2
-        bias = site.constant(n["b_std"] ** 2)
-        in_values = self.positional is not None and self.positional.in_values
-        key = block.map(lambda k: self._with_positions(k, site))
-        value = key if in_values else block
-        seen = self._visible_sum(key.nngp * value.nngp)
-        nngp = scale * seen * key.nngp + bias
-        if block.ntk is None or key.ntk is None or value.ntk is None:
-            return block._replace(nngp=nngp)
-        below = self._visible_sum(key.nngp * value.ntk + value.nngp * key.ntk)
-        ntk = scale * (seen * (key.ntk + 4 * key.nngp) + key.nngp * below) + bias
-        return block._replace(nngp=nngp, ntk=ntk)
-
-    def _visible_sum(self, products: Array) -> Array:
-        """For each pair of queries, the sum over the pairs of keys they see."""
-        return products.cumsum(0).cumsum(1) if self.causal else products.sum()
-
-    def _with_positions(self, k: Array, site: Site) -> Array:
+    def with_positions(self, k: Array, site: Site) -> Array:
         """K with the embeddings' covariance merged in at real positions."""
         import jax.numpy as jnp
 
@@ -278,7 +270,7 @@ class Attention(Layer):
         from kernels.finite.heads import attend
 
         size = prod(x.shape[:-1])
-        visible = self._visible(None if mask is None else mask.reshape(-1), size)
+        visible = self.visible(None if mask is None else mask.reshape(-1), size)
         attended = attend(self, weights, numbers, x, mask, visible)
         if self.residual is None:
             return attended

@@ -91,6 +91,15 @@ class Layer(Spec):
         return ()
 
     @property
+    def estimates(self) -> bool:
+        """Whether the limit is a mean over heads that are drawn at random (kernels/estimate).
+
+        `observe` then finds those of its input in the numbers, as "heads", and `pair` finds in
+        them which groups of heads it averages over, as "kept".
+        """
+        return False
+
+    @property
     def observes(self) -> Demand:
         """What `observe` reads of one input's own covariance."""
         return Demand.NOTHING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from kernels.mechanisms.head import Head
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
 from kernels.spec.model import Numbers
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 class _Elementwise(Mechanism):
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
+    random_logits: ClassVar[bool] = True
 
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         import jax.numpy as jnp
@@ -21,8 +23,21 @@ class _Elementwise(Mechanism):
         weights = self.weight(logits)
         return Mixing(weights if visible is None else jnp.where(visible, weights, 0))
 
+    def kept(self, logits: Array, visible: Array | None) -> Array:
+        import jax.numpy as jnp
+
+        # The weight and the slope of a logit of zero are zero, or meet a weight that is.
+        return logits if visible is None else jnp.where(visible, logits, 0)
+
+    def head(self, kept: Array) -> Head:
+        return Head(self.weight(kept), self.slope(kept), None)
+
     def weight(self, logits: Array) -> Array:
         """The weight of each logit."""
+        raise NotImplementedError
+
+    def slope(self, logits: Array) -> Array:
+        """The derivative of the weight; zero at a logit of zero that is not seen."""
         raise NotImplementedError
 
 
@@ -34,6 +49,9 @@ class IdentityScores(_Elementwise):
 
     def weight(self, logits: Array) -> Array:
         return logits
+
+    def slope(self, logits: Array) -> Array:
+        return (logits != 0).astype(logits.dtype)
 
 
 class ReLUScores(_Elementwise):
@@ -47,14 +65,23 @@ class ReLUScores(_Elementwise):
 
         return jnp.maximum(logits, 0)
 
+    def slope(self, logits: Array) -> Array:
+        return (logits > 0).astype(logits.dtype)
+
 
 class AbsScores(_Elementwise):
     """A_ij = |G_ij|."""
 
     type: Literal["abs"] = "abs"
     equation: ClassVar[str] = "A_ij = |G_ij|"
+    even: ClassVar[bool] = True
 
     def weight(self, logits: Array) -> Array:
         import jax.numpy as jnp
 
         return jnp.abs(logits)
+
+    def slope(self, logits: Array) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.sign(logits)

@@ -10,6 +10,7 @@ from kernels.spec.model import Numbers, Spec
 if TYPE_CHECKING:
     from jax import Array
 
+    from kernels.mechanisms.head import Head
     from kernels.mechanisms.mixing import Mixing
 
 
@@ -23,6 +24,10 @@ class Mechanism(Spec):
     """Whether positions see only earlier ones whatever `causal` says; its canonical form is true."""
     linear_only: ClassVar[str] = ""
     """Why there is no such mechanism under "sqrt" scaling; empty where there is."""
+    random_logits: ClassVar[bool] = False
+    """Whether it has `kept` and `head`, and so a limit under "sqrt" scaling."""
+    even: ClassVar[bool] = False
+    """Whether logits G and -G have the same weights, so that antithetic heads would be copies."""
 
     @classmethod
     def name(cls) -> str:
@@ -99,3 +104,16 @@ class Mechanism(Spec):
         import jax.numpy as jnp
 
         return self.mixing(scale * jnp.matmul(queries, keys.T), visible, numbers).dense()
+
+    def kept(self, logits: Array, visible: Array | None) -> Array:
+        """What is kept of one head with random logits, (T, T): whatever `head` needs.
+
+        Args:
+            logits: (T, T), not symmetric; rows are queries.
+            visible: as in `mixing`.
+        """
+        raise NotImplementedError
+
+    def head(self, kept: Array) -> Head:
+        """The weights of one head and their derivative by its logits."""
+        raise NotImplementedError

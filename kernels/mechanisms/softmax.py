@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from kernels.errors import SpecError
 from kernels.layers.layer import Exactness
+from kernels.mechanisms.head import Head
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
 from kernels.spec.model import Numbers, Positive
@@ -33,6 +34,7 @@ class Softmax(Mechanism):
         "rank: exp(G) by its pivoted Cholesky factor, what rows lack spread evenly"
     )
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
+    random_logits: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _tolerance_of_a_rank(self) -> Self:
@@ -101,6 +103,12 @@ class _WithinTolerance(Softmax):
         exact = softmax_rows(logits, visible)
         weights = jnp.where(mixing.within, mixing.dense(), exact)
         return Mixing(weights, error=jnp.where(mixing.within, mixing.error, 0))
+
+    def kept(self, logits: Array, visible: Array | None) -> Array:
+        return softmax_rows(logits, visible)
+
+    def head(self, kept: Array) -> Head:
+        return Head(kept, kept, kept)
 
 
 def softmax_rows(logits: Array, visible: Array | None) -> Array:

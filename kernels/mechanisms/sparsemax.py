@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from kernels.mechanisms.head import Head
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
 from kernels.mechanisms.softmax import below_peak
@@ -20,9 +21,19 @@ class Sparsemax(Mechanism):
 
     equation: ClassVar[str] = "A_ij = max(G_ij - tau_i, 0), tau_i such that the row sums to 1"
     source: ClassVar[str] = "Martins & Astudillo, arXiv 1602.02068"
+    random_logits: ClassVar[bool] = True
 
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         return Mixing(sparsemax_rows(logits, visible))
+
+    def kept(self, logits: Array, visible: Array | None) -> Array:
+        return sparsemax_rows(logits, visible)
+
+    def head(self, kept: Array) -> Head:
+        import jax.numpy as jnp
+
+        support = (kept > 0).astype(kept.dtype)
+        return Head(kept, support, support / jnp.maximum(support.sum(1, keepdims=True), 1))
 
 
 def sparsemax_rows(logits: Array, visible: Array | None) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.demand import Demand, packing_gap, plan_pair
+from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import bucket_grids, one_bucket
@@ -43,6 +44,12 @@ row of inputs again and again unless it can hold them all: 2**22 took eight time
 
 _ESTIMATED_ROWS: Final = 64
 """Rows of a group whose kernels are estimated: every pair costs a product of gradients a sample."""
+_HEAD_ENTRIES: Final = 2**25
+"""Entries that a group keeps of its heads, at most (unless one input has more): 128 MiB in float32,
+and a tile has two groups."""
+_HEAD_PRODUCTS: Final = 2**33
+"""samples T^3 over the pairs of a tile, at most: a dozen matrix products for each sample and pair,
+so about ten seconds on a CPU core."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def plan_tiles(
     else:
         grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
-    limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, most)
+    limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, most, method)
     if form == "diagonal" and inputs2 is not None:
         # Row i meets row i only, so both sides are grouped alike.
         joint = list(zip(*grids, strict=True))
@@ -223,14 +230,27 @@ def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _rows_of_a_group(
-    architecture: Architecture, positions: bool, form: Form, most: int
+    architecture: Architecture, positions: bool, form: Form, most: int, method: Method
 ) -> Callable[[tuple[int, ...]], int]:
     layers = [layer.split()[0] for layer in architecture.expanded]
     final = Demand.FULL if form == "positions" else Demand.POINT
     steps = plan_pair(layers, positions, final)
     every_pair = any(step.wanted_in is Demand.FULL for step in steps)
-    most = 1 << (max(1, most).bit_length() - 1)
-    return lambda grid: min(most, group_rows(prod(grid), every_pair))
+    heads = [] if isinstance(method, MonteCarlo) else places(layers)
+
+    def rows(grid: tuple[int, ...]) -> int:
+        allowed = max(1, min(most, _rows_with_heads(heads, grid)) if heads else most)
+        return min(1 << (allowed.bit_length() - 1), group_rows(prod(grid), every_pair))
+
+    return rows
+
+
+def _rows_with_heads(found: Sequence[Place], grid: tuple[int, ...]) -> int:
+    """Rows of a group in a network with estimated layers: 0 where one is too many already."""
+    sizes = [(place.heads, prod(place.grid(grid))) for place in found]
+    entries = sum(heads * size**2 for heads, size in sizes)
+    products = sum(heads * size**3 for heads, size in sizes)
+    return min(_ESTIMATED_ROWS, _HEAD_ENTRIES // entries, isqrt(_HEAD_PRODUCTS // products))
 
 
 def _grouped(

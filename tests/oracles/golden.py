@@ -62,7 +62,7 @@ def load_attention(name: str) -> Golden:
 def _read(path: Path) -> Golden:
     with np.load(path) as case:
         return Golden(
-            name,
+            path.stem,
             json.loads(str(case["spec"])),
             {key: case[key] for key in ("x1", "x2", "mask1", "mask2") if key in case},
             {key: case[key] for key in ("nngp", "ntk") if key in case},

@@ -13,6 +13,7 @@ import numpy as np
 from tests.oracles.gaussian import ACTIVATIONS, Array, expectations
 from tests.oracles.mechanisms import mixing
 from tests.oracles.positions import correlations
+from tests.oracles.random_logits import Logits
 from tests.oracles.windows import Window, box_sum, joint_sum
 
 Layer = dict[str, Any]
@@ -85,7 +86,8 @@ def _dropout(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tupl
 
 def _attention(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
     if layer.get("scaling", "linear") == "sqrt":
-        made = _sqrt_identity(layer, row, col, k, theta)
+        rule = _sqrt_identity if layer.get("mechanism") == "identity" else _sqrt
+        made = rule(layer, row, col, k, theta)
     else:
         left, right = _mixing(layer, row), _mixing(layer, col)
         gain, bias = layer.get("ov_std", 1.0) ** 2, layer.get("b_std", 0.0) ** 2
@@ -151,6 +153,23 @@ def _sqrt_identity(
         nngp[a, b] = gain * s * k_q[a, b] + bias
         ntk[a, b] = gain * (s * (theta_q[a, b] + 4 * k_q[a, b]) + k_q[a, b] * lower) + bias
     return nngp, ntk
+
+
+def _sqrt(layer: Layer, row: Side, col: Side, k: Array, theta: Array) -> tuple[Array, Array]:
+    """Any other mechanism: every pair of queries sums over the pairs of keys they see."""
+    gain, bias = layer.get("ov_std", 1.0) ** 2, layer.get("b_std", 0.0) ** 2
+    own = [_positioned(layer, side, side, side.block) for side in (row, col)]
+    logits = Logits(
+        layer.get("mechanism", "softmax"),
+        layer.get("qk_std", 1.0),
+        *own,
+        _positioned(layer, row, col, k),
+        _positioned(layer, row, col, theta),
+    )
+    nngp, ntk = logits.kernels(
+        _visible(layer, row), _visible(layer, col), *_values(layer, row, col, k, theta)
+    )
+    return gain * nngp + bias, gain * ntk + bias
 
 
 RULES: dict[str, Callable[[Layer, Side, Side, Array, Array], tuple[Array, Array]]] = {

@@ -51,6 +51,7 @@ class Workbench:
         architecture: Architecture,
         rows1: Inputs,
         rows2: Inputs | None,
+        landmarks: Inputs | None,
         task: TileTask,
         should_stop: Callable[[], bool],
     ) -> TileResult:

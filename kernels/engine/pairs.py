@@ -1,0 +1,162 @@
+"""The pairs of inputs of two groups: all of them, or row i with row i only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from kernels.demand import Demand
+from kernels.engine.backend import policy
+from kernels.engine.heads import heads_of_group
+from kernels.engine.landmarks import PositionKernels
+from kernels.engine.passes import (
+    Network,
+    edge_for,
+    micro_tiles_per_call,
+    own_kernels,
+    pair_pass,
+    paired_kernels,
+)
+from kernels.engine.schedule import ShouldStop, in_calls, listing
+from kernels.engine.side import Group, compiled_rows
+from kernels.engine.workspace import Workspace
+from kernels.estimate.shared import Shared
+from kernels.inputs import Form, Inputs
+from kernels.layers.layer import Layer
+
+Matrix = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two groups of inputs after their one-input passes.
+
+    Attributes:
+        network: the structure of the network.
+        numbers: its layers' numbers.
+        left: the rows.
+        right: the columns; the same object for a group against itself.
+    """
+
+    network: Network
+    numbers: Any
+    left: Group
+    right: Group
+
+    @classmethod
+    def of(
+        cls,
+        layers: Sequence[Layer],
+        rows1: Inputs,
+        rows2: Inputs | None,
+        ntk: bool,
+        form: Form,
+        shared: Shared,
+        workspace: Workspace,
+    ) -> Pairs:
+        """Runs the one-input passes that the workspace does not have.
+
+        Args:
+            layers: the network, its numbers in it.
+            rows1: one group.
+            rows2: the other; None for the first against itself.
+            ntk: whether the ntk is wanted.
+            form: what of the kernel is wanted.
+            shared: what the tiles of an estimated result have in common.
+            workspace: keeps the one-input passes.
+        """
+        structure, values = zip(*(layer.split() for layer in layers), strict=True)
+        numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
+        final = Demand.FULL if form == "positions" else Demand.POINT
+        network = Network(structure, bool(rows1.grid), ntk, final, shared.groups)
+        columns = rows1 if rows2 is None else rows2
+        sizes = [compiled_rows(network, side) for side in (rows1, columns)]
+        if form == "diagonal":
+            sizes = [max(sizes)] * 2
+        below = PositionKernels(
+            partial(_positions_of_pairs, workspace), partial(_positions_of_own, workspace)
+        )
+
+        def group(inputs: Inputs, size: int) -> Group:
+            def made() -> Group:
+                heads = heads_of_group(layers, inputs, shared, below, workspace)
+                return Group.of(network, inputs, numbers, heads, size)
+
+            return workspace.once((tuple(layers), network, inputs, size, shared), made)
+
+        left = group(rows1, sizes[0])
+        return cls(network, numbers, left, left if rows2 is None else group(rows2, sizes[1]))
+
+    def own(self) -> dict[str, Matrix]:
+        """Each input of the left side with itself, exactly: (n, *entry) by name."""
+        group = self.left
+        run = own_kernels(self.network, group.grid)
+        values = run(group.x, group.chain, self.numbers, group.count)
+        return {name: np.asarray(kernel)[: group.count] for name, kernel in values.items()}
+
+    def diagonal(self) -> dict[str, Matrix]:
+        """Row i with row i: (n, *entry) by name."""
+        left, right = self.left, self.right
+        if right is left:
+            return self.own()
+        run = paired_kernels(self.network, left.grid, right.grid)
+        values = run(left.x, left.chain, right.x, right.chain, self.numbers, left.count)
+        return {name: np.asarray(kernel)[: left.count] for name, kernel in values.items()}
+
+    def cross(self, workspace: Workspace, should_stop: ShouldStop | None) -> dict[str, Matrix]:
+        """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
+        those with row <= column, and some others."""
+        left, right, network = self.left, self.right, self.network
+        chosen = policy(jax.default_backend())
+        edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
+        micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
+        pairs = [
+            (i, j)
+            for i in range(micro_rows)
+            for j in range(i if right is left else 0, micro_columns)
+        ]
+        entry = network.entry(left.grid, right.grid)
+        shape = (micro_rows * edge, micro_columns * edge, *entry)
+        result = {name: np.zeros(shape, left.x.dtype) for name in network.kernels}
+        run = pair_pass(network, left.grid, right.grid, edge)
+        most = micro_tiles_per_call(edge, entry)
+
+        def compute(chunk: Sequence[tuple[int, int]]) -> None:
+            listed = listing(chunk, most)
+            out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
+            for name, total in result.items():
+                _paste(total, np.asarray(out[name])[: len(chunk)], chunk, edge)
+
+        in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+        return {name: total[: left.count, : right.count] for name, total in result.items()}
+
+
+def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge: int) -> None:
+    for (i, j), part in zip(chunk, parts, strict=True):
+        total[i * edge : (i + 1) * edge, j * edge : (j + 1) * edge] = part
+
+
+def _positions_of_pairs(
+    workspace: Workspace, layers: Sequence[Layer], rows1: Inputs, rows2: Inputs, shared: Shared
+) -> Matrix:
+    """See `PositionKernels`."""
+    pairs = Pairs.of(layers, rows1, rows2, False, "positions", shared, workspace)
+    k = pairs.cross(workspace, None)["nngp"]
+    if pairs.right is not pairs.left:
+        return k
+    below = np.tri(len(k), k=-1, dtype=bool).reshape(len(k), -1, *[1] * (k.ndim - 2))
+    return np.where(below, np.swapaxes(np.swapaxes(k, 0, 1), -1, -2), k)
+
+
+def _positions_of_own(
+    workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
+) -> Matrix:
+    """See `PositionKernels`."""
+    return Pairs.of(layers, rows, None, False, "positions", shared, workspace).own()["nngp"]

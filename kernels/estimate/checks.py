@@ -1,0 +1,57 @@
+"""Whether heads fit in memory, and what is approximate about them. No JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Final
+
+from kernels.errors import SpecError
+from kernels.estimate.landmarks import choose_rows
+from kernels.estimate.places import places
+from kernels.layers.layer import Layer
+
+if TYPE_CHECKING:
+    from kernels.inputs import Inputs
+
+MAX_HEAD_ENTRIES: Final = 2**27
+"""Entries that one input keeps of its heads: half a GiB in float32, and a pair has two inputs."""
+
+
+def check_heads(layers: Sequence[Layer], sides: Sequence[Inputs]) -> list[str]:
+    """Checks the estimated layers of a network.
+
+    Args:
+        layers: those of the canonical form.
+        sides: the rows, and the columns if they are others.
+
+    Returns:
+        warnings: what is approximated beyond the standard error.
+
+    Raises:
+        SpecError: the heads of one input do not fit in memory.
+    """
+    found = places(layers)
+    for place in found:
+        positions = max(prod(place.grid(side.grid)) for side in sides)
+        entries = place.heads * positions**2
+        if entries > MAX_HEAD_ENTRIES:
+            most = max(4, MAX_HEAD_ENTRIES * place.estimator.samples // entries)
+            raise SpecError(
+                f'attention of scaling "sqrt" keeps {place.estimator.samples} heads of '
+                f"{positions} x {positions} weights of each input, {entries} numbers in all, and "
+                f"at most {MAX_HEAD_ENTRIES} fit in memory: ask for at most {most} samples, or "
+                f"shorten the inputs, pool or stride earlier"
+            )
+    if all(place.linear for place in found):
+        return []
+    rows, different = choose_rows(layers, sides)
+    if len(rows) == different:
+        return []
+    warning = (
+        f"the logits of attention above a nonlinearity share what {len(rows)} of the {different} "
+        f"different inputs (landmarks) tell of their covariance; what two others have in common "
+        f"beyond that is left out, and the standard error does not show it: with {len(rows)} "
+        f"inputs or fewer nothing is"
+    )
+    return [warning]

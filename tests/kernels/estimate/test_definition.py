@@ -1,0 +1,27 @@
+"""Estimates are within their standard errors of integrals that draw no heads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kernels.matrix import kernel_matrix
+from tests.kernels.agreement import inputs
+from tests.kernels.estimate.networks import CASES
+from tests.oracles.definition import definition
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_estimates_agree_with_the_definition(name: str) -> None:
+    case = CASES[name]
+    given = inputs(case.shape1, case.shape2, case.mask)
+    exact = definition({"layers": case.layers}, **given)
+    found = kernel_matrix({"layers": case.layers}, **given, dtype="float64")
+    for output in ("nngp", "ntk"):
+        error = found[f"{output}_stderr"]
+        scale = np.abs(exact[output]).max()
+        assert error.max() <= 0.2 * scale
+        # A kernel without randomness (one key has weight 1) has rounding for an error.
+        off = np.abs(found[output] - exact[output]) / (error + 1e-9 * scale)
+        print(name, output, off.max(), (error / scale).max())
+        assert off.max() <= 4.5, f"{output}: {off.max():.1f} standard errors off"
