@@ -11,16 +11,10 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from kernels.engine.additive import (
-    Averages,
-    Parts,
-    averages_pass,
-    combined,
-    main_effects,
-    thin_products,
-)
+from kernels.engine.additive import Averages, Parts, averages_pass
 from kernels.engine.backend import Policy
 from kernels.engine.chain import Chain
+from kernels.engine.effects import combined, main_effects, thin_products
 from kernels.engine.packed import Packed, packed
 from kernels.engine.passes import micro_tiles_per_call, own_kernels, pair_pass
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing

@@ -86,6 +86,12 @@ class Softmax(Mechanism):
 
         return softmax_rows(scale * jnp.matmul(queries, keys.T), visible)
 
+    def kept(self, logits: Array, visible: Array | None) -> Array:
+        return softmax_rows(logits, visible)
+
+    def head(self, kept: Array) -> Head:
+        return Head(kept, kept, kept)
+
 
 class _WithinTolerance(Softmax):
     """Compressed softmax for groups of inputs in which some are not within the tolerance.
@@ -103,12 +109,6 @@ class _WithinTolerance(Softmax):
         exact = softmax_rows(logits, visible)
         weights = jnp.where(mixing.within, mixing.dense(), exact)
         return Mixing(weights, error=jnp.where(mixing.within, mixing.error, 0))
-
-    def kept(self, logits: Array, visible: Array | None) -> Array:
-        return softmax_rows(logits, visible)
-
-    def head(self, kept: Array) -> Head:
-        return Head(kept, kept, kept)
 
 
 def softmax_rows(logits: Array, visible: Array | None) -> Array:

@@ -1,8 +1,8 @@
 """Attention with Gaussian logits, by integrals over two logits at a time: no heads are drawn.
 
 Cov(G_ai, G'_bj) = qk^2 K~_ab K~_ij. Weights of "relu" and "abs" depend on one logit each, and those
-of "softmax" over one or two visible keys on one difference of logits, so every expectation is one
-over a pair of Gaussians. The derivative of weight k by logit i is J_ki.
+of "softmax" and "sparsemax" over one or two visible keys on one difference of logits, so every
+expectation is one over a pair of Gaussians. The derivative of weight k by logit i is J_ki.
 """
 
 from __future__ import annotations
@@ -17,7 +17,23 @@ from tests.oracles.gaussian import expectations
 
 Array = np.ndarray[Any, Any]
 
-_NODES = np.polynomial.hermite_e.hermegauss(120)
+# Fine and even, for weights with a kink; in units of a standard deviation.
+_NODES = np.linspace(-8, 8, 1201)
+_DENSITY = np.exp(-(_NODES**2) / 2)
+
+
+def _sigmoid(x: Array) -> tuple[Array, Array]:
+    """The weight of one of two keys whose logits are x apart, and its derivative."""
+    weight = 1 / (1 + np.exp(-x))
+    return weight, weight * (1 - weight)
+
+
+def _ramp(x: Array) -> tuple[Array, Array]:
+    """The same of sparsemax."""
+    return np.clip((1 + x) / 2, 0, 1), np.where(np.abs(x) < 1, 0.5, 0)
+
+
+_OF_A_DIFFERENCE = {"softmax": _sigmoid, "sparsemax": _ramp}
 
 
 @dataclass(frozen=True)
@@ -25,7 +41,7 @@ class Logits:
     """The logits of two inputs.
 
     Attributes:
-        mechanism: "relu", "abs" or "softmax".
+        mechanism: "relu", "abs", "softmax" or "sparsemax".
         qk_std: their scale.
         row: K~(x, x).
         col: K~(x', x').
@@ -64,8 +80,8 @@ class Logits:
     def _expected(self, a: int, b: int, rows: Array, cols: Array) -> tuple[Array, Array]:
         """E z_i z'_j, (keys, keys'), and E J_ki J'_lj, (keys, keys', keys, keys')."""
         scale = self.qk_std**2
-        if self.mechanism == "softmax":
-            return self._softmax(a, b, rows, cols)
+        if self.mechanism in _OF_A_DIFFERENCE:
+            return self._of_differences(a, b, rows, cols)
         p = scale * self.row[a, a] * self.row[rows, rows][:, None]
         q = scale * self.col[b, b] * self.col[cols, cols][None, :]
         c = scale * self.k[a, b] * self.k[np.ix_(rows, cols)]
@@ -73,8 +89,8 @@ class Logits:
         own = np.einsum("ij,ik,jl->ijkl", slope, np.eye(len(rows)), np.eye(len(cols)))
         return value, own
 
-    def _softmax(self, a: int, b: int, rows: Array, cols: Array) -> tuple[Array, Array]:
-        """The weights (s, 1 - s) of the sigmoid s of one difference on either side."""
+    def _of_differences(self, a: int, b: int, rows: Array, cols: Array) -> tuple[Array, Array]:
+        """The weights (s, 1 - s), s a function of one difference on either side."""
         assert max(len(rows), len(cols)) <= 2, "one difference of logits is all there may be"
         # A single key stands there twice, with a difference of 0 and halves that add up to 1.
         fold_row, fold_col = (
@@ -86,13 +102,12 @@ class Logits:
         q = scale * self.col[b, b] * (apart @ self.col[np.ix_(cols, cols)] @ apart)
         c = scale * self.k[a, b] * (apart @ self.k[np.ix_(rows, cols)] @ apart)
         slope = c / p if p > 0 else 0.0
-        nodes, weight = _NODES
-        u = np.sqrt(p) * nodes[:, None] + 0 * nodes[None, :]
-        v = slope * u + np.sqrt(max(q - slope * c, 0.0)) * nodes[None, :]
-        density = np.outer(weight, weight) / weight.sum() ** 2
-        one, two = (1 / (1 + np.exp(-x)) for x in (u, v))
+        u = np.sqrt(p) * _NODES[:, None] + 0 * _NODES[None, :]
+        v = slope * u + np.sqrt(max(q - slope * c, 0.0)) * _NODES[None, :]
+        density = np.outer(_DENSITY, _DENSITY) / _DENSITY.sum() ** 2
+        (one, rise_one), (two, rise_two) = map(_OF_A_DIFFERENCE[self.mechanism], (u, v))
         both = np.stack([one, 1 - one]), np.stack([two, 1 - two])
         weights = fold_row @ np.einsum("iuv,juv,uv->ij", *both, density) @ fold_col.T
-        slopes = (one * (1 - one) * two * (1 - two) * density).sum()
+        slopes = (rise_one * rise_two * density).sum()
         row, col = fold_row @ apart, fold_col @ apart
         return weights, slopes * np.einsum("i,j,k,l->ijkl", row, col, row, col)

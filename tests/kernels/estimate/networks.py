@@ -31,6 +31,7 @@ def estimated(mechanism: str = "softmax", samples: int = 1024, **parameters: Any
 
 PAIRS = (4, 2, 3)  # two positions: softmax has one difference of logits
 CASES = {
+    "sparsemax": Case([dense(1.1, 0.2), estimated("sparsemax"), RELU, POOL], PAIRS, None, "tail"),
     "softmax_raw": Case([estimated(), POOL], PAIRS, None),
     "softmax_bias": Case([dense(1.2, 0.5), estimated(), FLATTEN, dense()], PAIRS, (3, 2, 3)),
     "softmax_tail": Case([dense(), estimated(), RELU, POOL, dense()], PAIRS, None, "tail"),
