@@ -1,5 +1,6 @@
 """The examples of docs/gallery.md run, at a smaller size, and draw their pictures."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,10 @@ def test_an_example_runs(root: Path, tmp_path: Path, script: str) -> None:
     options, expected = EXAMPLES[script]
     picture = tmp_path / "made" / "picture.png"
     command = [sys.executable, str(root / "examples" / script), "--plot", str(picture), *options]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    environ = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        command, env=environ, cwd=root, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert re.search(expected, done.stdout), done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")

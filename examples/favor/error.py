@@ -12,6 +12,7 @@ writes docs/images/favor.png and prints the tables of docs/gallery.md.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +41,31 @@ def name_of(kind: Kind) -> str:
     return f"{kind[0]}, {'orthogonal' if kind[1] else 'independent'}"
 
 
+@partial(jax.jit, static_argnames=("kind", "count"))
+def distances(kind: Kind, count: int, scale: jax.Array) -> jax.Array:
+    """|estimate - exact| / |exact| of every draw of `count` projections, (DRAWS,)."""
+    variant, orthogonal = kind
+    keys = jax.random.split(jax.random.key(0), 3)
+    q, k, v = (jax.random.normal(key, (POSITIONS, CHANNELS)) for key in keys)
+    q, k = scale * q, scale * k
+    exact = jax.nn.softmax(q @ k.T / CHANNELS**0.5, axis=1) @ v
+
+    def draw(key: jax.Array) -> jax.Array:
+        w = projections(key, count, CHANNELS, orthogonal)
+        return jnp.linalg.norm(favor_attention(q, k, v, w, variant) - exact)
+
+    found = jax.lax.map(draw, jax.random.split(jax.random.key(1), DRAWS))
+    return found / jnp.linalg.norm(exact)
+
+
 def error(kind: Kind, features: int, scale: float) -> tuple[float, float]:
     """The median over draws of |estimate - exact| / |exact|, and about its standard error.
 
     The median, since single draws of trigonometric features divide by sums near zero. `features` is
     their number, so hyperbolic and trigonometric ones have half as many projections.
     """
-    variant, orthogonal = kind
-    count = features if variant == "positive" else features // 2
-    keys = jax.random.split(jax.random.key(0), 3)
-    q, k, v = (jax.random.normal(key, (POSITIONS, CHANNELS)) for key in keys)
-    q, k = scale * q, scale * k
-    exact = jax.nn.softmax(q @ k.T / CHANNELS**0.5, axis=1) @ v
-
-    @jax.jit
-    def draw(key: jax.Array) -> jax.Array:
-        w = projections(key, count, CHANNELS, orthogonal)
-        return jnp.linalg.norm(favor_attention(q, k, v, w, variant) - exact)
-
-    found = jax.lax.map(draw, jax.random.split(jax.random.key(1), DRAWS))
-    relative = np.asarray(found / jnp.linalg.norm(exact), np.float64)
+    count = features if kind[0] == "positive" else features // 2
+    relative = np.asarray(distances(kind, count, jnp.float32(scale)), np.float64)
     # Half of what lies between the quantiles one standard deviation of the median's rank apart.
     apart = 0.5 / DRAWS**0.5
     low, middle, high = np.quantile(relative, [0.5 - apart, 0.5, 0.5 + apart])

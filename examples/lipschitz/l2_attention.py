@@ -51,7 +51,7 @@ def against_scale() -> tuple[dict[str, Array], float]:
     """Norms of both Jacobians at every scale, and the bound of L2 attention."""
     weights = draw_weights(jax.random.key(0), CHANNELS, HEADS, dtype="float64")
     x = jax.random.normal(jax.random.key(1), (POSITIONS, CHANNELS)).at[0].set(0)
-    inputs = jnp.asarray(SCALES)[:, None, None] * x
+    inputs = jnp.asarray(SCALES)[:, None, None] * x[None]
     found: dict[str, Array] = {}
     for name, layer in (("dot product", dot_product_attention), ("L2", l2_attention)):
         norm = partial(jacobian_norm, partial(layer, weights), norm="two")

@@ -72,7 +72,7 @@ def test_attention_is_that_of_its_matrix(variant: Variant, dtype: str) -> None:
             np.testing.assert_allclose(found, expected, rtol, rtol)
 
 
-@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("causal", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_many_features_are_softmax_attention(variant: Variant, causal: bool) -> None:
     with jax.enable_x64(True):
