@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
 from kernels.finite.width import Width
 from kernels.inputs import read_inputs
@@ -49,7 +50,8 @@ def outputs(heads: int, width: Width, networks: int, at_once: int) -> Array:
     network, numbers = finite_network(
         parse_architecture({"layers": [LAYER]}), CHANNELS, (TOKENS,), replace(width, heads=heads)
     )
-    row = jax.tree.map(lambda leaf: leaf[0], Row.of(read_inputs(tokens()), [0]))
+    inputs = read_inputs(tokens())
+    row = jax.tree.map(lambda leaf: leaf[0], Row.of(inputs, identities(inputs)[0]))
 
     @jax.jit
     def first_token(keys: jax.Array) -> jax.Array:

@@ -4,6 +4,7 @@
     chain.py        layers one after the other: weights, outputs, masks
     heads.py        the heads of an attention layer
     draw.py         all weights of a network from one key
+    identity.py     how it tells its inputs apart
     network.py      an architecture at a finite width
     empirical.py    NNGP and NTK of one network's outputs, by automatic differentiation
     sampler.py      some networks at a time, compiled, within a budget of memory

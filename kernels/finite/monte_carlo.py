@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.errors import InputError, NumericsError, Stopped
+from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
 from kernels.finite.sampler import MEMORY, divide, sampler
 from kernels.finite.width import Width
@@ -35,8 +36,6 @@ def monte_carlo(
     keys: int | None = None,
     seed: int = 0,
     outputs: Sequence[str] = ("nngp", "ntk"),
-    identities1: Sequence[int] | None = None,
-    identities2: Sequence[int] | None = None,
     should_stop: Callable[[], bool] | None = None,
     memory: int = MEMORY,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -52,9 +51,6 @@ def monte_carlo(
         keys: channels of a head's queries, keys and values; `width` if None.
         seed: of the random numbers, 0 to 2^32 - 1.
         outputs: "nngp", "ntk" or both.
-        identities1: a number for each input, by which dropout tells inputs apart: give those of
-            the whole matrix when computing a piece of it. 0, 1, ... if None.
-        identities2: the same for inputs2; n1, n1 + 1, ... if None, all different from the first.
         should_stop: asked between compiled calls.
         memory: bytes that the intermediate results of one compiled call may take.
 
@@ -81,11 +77,9 @@ def monte_carlo(
             architecture, inputs1.x.shape[-1], grid, Width(width, heads, keys), inputs1.dtype
         )
         n1 = len(inputs1)
-        rows1 = Row.of(inputs1, range(n1) if identities1 is None else identities1)
-        rows2 = None
-        if inputs2 is not None:
-            others = range(n1, n1 + len(inputs2)) if identities2 is None else identities2
-            rows2 = Row.of(inputs2, others)
+        own, others = identities(inputs1, inputs2)
+        rows1 = Row.of(inputs1, own)
+        rows2 = None if inputs2 is None else Row.of(inputs2, others)
         division = divide(network, numbers, rows1, rows2, "ntk" in wanted, samples, memory)
         run = sampler(network, wanted, division)
         key = jax.random.key(np.uint32(seed))

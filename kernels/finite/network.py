@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from kernels.finite.chain import apply_all, channels_after, prepare_all, weights_of
 from kernels.finite.draw import draw
+from kernels.finite.identity import Identities
 from kernels.finite.width import Width
 from kernels.inputs import Inputs
 from kernels.layers.layer import Layer
@@ -26,8 +27,8 @@ class Row(NamedTuple):
     Attributes:
         x: (*grid, channels), zero at masked positions.
         mask: (*grid) bool, True = real; None if all are.
-        identity: what the randomness of this input (dropout) is drawn from; two rows of one
-            identity share it.
+        identity: (2,) uint32, what the randomness of this input (dropout) is drawn from; see
+            identity.py.
     """
 
     x: Array
@@ -35,11 +36,10 @@ class Row(NamedTuple):
     identity: Array
 
     @classmethod
-    def of(cls, inputs: Inputs, identities: Sequence[int]) -> Row:
-        """All rows of one side."""
+    def of(cls, inputs: Inputs, identities: Identities) -> Row:
+        """All rows of one side, (n, 2) identities."""
         mask = None if inputs.mask is None else jnp.asarray(inputs.mask)
-        named = np.asarray(identities, np.uint32)
-        return cls(jnp.asarray(inputs.x), mask, jnp.asarray(named))
+        return cls(jnp.asarray(inputs.x), mask, jnp.asarray(identities))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Network:
             row: one input.
             key: the network's randomness that is not a weight (dropout).
         """
-        own = jax.random.fold_in(key, row.identity)
+        own = reduce(jax.random.fold_in, row.identity, key)
         return apply_all(self.layers, weights, numbers, row.x, row.mask, own)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
@@ -53,13 +54,15 @@ class Dropout(Layer):
     ) -> Array:
         import jax
         import jax.numpy as jnp
+        import numpy as np
 
-        positions = x.reshape(-1, x.shape[-1])
+        *grid, channels = x.shape
+        positions = x.reshape(-1, channels)
 
         def kept(position: Array) -> Array:
-            # A key for each position: what follows an input's last one changes nothing before it.
-            own = jax.random.fold_in(key, position)
-            return jax.random.bernoulli(own, numbers["rate"], positions.shape[1:])
+            # A key for each position, by its place along each axis: padding changes nothing.
+            own = reduce(jax.random.fold_in, position, key)
+            return jax.random.bernoulli(own, numbers["rate"], (channels,))
 
-        keep = jax.vmap(kept)(jnp.arange(len(positions)))
+        keep = jax.vmap(kept)(jnp.asarray(np.indices(grid).reshape(len(grid), len(positions)).T))
         return jnp.where(keep, positions / numbers["rate"], 0).reshape(x.shape)

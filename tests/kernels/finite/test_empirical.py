@@ -14,6 +14,7 @@ from kernels.finite.empirical import (
     ntk_by_jacobians,
     ntk_by_products,
 )
+from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
 from kernels.finite.width import Width
 from kernels.inputs import read_inputs
@@ -56,7 +57,8 @@ def made(name: str) -> tuple[Any, Any, Row, Row]:
     def outputs(weights: Any, row: Row) -> jax.Array:
         return network.apply(weights, numbers, row, key).reshape(-1)
 
-    return outputs, network.draw(key), Row.of(one, range(3)), Row.of(two, range(3, 7))
+    rows = zip((one, two), identities(one, two), strict=True)
+    return outputs, network.draw(key), *(Row.of(*side) for side in rows)
 
 
 def whole_jacobian(outputs: Any, weights: Any, rows: Row) -> np.ndarray[Any, Any]:

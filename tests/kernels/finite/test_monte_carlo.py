@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kernels.errors import InputError, Stopped
+from kernels.finite.identity import identities
 from kernels.finite.monte_carlo import monte_carlo
 from kernels.inputs import Inputs, read_inputs
 from kernels.spec.architecture import Architecture, parse_architecture
@@ -42,22 +43,16 @@ def sequences(n: int, length: int = 6, dtype: str = "float64", masked: bool = Tr
     return read_inputs(entries((n, length, 3)), mask, dtype=dtype)
 
 
-def test_a_tile_is_a_slice_of_the_whole() -> None:
-    rows = sequences(4)
+def test_any_tiling_gives_the_same_estimates() -> None:
+    """Weights are the network's, and a dropout mask is its input's, wherever the input stands."""
+    rows = sequences(5)
     whole = monte_carlo(TRANSFORMER, rows, **SMALL)
-    for first, second in (([0, 1], [2, 3]), ([3], [1])):
-        tile = monte_carlo(
-            TRANSFORMER,
-            rows.take(first),
-            rows.take(second),
-            identities1=first,
-            identities2=second,
-            **SMALL,
-        )
+    for first, second in (([0, 1], [2, 3]), ([3, 1], [4, 0]), ([0, 1], None), ([3, 2], None)):
+        others = None if second is None else rows.take(second)
+        tile = monte_carlo(TRANSFORMER, rows.take(first), others, **SMALL)
         for name, values in tile.items():
-            np.testing.assert_allclose(values, whole[name][np.ix_(first, second)], rtol=1e-9)
-    corner = monte_carlo(TRANSFORMER, rows.take([2, 3]), identities1=[2, 3], **SMALL)
-    np.testing.assert_allclose(corner["ntk"], whole["ntk"][2:, 2:], rtol=1e-9)
+            part = whole[name][np.ix_(first, first if second is None else second)]
+            np.testing.assert_allclose(values, part, rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -110,15 +105,47 @@ def test_seeds_differ_and_repeat() -> None:
     assert not np.allclose(one["ntk"], other["ntk"])
 
 
-def test_dropout_shares_its_draws_within_an_identity_only() -> None:
+def test_equal_inputs_are_dropped_independently() -> None:
+    """As in the limit, in one matrix or against each other: only an input with itself is scaled."""
     layers = network(dense(), RELU, DROPOUT, dense())
     row = read_inputs(entries((1, 3)))
     settings: dict[str, Any] = {"width": 64, "samples": 64, "outputs": ["nngp"]}
-    own = monte_carlo(layers, row, **settings)["nngp"]
-    same = monte_carlo(layers, row, row, identities1=[7], identities2=[7], **settings)["nngp"]
-    other = monte_carlo(layers, row, row, **settings)["nngp"]
-    assert same == pytest.approx(own, rel=0.1)
-    assert other < 0.85 * own
+    own = monte_carlo(layers, row, **settings)["nngp"][0, 0]
+    against = monte_carlo(layers, row, row, **settings)["nngp"][0, 0]
+    twice = monte_carlo(layers, row.take([0, 0]), **settings)["nngp"]
+    assert against < 0.85 * own
+    assert twice[0, 0] == pytest.approx(own)
+    assert twice[0, 1] == pytest.approx(against)
+    assert twice[1, 1] == pytest.approx(own, rel=0.1)
+
+
+def test_an_inputs_identity_is_its_content() -> None:
+    rows = sequences(3, length=4)
+    (one, _), (two, same) = identities(rows), identities(rows.take([2, 0]), None)
+    np.testing.assert_array_equal(two, one[[2, 0]])
+    assert same is two
+    padded = np.full((3, 7, 3), np.nan)
+    padded[:, :4] = rows.x
+    mask = np.zeros((3, 7), bool)
+    mask[:, :4] = rows.mask
+    longer = read_inputs(padded, mask, dtype="float64")
+    np.testing.assert_array_equal(identities(longer)[0], one)
+    moved = read_inputs(np.roll(rows.x, 1, 1), np.roll(mask[:, :4], 1, 1), dtype="float64")
+    first, second = identities(rows, moved)
+    both = np.concatenate([first, second, identities(rows, rows)[1]])
+    assert len(np.unique(both, axis=0)) == 9
+
+
+def test_padding_an_image_leaves_its_dropout_as_it_is() -> None:
+    layers = network(conv(2, 2), DROPOUT, POOL)
+    small = read_inputs(entries((2, 3, 2, 1)), dtype="float64")
+    padded = np.zeros((2, 3, 4, 1))
+    padded[:, :, :2] = small.x
+    mask = np.zeros((2, 3, 4), bool)
+    mask[:, :, :2] = True
+    large = monte_carlo(layers, read_inputs(padded, mask, dtype="float64"), **SMALL)
+    for name, values in monte_carlo(layers, small, **SMALL).items():
+        np.testing.assert_allclose(values, large[name], rtol=1e-8)
 
 
 @pytest.mark.slow
