@@ -7,7 +7,8 @@ Where to go:
     mechanisms/  one attention mechanism a file: logits -> mixing matrix A(x)
     registry.py  the one table that lists both
     demand.py    the backward walk: what must each layer deliver?                   no JAX
-    plan/        buckets of lengths, tiles of the result                            no JAX
+    plan/        buckets of lengths, tiles of the result, landmarks                 no JAX
+    estimate/    attention with random logits: draws, moments, standard errors
     engine/      one-input pass, pair pass, tiles, the policy of the backend
     result.py    what comes out, and what is known of its error                     no JAX
     matrix.py    the front door: `kernel_matrix`

@@ -205,7 +205,7 @@ def check_job(
     _check_blocks(architecture, inputs1, inputs2, form)
     warnings = _warnings(architecture, inputs1.dtype)
     if not isinstance(method, MonteCarlo):
-        warnings += check_heads(architecture.expanded, [inputs1, *([inputs2] if inputs2 else [])])
+        warnings += check_heads(architecture, [inputs1, *([inputs2] if inputs2 else [])])
     return warnings
 
 

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 from kernels.errors import SpecError
 from kernels.estimate.landmarks import choose_rows
-from kernels.estimate.places import places
-from kernels.layers.layer import Layer
+from kernels.estimate.places import Place, places
+from kernels.layers.attention import Attention
 
 if TYPE_CHECKING:
     from kernels.inputs import Inputs
+    from kernels.spec.architecture import Architecture
 
 MAX_HEAD_ENTRIES: Final = 2**27
 """Entries that one input keeps of its heads: half a GiB in float32, and a pair has two inputs."""
 
 
-def check_heads(layers: Sequence[Layer], sides: Sequence[Inputs]) -> list[str]:
+def check_heads(architecture: Architecture, sides: Sequence[Inputs]) -> list[str]:
     """Checks the estimated layers of a network.
 
     Args:
-        layers: those of the canonical form.
+        architecture: the network.
         sides: the rows, and the columns if they are others.
 
     Returns:
@@ -31,6 +32,7 @@ def check_heads(layers: Sequence[Layer], sides: Sequence[Inputs]) -> list[str]:
     Raises:
         SpecError: the heads of one input do not fit in memory.
     """
+    layers = architecture.expanded
     found = places(layers)
     for place in found:
         positions = max(prod(place.grid(side.grid)) for side in sides)
@@ -41,7 +43,8 @@ def check_heads(layers: Sequence[Layer], sides: Sequence[Inputs]) -> list[str]:
                 f'attention of scaling "sqrt" keeps {place.estimator.samples} heads of '
                 f"{positions} x {positions} weights of each input, {entries} numbers in all, and "
                 f"at most {MAX_HEAD_ENTRIES} fit in memory: ask for at most {most} samples, or "
-                f"shorten the inputs, pool or stride earlier"
+                f"shorten the inputs, pool or stride earlier",
+                _pointer(architecture, place),
             )
     if all(place.linear for place in found):
         return []
@@ -55,3 +58,15 @@ def check_heads(layers: Sequence[Layer], sides: Sequence[Inputs]) -> list[str]:
         f"inputs or fewer nothing is"
     )
     return [warning]
+
+
+def _pointer(architecture: Architecture, place: Place) -> str:
+    """Where the caller wrote the layer, or what contains it."""
+    before = 0
+    for index, layer in enumerate(architecture.layers):
+        within = len(places(layer.expand()))
+        if place.number < before + within:
+            pointer = f"/layers/{index}"
+            return f"{pointer}/estimator/samples" if isinstance(layer, Attention) else pointer
+        before += within
+    raise AssertionError("every place is in a layer")

@@ -57,7 +57,10 @@ class Attention(Layer):
         "linear: A = mechanism(qk_std K~(x, x)), K' = ov_std^2 A K A'^T + b_std^2, "
         "Theta' = ov_std^2 A (Theta + 2 K) A'^T + b_std^2; sqrt with identity: "
         "s = <K~, K>, K' = (qk_std ov_std)^2 s K~ + b_std^2, Theta' = (qk_std ov_std)^2 "
-        "[s (Theta~ + 4 K~) + K~ (<K~, Theta> + <K, Theta~>)] + b_std^2"
+        "[s (Theta~ + 4 K~) + K~ (<K~, Theta> + <K, Theta~>)] + b_std^2; sqrt with others, "
+        "estimated over heads with weights z and derivatives J: K' = ov_std^2 E[z K z'^T] + "
+        "b_std^2, Theta' = ov_std^2 {E[z (Theta + 2 K) z'^T] + qk_std^2 [(2 K~ + Theta~) <M, K~> "
+        "+ K~ <M, Theta~>]} + b_std^2, M = E[J K J'^T]"
     )
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
 

@@ -72,6 +72,8 @@ def _growing(width: int) -> int:
 
 DPFP: dict[str, Any] = {"type": "dpfp", "nu": 2}
 SQRT: dict[str, Any] = {"mechanism": "identity", "scaling": "sqrt", "qk_std": 0.7}
+HEADS: dict[str, Any] = {"scaling": "sqrt", "estimator": {"samples": 8192, "seed": 1}}
+"""Estimated, with a standard error of its own that is far below that of the finite networks."""
 
 CASES: dict[str, Case] = {
     "dense": Case([dense(), dense(0.7, 0.4), dense()]),
@@ -259,6 +261,51 @@ CASES: dict[str, Case] = {
         SEQUENCES,
         widths=(32, 64, 128),
         heads=_growing,
+        heavy=True,
+    ),
+    "sqrt_softmax": Case(
+        [dense(), RELU, attention(**HEADS, qk_std=2.0), RELU, POOL, dense()],
+        SEQUENCES,
+        heads=_growing,
+        widths=(32, 64, 128),
+        heavy=True,
+    ),
+    "sqrt_softmax_positions": Case(
+        [
+            dense(),
+            attention(
+                **HEADS, causal=True, positional=positional("sum", "rational", in_values=True)
+            ),
+            FLATTEN,
+            dense(),
+        ],
+        SEQUENCES,
+        "holes",
+        heads=_growing,
+        widths=(32, 64, 128),
+        heavy=True,
+    ),
+    "sqrt_sparsemax": Case(
+        [dense(), attention("sparsemax", **HEADS), RELU, POOL],
+        SEQUENCES,
+        "tail",
+        heads=_growing,
+        widths=(32, 64, 128),
+        heavy=True,
+    ),
+    "sqrt_relu": Case(
+        [dense(0.8), attention("relu", **HEADS), POOL, dense()],
+        SEQUENCES,
+        cross=True,
+        heads=_growing,
+        widths=(32, 64, 128),
+        heavy=True,
+    ),
+    "sqrt_abs": Case(
+        [dense(0.8), attention("abs", **HEADS), FLATTEN],
+        SEQUENCES,
+        heads=_growing,
+        widths=(32, 64, 128),
         heavy=True,
     ),
     "sqrt_identity_relu": Case(

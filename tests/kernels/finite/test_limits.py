@@ -102,6 +102,7 @@ def fitted(case: Case, exact: Mapping[str, Array], wanted: float) -> dict[str, t
             # place of a standard error.
             errors = [np.maximum(each.error, 3e-5 * scale) for each in found]
             a, error = limit_of(case.widths, [np.asarray(each.mean) for each in found], errors)
+            error = np.hypot(error, exact.get(f"{name}_stderr", 0.0))
             result[name] = (a - exact[name]) / scale, error / scale
         if max(error.max() for _, error in result.values()) <= wanted:
             break

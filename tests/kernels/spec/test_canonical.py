@@ -90,12 +90,24 @@ def digest(*layers: dict[str, Any]) -> str:
             [{"type": "attention", "mechanism": "delta", "causal": False}],
             [{"type": "attention", "mechanism": "delta", "causal": True}],
         ),
+        # Absolute values of G and -G are the same.
+        (
+            [{"type": "attention", "mechanism": "abs", "scaling": "sqrt"}],
+            [
+                {
+                    "type": "attention",
+                    "mechanism": "abs",
+                    "scaling": "sqrt",
+                    "estimator": {"samples": 256, "seed": 0, "antithetic": False},
+                }
+            ],
+        ),
         # What has no effect has no part in the digest.
         (
             [{"type": "attention", "positional": {"merge": "sum"}}],
             [{"type": "attention", "positional": {"merge": "sum", "fraction": 0.2, "p_norm": 1}}],
         ),
-        ([{"type": "attention"}], [{"type": "attention", "estimator": {"samples": 7}}]),
+        ([{"type": "attention"}], [{"type": "attention", "estimator": {"samples": 8}}]),
     ],
 )
 def test_spellings_of_one_network_share_a_digest(

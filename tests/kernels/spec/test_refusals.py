@@ -124,6 +124,21 @@ MALFORMED: list[tuple[str, Any, str]] = [
         "/layers/0/mechanism/normalize",
     ),
     ("parameters_of_l2", attends({"type": "l2", "rank": 3}), "/layers/0/mechanism/rank"),
+    (
+        "one_sample",
+        attends("softmax", scaling="sqrt", estimator={"samples": 1}),
+        "/layers/0/estimator/samples",
+    ),
+    (
+        "half_a_pair",
+        attends("softmax", scaling="sqrt", estimator={"samples": 7}),
+        "/layers/0/estimator",
+    ),
+    (
+        "large_seed",
+        attends("softmax", scaling="sqrt", estimator={"seed": 2**32}),
+        "/layers/0/estimator/seed",
+    ),
     ("scaling", {"layers": [{"type": "attention", "scaling": "log"}]}, "/layers/0/scaling"),
     ("causal_text", {"layers": [{"type": "attention", "causal": "yes"}]}, "/layers/0/causal"),
     (
@@ -271,7 +286,12 @@ UNFIT: list[tuple[str, list[Any], tuple[int, ...], str]] = [
         "/layers/0/scaling",
     ),
     ("sqrt_delta", attends("delta", scaling="sqrt")["layers"], (4, 3), "/layers/0/scaling"),
-    ("sqrt_softmax", [{"type": "attention", "scaling": "sqrt"}], (4, 3), "/layers/0/scaling"),
+    (
+        "sqrt_low_rank",
+        attends({"type": "softmax", "rank": 4}, scaling="sqrt")["layers"],
+        (4, 3),
+        "/layers/0/scaling",
+    ),
     (
         "raw_residual",
         [{"type": "attention", "residual": {"weight": 0.5}}],
