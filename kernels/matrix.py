@@ -53,7 +53,7 @@ def kernel_matrix(
         for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
         for "positions"): the same bits that the service returns. An estimate, which monte_carlo
         and some attention layers make, comes with "nngp_stderr" and "ntk_stderr".
-        `.error_estimate` of the result says how far off an approximation is.
+        `.error_estimate` of the result says how far off an approximation in the network is.
 
     Raises:
         SpecError: the architecture is wrong or does not fit the input.

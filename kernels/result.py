@@ -18,6 +18,8 @@ ErrorEstimate = dict[str, float]
 everything is exact, or estimated with standard errors.
 
     mixing      of an attention's mixing matrix: the largest sum over a row of |A - A_exact|
+    landmarks   of the covariance of random logits, relative to the roots of the variances, where
+                their standard errors do not show it (kernels/estimate/landmarks.py)
     additive    of a kernel by the method "additive", relative to sqrt(K(x, x) K(x', x'))
 """
 

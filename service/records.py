@@ -43,9 +43,10 @@ class JobRecord(BaseModel):
 
     `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
     which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
-    nothing to base one on. `error` is a problem document and `receipt` says what was computed: where the network
-    approximates, with `error_estimate`, the largest error of any input by name ("mixing": the
-    largest sum over a row of |A - A_exact| of an attention's mixing matrix).
+    nothing to base one on. `error` is a problem document and `receipt` says what was computed:
+    where the network approximates, with `error_estimate`, the largest error of any input by name
+    ("mixing": the largest sum over a row of |A - A_exact| of an attention's mixing matrix;
+    "landmarks": how far the covariance of random logits may be off, relative to their variances).
     """
 
     model_config = ConfigDict(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from kernels.engine.compiled import Compiled, kept
-from kernels.engine.landmarks import PositionKernels, landmark_factor, masks_at
+from kernels.engine.landmarks import PositionKernels, landmark_factor, masks_at, share_of
 from kernels.engine.workspace import Workspace
 from kernels.estimate.draws import key_of, shared_draws
 from kernels.estimate.factors import linear_factor, with_positions
@@ -22,13 +23,28 @@ from kernels.inputs import Inputs
 from kernels.layers.layer import Layer
 
 
+class Heads(NamedTuple):
+    """The heads of a group of inputs.
+
+    Attributes:
+        kept: what each input keeps of those of each estimated layer, (n, samples, P, P), with a
+            second axis of replicates where what comes in is estimated already.
+        beyond_landmarks: the largest share of a position's variance that is beyond the landmarks,
+            0 to 1; None where there are none. By Cauchy and Schwarz no covariance of queries and
+            keys is further off, relative to the roots of the variances.
+    """
+
+    kept: tuple[Array, ...]
+    beyond_landmarks: float | None
+
+
 def heads_of_group(
     layers: Sequence[Layer],
     rows: Inputs,
     shared: Shared,
     kernels: PositionKernels,
     workspace: Workspace,
-) -> tuple[Array, ...]:
+) -> Heads:
     """What the inputs of a group keep of the heads of each estimated layer.
 
     Args:
@@ -37,16 +53,12 @@ def heads_of_group(
         shared: what all tiles of the result have in common.
         kernels: how the layers below are computed.
         workspace: keeps what all groups need of the landmarks.
-
-    Returns:
-        for each estimated layer (n, samples, P, P), with a second axis of replicates where what
-        comes in is estimated already.
     """
     structure = [layer.split()[0] for layer in layers]
     pairs = zip(places(layers), places(structure), strict=True)
-    return tuple(
-        _heads(place, compiled, rows, shared, kernels, workspace) for place, compiled in pairs
-    )
+    made = [_heads(place, compiled, rows, shared, kernels, workspace) for place, compiled in pairs]
+    beyond = [share for _, share in made if share is not None]
+    return Heads(tuple(kept for kept, _ in made), max(beyond) if beyond else None)
 
 
 def _heads(
@@ -56,20 +68,22 @@ def _heads(
     shared: Shared,
     kernels: PositionKernels,
     workspace: Workspace,
-) -> Array:
-    estimator, private = place.estimator, None
+) -> tuple[Array, float | None]:
+    estimator, private, beyond = place.estimator, None, None
     key = key_of(estimator.seed, place.number)
     if place.linear:
         factor = with_positions(place.layer, linear_factor(place.below, rows), rows)
     else:
         factor, residual = landmark_factor(place, rows, shared, kernels, workspace)
+        beyond = share_of(residual, factor)
         private = Private(jnp.asarray(residual, rows.dtype), jnp.asarray(names_of(rows)))
     drawn = shared_draws(key, estimator.units, factor.shape[-1])
     mask = masks_at(place, rows)
     run = _compiled(structure)
     qk_std = jnp.asarray(place.layer.qk_std, rows.dtype)
     real = None if mask is None else jnp.asarray(mask)
-    return run(jnp.asarray(factor, rows.dtype), private, real, drawn, key, qk_std)
+    heads = run(jnp.asarray(factor, rows.dtype), private, real, drawn, key, qk_std)
+    return heads, beyond
 
 
 @kept(32)

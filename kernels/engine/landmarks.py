@@ -100,6 +100,13 @@ def _root(k: Matrix) -> Matrix:
     return np.matmul(scaled, np.swapaxes(vectors, -1, -2))
 
 
+def share_of(residual: Matrix, factor: Matrix) -> float:
+    """The largest share of C C^T in the variance of a position."""
+    own, common = ((part**2).sum(-1) for part in (residual, factor))
+    total = own + common
+    return float((own / np.where(total > 0, total, 1)).max())
+
+
 def masks_at(place: Place, rows: Inputs) -> npt.NDArray[np.bool_] | None:
     """The real positions of each input at an estimated layer, (n, P); None if all are."""
     if rows.mask is None:

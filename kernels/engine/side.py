@@ -14,6 +14,7 @@ from jax import Array
 
 from kernels.demand import Demand
 from kernels.engine.chain import Chain, doubts
+from kernels.engine.heads import Heads
 from kernels.engine.passes import Network, one_input_pass
 from kernels.inputs import Inputs
 from kernels.plan.tiles import group_rows
@@ -30,6 +31,7 @@ class Group:
         lengths: positions of each up to the last real one, (count,); () for vectors and images.
         x: (size, P, channels) or (size, channels).
         chain: what the one-input pass kept, `size` along every first axis.
+        beyond_landmarks: see `Heads`.
     """
 
     count: int
@@ -37,6 +39,7 @@ class Group:
     lengths: npt.NDArray[np.int64]
     x: Array
     chain: Chain
+    beyond_landmarks: float | None = None
 
     @property
     def nbytes(self) -> int:
@@ -46,29 +49,27 @@ class Group:
     def error_estimate(self) -> ErrorEstimate:
         """The largest error of what was observed of an input."""
         errors = [float(doubt.error[: self.count].max()) for doubt in doubts(self.chain)]
-        return {"mixing": max(errors)} if errors else {}
+        found = {"mixing": max(errors)} if errors else {}
+        if self.beyond_landmarks is not None:
+            found["landmarks"] = self.beyond_landmarks
+        return found
 
     @classmethod
-    def of(
-        cls, network: Network, inputs: Inputs, numbers: Any, heads: tuple[Array, ...], size: int
-    ) -> Group:
-        """Runs the one-input pass of a group; again, if some error is not tolerated.
-
-        `heads` are those of kernels/engine/heads.py.
-        """
+    def of(cls, network: Network, inputs: Inputs, numbers: Any, heads: Heads, size: int) -> Group:
+        """Runs the one-input pass of a group; again, if some error is not tolerated."""
         count, grid = len(inputs), inputs.grid
         flat = inputs.x.reshape(count, *([prod(grid)] if grid else []), -1)
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
         x = jnp.asarray(_filled(flat, size))
         real = None if mask is None else jnp.asarray(mask)
+        filled = tuple(_filled(each, size) for each in heads.kept)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
-        filled = tuple(_filled(each, size) for each in heads)
         chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
         within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]
         if not all(bool(each[:count].all()) for each in within):
             network = network.within_tolerance()
             chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
-        return cls(count, grid, lengths, x, chain)
+        return cls(count, grid, lengths, x, chain, heads.beyond_landmarks)
 
 
 def compiled_rows(network: Network, inputs: Inputs) -> int:

@@ -93,8 +93,7 @@ def _of_one_pair(
     landmarks: Inputs | None, layers: Sequence[Layer], one: Inputs, two: Inputs | None
 ) -> dict[str, Matrix]:
     form: Form = "positions" if _end(layers, one.grid) else "matrix"
-    made = _compute(layers, one, two, True, form, EXACT, landmarks, Workspace(), None)
-    return made.values
+    return _compute(layers, one, two, True, form, EXACT, landmarks, Workspace(), None).values
 
 
 def _compute(

@@ -93,16 +93,11 @@ class Attention(Layer):
                 "attention needs positions to attend to, but its input is a vector; send "
                 "sequences (n, T, d) or images (n, H, W, C), and flatten or pool after it"
             )
-        if self.scaling == "sqrt" and not self.mechanism.random_logits:
+        if self.scaling == "sqrt" and self.mechanism.why_linear_only:
             raise SpecError(
                 f'mechanism "{self.mechanism.name()}" has a limit under scaling "linear" only: '
-                f"{self.mechanism.linear_only}; leave scaling out, or take another mechanism",
+                f"{self.mechanism.why_linear_only}; leave scaling out, or take another mechanism",
                 "/scaling",
-            )
-        if self.estimates and self.mechanism.how_exact != "exact":
-            raise SpecError(
-                'a rank is for scaling "linear", where an input has one mixing matrix; leave it out',
-                "/mechanism/rank",
             )
         if self.causal:
             try:
@@ -165,8 +160,10 @@ class Attention(Layer):
             mixing = self.mechanism.mixing(logits, visible, own)
         return mixing if mask is None else mixing.of_queries(mask)
 
-    def doubt(self, seen: Mixing) -> Doubt | None:
-        return None if self.estimates or seen.error is None else Doubt(seen.error, seen.within)
+    def doubt(self, seen: Any) -> Doubt | None:
+        if self.estimates or seen.error is None:
+            return None
+        return Doubt(seen.error, seen.within)
 
     def within_tolerance(self) -> Self:
         return self.model_copy(update={"mechanism": self.mechanism.within_tolerance()})

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 class _Elementwise(Mechanism):
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
-    random_logits: ClassVar[bool] = True
 
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         import jax.numpy as jnp

@@ -23,9 +23,8 @@ class Mechanism(Spec):
     always_causal: ClassVar[bool] = False
     """Whether positions see only earlier ones whatever `causal` says; its canonical form is true."""
     linear_only: ClassVar[str] = ""
-    """Why there is no such mechanism under "sqrt" scaling; empty where there is."""
-    random_logits: ClassVar[bool] = False
-    """Whether it has `kept` and `head`, and so a limit under "sqrt" scaling."""
+    """Why there is no such mechanism under "sqrt" scaling; empty where there is, and it then has
+    `kept` and `head`."""
     even: ClassVar[bool] = False
     """Whether logits G and -G have the same weights, so that antithetic heads would be copies."""
 
@@ -38,6 +37,11 @@ class Mechanism(Spec):
     def how_exact(self) -> Exactness:
         """`exactness`, where it depends on the parameters."""
         return self.exactness
+
+    @property
+    def why_linear_only(self) -> str:
+        """`linear_only`, where it depends on the parameters."""
+        return self.linear_only
 
     @property
     def trims(self) -> bool:

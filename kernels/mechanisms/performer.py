@@ -52,7 +52,6 @@ class Performer(Mechanism):
     )
     source: ClassVar[str] = "Choromanski et al., arXiv 2009.14794"
     exactness: ClassVar[Exactness] = "approximate"
-    linear_only: ClassVar[str] = "features of the covariance stand for logits that are not random"
 
     @model_validator(mode="after")
     def _pairs_of_features(self) -> Self:

@@ -34,7 +34,6 @@ class Softmax(Mechanism):
         "rank: exp(G) by its pivoted Cholesky factor, what rows lack spread evenly"
     )
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540"
-    random_logits: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _tolerance_of_a_rank(self) -> Self:
@@ -48,6 +47,10 @@ class Softmax(Mechanism):
     @property
     def how_exact(self) -> Exactness:
         return "exact" if self.rank is None else "approximate"
+
+    @property
+    def why_linear_only(self) -> str:
+        return "" if self.rank is None else "random logits have no symmetric factor of low rank"
 
     def causal_warnings(self) -> tuple[str, ...]:
         if self.rank is None:

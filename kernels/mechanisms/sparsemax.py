@@ -21,7 +21,6 @@ class Sparsemax(Mechanism):
 
     equation: ClassVar[str] = "A_ij = max(G_ij - tau_i, 0), tau_i such that the row sums to 1"
     source: ClassVar[str] = "Martins & Astudillo, arXiv 1602.02068"
-    random_logits: ClassVar[bool] = True
 
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         return Mixing(sparsemax_rows(logits, visible))

@@ -17,23 +17,8 @@ from tests.oracles.gaussian import expectations
 
 Array = np.ndarray[Any, Any]
 
-# Fine and even, for weights with a kink; in units of a standard deviation.
-_NODES = np.linspace(-8, 8, 1201)
-_DENSITY = np.exp(-(_NODES**2) / 2)
-
-
-def _sigmoid(x: Array) -> tuple[Array, Array]:
-    """The weight of one of two keys whose logits are x apart, and its derivative."""
-    weight = 1 / (1 + np.exp(-x))
-    return weight, weight * (1 - weight)
-
-
-def _ramp(x: Array) -> tuple[Array, Array]:
-    """The same of sparsemax."""
-    return np.clip((1 + x) / 2, 0, 1), np.where(np.abs(x) < 1, 0.5, 0)
-
-
-_OF_A_DIFFERENCE = {"softmax": _sigmoid, "sparsemax": _ramp}
+_REACH, _COUNT = 8.0, 401
+"""Of the trapezoidal rule: exact for smooth functions, and to 1e-3 for those with a jump."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +65,8 @@ class Logits:
     def _expected(self, a: int, b: int, rows: Array, cols: Array) -> tuple[Array, Array]:
         """E z_i z'_j, (keys, keys'), and E J_ki J'_lj, (keys, keys', keys, keys')."""
         scale = self.qk_std**2
-        if self.mechanism in _OF_A_DIFFERENCE:
-            return self._of_differences(a, b, rows, cols)
+        if self.mechanism in _OF_TWO:
+            return self._of_two(a, b, rows, cols)
         p = scale * self.row[a, a] * self.row[rows, rows][:, None]
         q = scale * self.col[b, b] * self.col[cols, cols][None, :]
         c = scale * self.k[a, b] * self.k[np.ix_(rows, cols)]
@@ -89,8 +74,8 @@ class Logits:
         own = np.einsum("ij,ik,jl->ijkl", slope, np.eye(len(rows)), np.eye(len(cols)))
         return value, own
 
-    def _of_differences(self, a: int, b: int, rows: Array, cols: Array) -> tuple[Array, Array]:
-        """The weights (s, 1 - s), s a function of one difference on either side."""
+    def _of_two(self, a: int, b: int, rows: Array, cols: Array) -> tuple[Array, Array]:
+        """The weights (s, 1 - s), s a function of one difference of logits, on either side."""
         assert max(len(rows), len(cols)) <= 2, "one difference of logits is all there may be"
         # A single key stands there twice, with a difference of 0 and halves that add up to 1.
         fold_row, fold_col = (
@@ -102,12 +87,28 @@ class Logits:
         q = scale * self.col[b, b] * (apart @ self.col[np.ix_(cols, cols)] @ apart)
         c = scale * self.k[a, b] * (apart @ self.k[np.ix_(rows, cols)] @ apart)
         slope = c / p if p > 0 else 0.0
-        u = np.sqrt(p) * _NODES[:, None] + 0 * _NODES[None, :]
-        v = slope * u + np.sqrt(max(q - slope * c, 0.0)) * _NODES[None, :]
-        density = np.outer(_DENSITY, _DENSITY) / _DENSITY.sum() ** 2
-        (one, rise_one), (two, rise_two) = map(_OF_A_DIFFERENCE[self.mechanism], (u, v))
+        nodes = np.linspace(-_REACH, _REACH, _COUNT)
+        weight = np.exp(-(nodes**2) / 2)
+        u = np.sqrt(p) * nodes[:, None] + 0 * nodes[None, :]
+        v = slope * u + np.sqrt(max(q - slope * c, 0.0)) * nodes[None, :]
+        density = np.outer(weight, weight) / weight.sum() ** 2
+        function = _OF_TWO[self.mechanism]
+        (one, slope1), (two, slope2) = function(u), function(v)
         both = np.stack([one, 1 - one]), np.stack([two, 1 - two])
         weights = fold_row @ np.einsum("iuv,juv,uv->ij", *both, density) @ fold_col.T
-        slopes = (rise_one * rise_two * density).sum()
+        slopes = (slope1 * slope2 * density).sum()
         row, col = fold_row @ apart, fold_col @ apart
         return weights, slopes * np.einsum("i,j,k,l->ijkl", row, col, row, col)
+
+
+def _sigmoid(x: Array) -> tuple[Array, Array]:
+    s = 1 / (1 + np.exp(-x))
+    return s, s * (1 - s)
+
+
+def _clipped(x: Array) -> tuple[Array, Array]:
+    """Of two logits x apart, the projection on the simplex is ((1 + x) / 2, (1 - x) / 2) or an end."""
+    return np.clip((1 + x) / 2, 0, 1), np.where(np.abs(x) < 1, 0.5, 0)
+
+
+_OF_TWO = {"softmax": _sigmoid, "sparsemax": _clipped}

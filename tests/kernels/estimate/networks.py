@@ -31,10 +31,9 @@ def estimated(mechanism: str = "softmax", samples: int = 1024, **parameters: Any
 
 PAIRS = (4, 2, 3)  # two positions: softmax has one difference of logits
 CASES = {
-    "sparsemax": Case([dense(1.1, 0.2), estimated("sparsemax"), RELU, POOL], PAIRS, None, "tail"),
     "softmax_raw": Case([estimated(), POOL], PAIRS, None),
     "softmax_bias": Case([dense(1.2, 0.5), estimated(), FLATTEN, dense()], PAIRS, (3, 2, 3)),
-    "softmax_tail": Case([dense(), estimated(), RELU, POOL, dense()], PAIRS, None, "tail"),
+    "softmax_tail": Case([dense(), estimated(), RELU, POOL, dense()], (6, 2, 3), None, "tail"),
     "softmax_causal": Case([estimated(causal=True), RELU, FLATTEN], PAIRS, (2, 2, 3)),
     "softmax_positions": Case(
         [estimated(positional=positional("sum", "rational")), dense(), SUM_POOL], PAIRS, None
@@ -45,7 +44,7 @@ CASES = {
         None,
     ),
     "softmax_residual": Case(
-        [dense(), estimated(residual={"weight": 0.3}), dense(), POOL], PAIRS, None, "tail"
+        [dense(), estimated(residual={"weight": 0.3}), dense(), POOL], (6, 2, 3), None, "tail"
     ),
     "softmax_above_relu": Case(
         [dense(1.3, 0.2), RELU, estimated(), RELU, POOL, dense()], PAIRS, (3, 2, 3)
@@ -76,6 +75,10 @@ CASES = {
     "softmax_of_a_strided_grid": Case(
         [conv(2, padding="valid", strides=[2]), RELU, estimated(), POOL], (3, 5, 2), None, "holes"
     ),
+    "sparsemax": Case(
+        [dense(1.1, 0.3), estimated("sparsemax", samples=2048), RELU, POOL], PAIRS, (3, 2, 3)
+    ),
+    "sparsemax_causal": Case([estimated("sparsemax", causal=True), dense(), FLATTEN], PAIRS, None),
     "relu_holes": Case([dense(0.8), estimated("relu"), POOL], (3, 5, 3), (2, 5, 3), "holes"),
     "relu_causal_images": Case(
         [dense(), estimated("relu", causal=True, qk_std=0.6), RELU, FLATTEN, dense()],

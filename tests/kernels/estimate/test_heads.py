@@ -17,9 +17,10 @@ from kernels.estimate.moments import Covariances, group_means, kernels_of_head, 
 from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.softmax import Softmax
+from kernels.mechanisms.sparsemax import Sparsemax
 
 Array = np.ndarray[Any, Any]
-MECHANISMS = [Softmax(), ReLUScores(), AbsScores(), IdentityScores()]
+MECHANISMS = [Softmax(), Sparsemax(), ReLUScores(), AbsScores(), IdentityScores()]
 T1, T2, RANK = 4, 4, 3
 
 
