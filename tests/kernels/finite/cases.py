@@ -232,6 +232,10 @@ CASES: dict[str, Case] = {
         SEQUENCES,
         "tail",
     ),
+    # At finite width it is softmax, which the tolerance keeps the limit to.
+    "softmax_of_a_rank": _attends(
+        attention({"type": "softmax", "rank": 3, "tolerance": 1e-4}), mask="tail"
+    ),
     # Its own error stays: with so many features, well under a standard error.
     "performer": _attends(
         attention({"type": "performer", "features": 2**14, "variant": "trigonometric"}),

@@ -236,6 +236,7 @@ def test_short_sequences_are_still_computed_in_their_buckets() -> None:
         (compressed(1), {}, "greater than or equal to 2", "/rank"),
         (compressed(4, tolerance=0.0), {}, "greater than 0", "/tolerance"),
         (compressed(4), {"causal": True}, "not of low rank", "/rank"),
+        (compressed(4), {"scaling": "sqrt"}, "leave it out", "/rank"),
     ],
 )
 def test_bad_parameters_are_refused(

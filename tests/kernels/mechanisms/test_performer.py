@@ -149,7 +149,7 @@ def test_seeds_and_parameters_have_digests_and_kernels_of_their_own() -> None:
 def test_the_callers_positions_count() -> None:
     spec = network(performer(features=8))
     architecture = parse_architecture(spec)
-    assert not architecture.trims()
+    assert architecture.margin() is None
     assert architecture.exactness == "approximate"
     x, longer = entries((2, 5, 3)), entries((2, 6, 3))
     with pytest.raises(ValueError, match="must agree"):
@@ -181,6 +181,12 @@ def test_bad_parameters_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says) as caught:
         parse_architecture(network(performer(**changes)))
     assert caught.value.pointer.startswith("/layers/2/mechanism")
+
+
+def test_sqrt_scaling_is_refused() -> None:
+    with pytest.raises(SpecError, match="not random") as caught:
+        kernel_matrix(network(performer(), scaling="sqrt"), entries((2, 5, 3)))
+    assert caught.value.pointer == "/layers/2/scaling"
 
 
 def test_lost_speed_and_weights_of_either_sign_are_warned_of() -> None:
