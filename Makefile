@@ -63,6 +63,23 @@ test-all: lint types generated ## the same with types and the slow tests
 accuracy: install ## the table of docs/accuracy.md: float32 against float64
 	@$(BIN)/python benchmarks/float32_accuracy.py
 
+bench: install ## speed of the kernel engine, with the ratio to this machine's roofline
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+PEER := .venv-peer
+bench-peer: install $(PEER)/.installed ## the same beside neural-tangents, run alternately
+	@$(BIN)/python -m benchmarks.bench --peer $(PEER)/bin/python $(ARGS)
+
+# It does not import with the JAX that we use, so it has a virtual environment of its own.
+$(PEER)/.installed: requirements/peer.txt
+	@test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
+	@$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/peer.txt
+	@touch $@
+
+bench-imdb: install ## the IMDb example of arXiv 2006.10540: make bench-imdb DATA=path/to/imdb.npz
+	@test -n "$(DATA)" || { echo "expected DATA=path/to/imdb.npz; benchmarks/imdb.py says what it holds" >&2; exit 1; }
+	@$(BIN)/python -m benchmarks.imdb $(DATA) $(ARGS)
+
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
