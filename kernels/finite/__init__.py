@@ -3,9 +3,11 @@
     width.py        how wide a network is, and what its weights are
     chain.py        layers one after the other: weights, outputs, masks
     heads.py        the heads of an attention layer
+    linear_map.py   weights as linear maps, which can note what they did
     draw.py         all weights of a network from one key
     identity.py     how it tells its inputs apart
     network.py      an architecture at a finite width
+    gradients.py    the gradients of one input, and their inner products
     empirical.py    NNGP and NTK of one network's outputs, by automatic differentiation
     sampler.py      some networks at a time, compiled, within a budget of memory
     monte_carlo.py  their means over networks, with standard errors

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from kernels.finite.linear_map import LinearMap
 from kernels.finite.width import Width
 from kernels.spec.model import Numbers
 
@@ -92,16 +93,16 @@ def _mask_after(layer: Layer, mask: Array, grid: tuple[int, ...]) -> Array:
     return layer.output_mask(mask.reshape(-1), grid).reshape(layer.output_grid(grid))
 
 
-def affine(x: Array, w: Array, b: Array, w_std: Any, b_std: Any) -> Array:
+def affine(x: Array, w: LinearMap, b: Array, w_std: Any, b_std: Any) -> Array:
     """A weight layer in the NTK parameterization: w_std / sqrt(c) x W + b_std b.
 
     Args:
         x: (*grid, c).
-        w: (c, units), standard normal.
+        w: of weights (c, units), standard normal.
         b: (units,), standard normal.
         w_std: standard deviation of the weights, before the division by sqrt(c).
         b_std: standard deviation of the biases.
     """
-    channels, units = w.shape
-    y = jnp.matmul(x.reshape(-1, channels), w) * (w_std / channels**0.5) + b_std * b[None, :]
-    return y.reshape(*x.shape[:-1], units)
+    channels = x.shape[-1]
+    y = w("pc,cu->pu", x.reshape(-1, channels)) * (w_std / channels**0.5) + b_std * b[None, :]
+    return y.reshape(*x.shape[:-1], -1)

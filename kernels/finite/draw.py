@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from kernels.finite.linear_map import LinearMap
+
 _BLOCK: Final = 128
 """Normals drawn from one key; a bias of a narrow layer wastes most of a block."""
 
@@ -38,8 +40,8 @@ def draw(weights: Any, key: Array) -> Any:
     # The barrier keeps XLA from drawing anew for each array that is cut out.
     drawn = lax.optimization_barrier(jax.vmap(block)(jnp.asarray(arrays), jnp.asarray(blocks)))
     starts = np.cumsum([0, *counts])
-    made = [
-        drawn[start : start + count].reshape(-1)[: leaf.size].reshape(leaf.shape)
-        for leaf, start, count in zip(leaves, starts, counts, strict=False)
-    ]
+    made: list[Array | LinearMap] = []
+    for leaf, start, count in zip(leaves, starts, counts, strict=False):
+        array = drawn[start : start + count].reshape(-1)[: leaf.size].reshape(leaf.shape)
+        made.append(LinearMap(array) if leaf.linear else array)
     return jax.tree.unflatten(tree, made)

@@ -3,18 +3,13 @@
     nngp[x, x'] = f(x) . f(x') / k
     ntk[x, x'] = tr(J(x) J(x')^T) / k,  J(x) = df(x) / dweights, (k, number of weights)
 
-Two ways to the ntk, which a test holds against each other. `ntk_by_jacobians` makes the Jacobians
-of `at_once` inputs of each side and contracts them, weight array by weight array. It is the
-faster one, and stays within a budget of memory by taking fewer inputs at once; but each Jacobian
-is as large as k copies of the weights. `ntk_by_products` never makes one: J(x')^T e is a
-vector-Jacobian product, and J(x) times it a Jacobian-vector product; n1 n2 k of each.
+J itself is as large as k copies of the weights, and is not made: inner products of gradients are
+sums over activations and what comes back to them (gradients.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
-from operator import add
 from typing import Any, TypeVar
 
 import jax
@@ -22,8 +17,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.extend.core import jaxprs_in_params
 
-Function = Callable[[Any, Any], Array]
-"""(weights, row) -> (k,), for a row whose leaves have no leading axis."""
+from kernels.finite.gradients import Function, gradients, inner_products
+
 T = TypeVar("T")
 
 
@@ -49,69 +44,35 @@ def empirical_nngp(
     return jnp.matmul(one, two.T) / one.shape[1]
 
 
-def ntk_by_jacobians(
-    function: Function, weights: Any, rows1: Any, rows2: Any | None, at_once: int
+def empirical_ntk(
+    function: Function, weights: Any, rows1: Any, rows2: Any | None, at_once: int, held: int
 ) -> Array:
-    """tr(J(x) J(x')^T) / k, (n1, n2), from Jacobians of `at_once` rows of each side.
+    """tr(J(x) J(x')^T) / k, (n1, n2).
 
-    Arguments are those of `empirical_nngp`.
+    Arguments are those of `empirical_nngp`, and
+
+    Args:
+        held: rows of each side whose gradients are held at the same time.
     """
 
-    def jacobians(rows: Any) -> Any:
-        return jax.vmap(lambda row: _jacobian(function, weights, row))(rows)
-
-    def contracted(one: Any, two: Any) -> Array:
-        pairs = zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)
-        kernels = [
-            jnp.matmul(a.reshape(len(a), -1), b.reshape(len(b), -1).T) / a.shape[1]
-            for a, b in pairs
-        ]
-        return reduce(add, kernels)
+    def made(rows: Any) -> Any:
+        return lax.map(lambda row: gradients(function, weights, row), rows, batch_size=at_once)
 
     n1 = _length(rows1)
-    if rows2 is None and n1 <= at_once:
-        one = jacobians(rows1)
-        return contracted(one, one)
+    if rows2 is None and n1 <= held:
+        one = made(rows1)
+        return inner_products(one, one)
     columns = rows1 if rows2 is None else rows2
     n2 = _length(columns)
-    chunks1, chunks2 = _chunks(rows1, min(at_once, n1)), _chunks(columns, min(at_once, n2))
+    chunks1, chunks2 = _chunks(rows1, min(held, n1)), _chunks(columns, min(held, n2))
 
     def strip(rows: Any) -> Array:
-        one = jacobians(rows)
-        blocks = lax.map(lambda others: contracted(one, jacobians(others)), chunks2)
+        one = made(rows)
+        blocks = lax.map(lambda others: inner_products(one, made(others)), chunks2)
         return blocks.transpose(1, 0, 2).reshape(blocks.shape[1], -1)
 
     strips = lax.map(strip, chunks1)
     return strips.reshape(-1, strips.shape[2])[:n1, :n2]
-
-
-def ntk_by_products(function: Function, weights: Any, rows1: Any, rows2: Any | None) -> Array:
-    """tr(J(x) J(x')^T) / k, (n1, n2), with no Jacobian: two copies of the weights at a time.
-
-    Arguments are those of `empirical_nngp`.
-    """
-    columns = rows1 if rows2 is None else rows2
-
-    def column(row: Any) -> Array:
-        outputs, pull = jax.vjp(lambda drawn: function(drawn, row), weights)
-
-        def along(unit: Array) -> Array:
-            (tangent,) = pull(unit)
-
-            def entry(other: Any) -> Array:
-                moved = jax.jvp(lambda drawn: function(drawn, other), (weights,), (tangent,))[1]
-                return jnp.dot(moved, unit)
-
-            return lax.map(entry, rows1)
-
-        return lax.map(along, jnp.eye(len(outputs), dtype=outputs.dtype)).mean(0)
-
-    return lax.map(column, columns).T
-
-
-def jacobian_bytes(function: Function, weights: Any, row: Any) -> int:
-    """Upper bound of what the Jacobian of one row and all on the way to it take together."""
-    return traced_bytes(lambda drawn, one: _jacobian(function, drawn, one), weights, row)
 
 
 def traced_bytes(function: Callable[..., Any], *arguments: Any) -> int:
@@ -128,12 +89,6 @@ def _bytes_of(jaxpr: Any) -> int:
         )
         total += max(made, sum(inner))
     return total
-
-
-def _jacobian(function: Function, weights: Any, row: Any) -> Any:
-    outputs, pull = jax.vjp(lambda drawn: function(drawn, row), weights)
-    units = jnp.eye(len(outputs), dtype=outputs.dtype)
-    return jax.vmap(lambda unit: pull(unit)[0])(units)
 
 
 def _length(rows: Any) -> int:

@@ -40,18 +40,18 @@ def weights_of_heads(
         concatenated = channels if layer.positional.merge == "concat" else 0
         logit_channels = positions.shape[1] + concatenated
         value_channels = logit_channels if layer.positional.in_values else channels
-    weights["q"] = Normal((heads, logit_channels, size))
+    weights["q"] = Normal((heads, logit_channels, size), linear=True)
     if layer.scaling == "sqrt":
-        weights["k"] = Normal((heads, logit_channels, size))
-    weights["v"] = Normal((heads, value_channels, size))
-    weights["o"] = Normal((heads, size, units))
+        weights["k"] = Normal((heads, logit_channels, size), linear=True)
+    weights["v"] = Normal((heads, value_channels, size), linear=True)
+    weights["o"] = Normal((heads, size, units), linear=True)
     weights["b"] = Normal((units,))
     return weights
 
 
 def attend(
     layer: Attention,
-    weights: dict[str, Array],
+    weights: dict[str, Any],
     numbers: Numbers,
     x: Array,
     mask: Array | None,
@@ -76,13 +76,13 @@ def attend(
         seen = layer.positional.embedded(weights["positions"], numbers["positional"], seen, mask)
         values = seen if layer.positional.in_values else values
     values, seen = (part.reshape(-1, part.shape[-1]) for part in (values, seen))
-    heads, _, size = weights["q"].shape
-    queries = jnp.einsum("pc,hck->hpk", seen, weights["q"])
+    queries = weights["q"]("pc,hck->hpk", seen)
+    heads, _, size = queries.shape
     if layer.scaling == "linear":
         queries = keys = jnp.sqrt(numbers["qk_std"]) * queries
         scale: Any = 1 / size
     else:
-        keys = jnp.einsum("pc,hck->hpk", seen, weights["k"])
+        keys = weights["k"]("pc,hck->hpk", seen)
         scale = numbers["qk_std"] / size**0.5
 
     own = numbers.get("mechanism", {})
@@ -93,9 +93,9 @@ def attend(
     mixed = jnp.einsum(
         "hpq,hqv->hpv",
         jax.vmap(mixing)(queries, keys),
-        jnp.einsum("pc,hcv->hpv", values, weights["v"]),
+        weights["v"]("pc,hcv->hpv", values),
     )
     gain = numbers["ov_std"] / (heads * size) ** 0.5
-    outputs = gain * jnp.einsum("hpv,hvu->pu", mixed, weights["o"])
+    outputs = gain * weights["o"]("hpv,hvu->pu", mixed)
     outputs = outputs + numbers["b_std"] * weights["b"][None, :]
     return outputs.reshape(*grid, -1)

@@ -52,7 +52,7 @@ def monte_carlo(
         seed: of the random numbers, 0 to 2^32 - 1.
         outputs: "nngp", "ntk" or both.
         should_stop: asked between compiled calls.
-        memory: bytes that the intermediate results of one compiled call may take.
+        memory: bytes that one compiled call may take beside the weights of one network.
 
     Returns:
         (n1, n2) means "nngp" and "ntk", and "nngp_stderr" and "ntk_stderr": the standard

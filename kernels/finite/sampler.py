@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from math import sqrt
 from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kernels.finite.empirical import (
-    Function,
-    empirical_nngp,
-    jacobian_bytes,
-    ntk_by_jacobians,
-    ntk_by_products,
-    traced_bytes,
-)
+from kernels.finite.empirical import empirical_nngp, empirical_ntk, traced_bytes
+from kernels.finite.gradients import Function, bytes_a_pair, gradients
 from kernels.finite.network import Network, Row
 
 MEMORY: Final = 2**28
-"""Bytes that the intermediate results of one compiled call may take: 256 MiB."""
+"""Bytes that one compiled call may take beside the weights of one network: 256 MiB."""
 
 _MOST_NETWORKS: Final = 64
 """Networks drawn by one compiled call, at most, so that the stop flag is looked at often."""
@@ -38,12 +33,12 @@ class Division:
     Attributes:
         networks: networks that a compiled call draws.
         rows: inputs whose intermediate results are held at once.
-        jacobians: whether the ntk is made from Jacobians; else from products.
+        held: inputs of each side whose gradients are held at once; 0 without the ntk.
     """
 
     networks: int
     rows: int
-    jacobians: bool
+    held: int
 
 
 def divide(
@@ -64,26 +59,39 @@ def divide(
         rows2: the other; None for the first against itself.
         ntk: whether the ntk is wanted.
         samples: networks in all.
-        memory: bytes.
+        memory: bytes; the weights of one network come on top where they are larger.
     """
     key = jax.random.key(0)
     weights = jax.eval_shape(network.draw, key)
     weights_bytes = traced_bytes(network.draw, key)
     sides = [rows1] if rows2 is None else [rows1, rows2]
     singles = [jax.tree.map(lambda leaf: leaf[0], side) for side in sides]
-    apply = _outputs(network, numbers, key)
-    row_bytes = max(traced_bytes(apply, weights, row) for row in singles)
-    jacobians = False
-    if ntk:
-        combined = _combination(network, numbers, key, key)
-        jacobian = sum(jacobian_bytes(combined, weights, row) for row in singles)
-        jacobians = weights_bytes + jacobian <= memory
-        row_bytes = jacobian if jacobians else row_bytes
     most = max(len(side.x) for side in sides)
-    rows = max(1, min((memory - weights_bytes) // row_bytes, most))
-    networks = max(1, min(memory // (weights_bytes + rows * row_bytes), _MOST_NETWORKS, samples))
-    calls = -(-samples // networks)
-    return Division(-(-samples // calls), rows, jacobians)
+    apply = _outputs(network, numbers, key)
+    row_bytes, held, held_bytes = max(traced_bytes(apply, weights, row) for row in singles), 0, 0
+    if ntk:
+        made = partial(gradients, _combination(network, numbers, key, key))
+        row_bytes = max(traced_bytes(made, weights, row) for row in singles)
+        one, two = (jax.eval_shape(made, weights, side) for side in (singles[0], singles[-1]))
+        side_bytes, pair_bytes = _bytes_of(one) + _bytes_of(two), bytes_a_pair(one, two)
+        if rows2 is None and most * (side_bytes // 2) + most**2 * pair_bytes <= memory // 2:
+            held = most  # one copy of the gradients serves as both sides
+        else:
+            held = min(most, _largest(side_bytes, pair_bytes, memory // 2))
+        held_bytes = held * side_bytes + held**2 * pair_bytes
+    rows = max(1, min(memory // 2 // row_bytes, most))
+    networks = memory // (weights_bytes + rows * row_bytes + held_bytes)
+    calls = -(-samples // max(1, min(networks, _MOST_NETWORKS, samples)))
+    return Division(-(-samples // calls), rows, held)
+
+
+def _bytes_of(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _largest(linear: int, square: int, limit: int) -> int:
+    """The largest n >= 1 with linear n + square n^2 <= limit, or 1."""
+    return max(1, int((sqrt(linear**2 + 4 * square * limit) - linear) / (2 * square)))
 
 
 @lru_cache(maxsize=64)
@@ -105,10 +113,7 @@ def sampler(
             kernels["nngp"] = empirical_nngp(outputs, weights, rows1, rows2, division.rows)
         if "ntk" in wanted:
             combined = _combination(network, numbers, key_inputs, key_signs)
-            if division.jacobians:
-                ntk = ntk_by_jacobians(combined, weights, rows1, rows2, division.rows)
-            else:
-                ntk = ntk_by_products(combined, weights, rows1, rows2)
+            ntk = empirical_ntk(combined, weights, rows1, rows2, division.rows, division.held)
             kernels["ntk"] = ntk
         if rows2 is None:
             kernels = {name: (k + k.T) / 2 for name, k in kernels.items()}

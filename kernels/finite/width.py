@@ -12,9 +12,12 @@ class Normal:
 
     Attributes:
         shape: its shape. Those along the first axis are the same however long it is.
+        linear: whether the layer uses it once, as a linear map of activations; then it is drawn
+            as a `LinearMap` (linear_map.py), and the ntk needs no Jacobian of it.
     """
 
     shape: tuple[int, ...]
+    linear: bool = False
 
     @property
     def size(self) -> int:

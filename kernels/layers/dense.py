@@ -59,7 +59,7 @@ class Dense(Layer):
 
 def affine_weights(channels: int, units: int) -> dict[str, Normal]:
     """Weights (channels, units) and biases (units,)."""
-    return {"w": Normal((channels, units)), "b": Normal((units,))}
+    return {"w": Normal((channels, units), linear=True), "b": Normal((units,))}
 
 
 def weighted(block: Block, site: Site) -> Block:

@@ -223,6 +223,8 @@ class Layer(Spec):
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
         """At finite width: all that is trained, a tree of `Normal`; () where a layer has none.
 
+        `apply` gets an array for each, or a `LinearMap` for those that say `linear`.
+
         Args:
             channels: channels below.
             grid: positions below; if anything depends on their number it is the length of an

@@ -1,4 +1,4 @@
-"""The empirical kernels of one network: two ways to the ntk, and what they must agree with."""
+"""The empirical kernels of one network, and the Jacobians they must agree with."""
 
 from typing import Any
 
@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from kernels.finite.empirical import (
-    empirical_nngp,
-    jacobian_bytes,
-    ntk_by_jacobians,
-    ntk_by_products,
-)
+from kernels.finite.empirical import empirical_nngp, empirical_ntk, traced_bytes
+from kernels.finite.gradients import Outer, gradients
 from kernels.finite.identity import identities
+from kernels.finite.linear_map import LinearMap
 from kernels.finite.network import Row, finite_network
 from kernels.finite.width import Width
 from kernels.inputs import read_inputs
@@ -35,6 +32,7 @@ from tests.kernels.networks import (
 NETWORKS = {
     "dense": [dense(), RELU, dense(), POOL],
     "conv": [conv(3), LAYER_NORM, RELU, conv(2), FLATTEN, dense()],
+    "random_logits": [dense(), attention(scaling="sqrt", causal=True), POOL],
     "attention": [
         dense(),
         attention(positional=positional("concat", "rational", in_values=True)),
@@ -69,18 +67,30 @@ def whole_jacobian(outputs: Any, weights: Any, rows: Row) -> np.ndarray[Any, Any
 
 
 @pytest.mark.parametrize(
-    "name", ["dense", pytest.param("conv", marks=pytest.mark.slow), "attention"]
+    "name", ["dense", pytest.param("conv", marks=pytest.mark.slow), "random_logits", "attention"]
 )
-def test_both_ways_give_the_trace_of_the_whole_jacobians(name: str) -> None:
+def test_the_ntk_is_the_trace_of_the_whole_jacobians(name: str) -> None:
     with jax.enable_x64(True):
         outputs, weights, one, two = made(name)
         j1, j2 = (whole_jacobian(outputs, weights, rows) for rows in (one, two))
         expected = np.einsum("ikw,jkw->ij", j1, j2) / j1.shape[1]
-        for at_once in (2, 4):
-            found = ntk_by_jacobians(outputs, weights, one, two, at_once)
+        for at_once, held in ((2, 2), (1, 3), (4, 4)):
+            found = empirical_ntk(outputs, weights, one, two, at_once, held)
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
-        found = ntk_by_products(outputs, weights, one, two)
-        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("units", "factored"), [(64, True), (4, False)])
+def test_large_weights_of_few_positions_have_no_jacobian(units: int, factored: bool) -> None:
+    layers = parse_architecture({"layers": [dense(), RELU, dense(), FLATTEN]})
+    network, numbers = finite_network(layers, 3, (4,), Width(units))
+    inputs = read_inputs(entries((1, 4, 3)))
+    row = jax.tree.map(lambda leaf: leaf[0], Row.of(inputs, identities(inputs)[0]))
+
+    def output(weights: Any, row: Row) -> jax.Array:
+        return network.apply(weights, numbers, row, jax.random.key(1))[:1]
+
+    found = gradients(output, network.draw(jax.random.key(0)), row)
+    assert isinstance(found[-1], Outer) == factored
 
 
 @pytest.mark.slow
@@ -88,14 +98,12 @@ def test_both_ways_give_the_trace_of_the_whole_jacobians(name: str) -> None:
 def test_a_side_with_itself(at_once: int) -> None:
     with jax.enable_x64(True):
         outputs, weights, one, _ = made("conv")
-        for kernel in (ntk_by_jacobians, empirical_nngp):
-            alone = kernel(outputs, weights, one, None, at_once)
-            np.testing.assert_allclose(alone, kernel(outputs, weights, one, one, 3), rtol=1e-12)
-        np.testing.assert_allclose(
-            ntk_by_products(outputs, weights, one, None),
-            ntk_by_jacobians(outputs, weights, one, None, at_once),
-            rtol=1e-10,
-        )
+        alone = empirical_nngp(outputs, weights, one, None, at_once)
+        both = empirical_nngp(outputs, weights, one, one, 3)
+        np.testing.assert_allclose(alone, both, rtol=1e-12)
+        alone = empirical_ntk(outputs, weights, one, None, at_once, at_once)
+        both = empirical_ntk(outputs, weights, one, one, 3, 3)
+        np.testing.assert_allclose(alone, both, rtol=1e-10)
 
 
 def test_the_nngp_is_the_mean_product_of_the_outputs() -> None:
@@ -107,12 +115,21 @@ def test_the_nngp_is_the_mean_product_of_the_outputs() -> None:
         np.testing.assert_allclose(empirical_nngp(outputs, weights, one, two, 2), expected)
 
 
-def test_the_bytes_of_a_jacobian_are_counted() -> None:
+def test_the_bytes_of_gradients_are_counted() -> None:
     with jax.enable_x64(True):
         outputs, weights, one, _ = made("conv")
         row = jax.tree.map(lambda leaf: leaf[0], one)
-        k = len(outputs(weights, row))
-        jacobian = k * sum(leaf.nbytes for leaf in jax.tree.leaves(weights))
-        counted = jacobian_bytes(outputs, weights, row)
-        assert jacobian <= counted <= 20 * jacobian
-        assert jnp.isfinite(counted)
+        found = gradients(outputs, weights, row)
+        held = sum(leaf.nbytes for leaf in jax.tree.leaves(found))
+        counted = traced_bytes(lambda drawn, row: gradients(outputs, drawn, row), weights, row)
+        assert held <= counted <= 40 * held
+
+
+def test_a_map_used_twice_is_an_error() -> None:
+    weights = {"w": LinearMap(jnp.ones((3, 3)))}
+
+    def twice(drawn: Any, row: jax.Array) -> jax.Array:
+        return drawn["w"]("pc,cu->pu", drawn["w"]("pc,cu->pu", row[None]))[0]
+
+    with pytest.raises(RuntimeError, match="twice"):
+        gradients(twice, weights, jnp.ones(3))
