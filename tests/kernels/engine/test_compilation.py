@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kernels.engine import passes, tile
+from kernels.engine import pairs, passes
 from kernels.engine.backend import POLICIES, micro_tile_edge
 from kernels.matrix import kernel_matrix
 from kernels.spec.architecture import parse_architecture
@@ -124,11 +124,11 @@ def test_every_function_lowers_for_cuda(masked: bool) -> None:
     def lower(function: Any) -> jax.export.Exported:
         return jax.export.export(function.jitted, platforms=["cuda"])
 
-    assert lower(one)(x, mask, numbers, 8).platforms == ("cuda",)
-    chain = jax.eval_shape(one.jitted, x, mask, numbers, 8)
-    pairs = jnp.zeros((4, 2), jnp.int32)
+    assert lower(one)(x, mask, numbers, (), 8).platforms == ("cuda",)
+    chain = jax.eval_shape(one.jitted, x, mask, numbers, (), 8)
+    listed = jnp.zeros((4, 2), jnp.int32)
     run = passes.pair_pass(network, (6,), (6,), 4)
-    assert lower(run)(x, chain, x, chain, numbers, pairs, 1).platforms == ("cuda",)
+    assert lower(run)(x, chain, x, chain, numbers, listed, 1).platforms == ("cuda",)
 
 
 def test_the_gpus_policy_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_the_gpus_policy_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch)
     here = kernel_matrix(layers, x)
     edges = [micro_tile_edge(POLICIES[name], 60 * 60, 40) for name in ("cpu", "gpu")]
     assert edges[0] < edges[1]
-    monkeypatch.setattr(tile, "policy", lambda platform: POLICIES["gpu"])
+    monkeypatch.setattr(pairs, "policy", lambda platform: POLICIES["gpu"])
     there = kernel_matrix(layers, x)
     for output, matrix in here.items():
         np.testing.assert_allclose(there[output], matrix, rtol=2e-6)

@@ -182,7 +182,7 @@ def test_buckets_keep_the_margin_that_valid_windows_need(name: str) -> None:
     mask = np.arange(140)[None] < np.array(lengths)[:, None]
     inputs = read_inputs(entries((5, 140, 2)), mask, dtype="float64")
     assert len({group.grid for group in plan_tiles(network, inputs).groups1}) > 2
-    whole = compute_tile(network, inputs, None, outputs=("nngp", "ntk"))
+    whole = compute_tile(network, inputs, None, outputs=("nngp", "ntk")).values
     cut = kernel_matrix(network, inputs.x, mask1=mask, dtype="float64")
     for output, expected in whole.items():
         np.testing.assert_allclose(cut[output], expected, rtol=1e-10, atol=1e-12)
