@@ -12,10 +12,12 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from redis.exceptions import RedisError
 
+from kernels.engine.workspace import Workspace
 from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
 from kernels.result import TileResult
@@ -42,6 +44,7 @@ def compute(
     landmarks: Inputs | None,
     task: TileTask,
     should_stop: Callable[[], bool],
+    workspace: Workspace | None = None,
 ) -> TileResult:
     """One tile, on this thread (see `kernels.engine.tile.compute_tile`)."""
     from kernels.engine.tile import compute_tile
@@ -54,6 +57,7 @@ def compute(
         form=task.form,
         method=parse_method(json.loads(task.method)),
         landmarks=landmarks,
+        workspace=workspace,
         should_stop=should_stop,
     )
 
@@ -100,7 +104,9 @@ async def _work(settings: Settings, slots: int) -> int:
                 raise StartError("; ".join(problems))
             device_kind, jax_version = await loop.run_in_executor(pool, warm_up)
             card = WorkerCard(name, slots, device_kind, jax_version)
-            tiler = Tiler(service, compute, pool, card, _overdue)
+            # The tiles of a row need the same one-input results.
+            sharing = partial(compute, workspace=Workspace())
+            tiler = Tiler(service, sharing, pool, card, _overdue)
             background = [
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(_sweep(service)),
