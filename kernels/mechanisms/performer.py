@@ -52,6 +52,7 @@ class Performer(Mechanism):
     )
     source: ClassVar[str] = "Choromanski et al., arXiv 2009.14794"
     exactness: ClassVar[Exactness] = "approximate"
+    linear_only: ClassVar[str] = "its features stand for logits that are not random"
 
     @model_validator(mode="after")
     def _pairs_of_features(self) -> Self:

@@ -50,7 +50,11 @@ class Softmax(Mechanism):
 
     @property
     def why_linear_only(self) -> str:
-        return "" if self.rank is None else "random logits have no symmetric factor of low rank"
+        return (
+            ""
+            if self.rank is None
+            else "random logits have no factor of low rank (or leave the rank out)"
+        )
 
     def causal_warnings(self) -> tuple[str, ...]:
         if self.rank is None:

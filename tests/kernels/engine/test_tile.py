@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kernels.engine import tile
+from kernels.engine import pairs
 from kernels.engine.backend import POLICIES, Policy
 from kernels.engine.tile import compute_tile
 from kernels.errors import Stopped
@@ -34,7 +34,7 @@ def after(calls: int) -> Callable[[], bool]:
 @pytest.mark.parametrize("calls", [0, 1])
 def test_a_tile_can_be_stopped(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Micro-tiles of one pair and calls of no time, so that there is a second call to stop before.
-    monkeypatch.setattr(tile, "policy", lambda platform: Policy(1, 1, call_seconds=0.0))
+    monkeypatch.setattr(pairs, "policy", lambda platform: Policy(1, 1, call_seconds=0.0))
     with pytest.raises(Stopped):
         compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS, should_stop=after(calls))
 
@@ -50,7 +50,7 @@ def test_the_length_of_a_call_has_no_effect_on_any_bit(monkeypatch: pytest.Monke
     slow = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     cpu = POLICIES["cpu"]
     hasty = Policy(cpu.block_elements, cpu.largest_edge, call_seconds=0.0)
-    monkeypatch.setattr(tile, "policy", lambda platform: hasty)
+    monkeypatch.setattr(pairs, "policy", lambda platform: hasty)
     fast = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     for output in OUTPUTS:
         np.testing.assert_array_equal(slow[output], fast[output])
@@ -61,7 +61,7 @@ def test_the_size_of_micro_tiles_is_rounding_only(
     edge: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
-    monkeypatch.setattr(tile, "policy", lambda platform: Policy(2**30, edge))
+    monkeypatch.setattr(pairs, "policy", lambda platform: Policy(2**30, edge))
     small = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     for output in OUTPUTS:
         np.testing.assert_allclose(small[output], whole[output], rtol=2e-6)

@@ -236,7 +236,6 @@ def test_short_sequences_are_still_computed_in_their_buckets() -> None:
         (compressed(1), {}, "greater than or equal to 2", "/rank"),
         (compressed(4, tolerance=0.0), {}, "greater than 0", "/tolerance"),
         (compressed(4), {"causal": True}, "not of low rank", "/rank"),
-        (compressed(4), {"scaling": "sqrt"}, "leave it out", "/rank"),
     ],
 )
 def test_bad_parameters_are_refused(
@@ -245,3 +244,9 @@ def test_bad_parameters_are_refused(
     with pytest.raises(SpecError, match=says) as caught:
         kernel_matrix(network(mechanism, **parameters), entries((2, 5, 3)))
     assert caught.value.pointer == "/layers/2/mechanism" + pointer
+
+
+def test_a_rank_is_not_for_random_logits() -> None:
+    with pytest.raises(SpecError, match="leave the rank out") as caught:
+        kernel_matrix(network(compressed(4), scaling="sqrt"), entries((2, 5, 3)))
+    assert caught.value.pointer == "/layers/2/scaling"
