@@ -104,7 +104,9 @@ def share_of(residual: Matrix, factor: Matrix) -> float:
     """The largest share of C C^T in the variance of a position."""
     own, common = ((part**2).sum(-1) for part in (residual, factor))
     total = own + common
-    return float((own / np.where(total > 0, total, 1)).max())
+    # Masked positions and zero tokens have no variance, but the root of theirs has rounding.
+    real = total > _SMALLEST * total.max()
+    return float(np.where(real, own / np.where(real, total, 1), 0).max())
 
 
 def masks_at(place: Place, rows: Inputs) -> npt.NDArray[np.bool_] | None:

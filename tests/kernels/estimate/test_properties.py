@@ -9,13 +9,23 @@ import pytest
 
 import kernels.estimate.landmarks as landmarks_module
 import kernels.plan.tiles as tiles_module
-from kernels.errors import SpecError
+from kernels.errors import InputError, SpecError
 from kernels.inputs import check_job, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.tiles import plan_tiles
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.estimate.networks import estimated
-from tests.kernels.networks import FLATTEN, POOL, RELU, Layer, dense, entries, masks, positional
+from tests.kernels.networks import (
+    FLATTEN,
+    POOL,
+    RELU,
+    Layer,
+    attention,
+    dense,
+    entries,
+    masks,
+    positional,
+)
 
 Array = np.ndarray[Any, Any]
 OUTPUTS = ("nngp", "ntk")
@@ -174,6 +184,12 @@ def test_landmarks_that_are_not_all_inputs_keep_every_input_exact(
         assert (np.abs(found[output] - exact[output]) < 4.5 * error + 0.05 * scale).all()
         eigenvalues = np.linalg.eigvalsh(found[output])
         assert eigenvalues[0] >= -1e-6 * eigenvalues[-1]
+
+
+def test_the_additive_method_refuses_estimated_networks() -> None:
+    layers = [estimated(samples=16), attention(), RELU, POOL]
+    with pytest.raises(InputError, match="use method exact"):
+        kernels(layers, entries(SHAPE), method={"type": "additive"})
 
 
 def test_heads_that_do_not_fit_in_memory_are_refused_with_how_many_do() -> None:
