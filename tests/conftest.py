@@ -1,6 +1,8 @@
 """Set before anything imports JAX: one thread per test process, strict shapes."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,15 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_code_goes_with_its_module() -> Iterator[None]:
+    """Compiled code is mapped into memory, and a process may have 65,530 mappings on Linux: past
+    them XLA's compiler crashes (seen after some 800 tests, with 5 GB of code)."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(scope="session")
