@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
-_KEPT_BYTES: Final = 2**28
-"""Results of one-input passes that a workspace keeps: 256 MiB, of which a tile needs two groups'
+_KEPT_BYTES: Final = 2**30
+"""Results of one-input passes that a workspace keeps: 1 GiB, of which a tile needs two groups'
 at most (32 inputs of 512 positions: 32 MiB in float32 for each attention layer)."""
 
 
