@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,7 +16,7 @@ from kernels.engine.backend import Policy
 from kernels.engine.chain import Chain
 from kernels.engine.effects import combined, main_effects, thin_products
 from kernels.engine.packed import Packed, packed
-from kernels.engine.passes import micro_tiles_per_call, own_kernels, pair_pass
+from kernels.engine.passes import own_kernels, pair_pass
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
 from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
@@ -145,7 +145,7 @@ def _thin(
         for total, part in zip(thin, made, strict=True):
             total[at] = np.asarray(part)[: len(chunk)]
 
-    in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+    in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
     size1, size2 = left.averages.through.shape[1], right.averages.through.shape[1]
     rows = _of_inputs(thin[0], one.bins, two.bins, size1)
     columns = _of_inputs(thin[1].swapaxes(0, 1), two.bins, one.bins, size2).swapaxes(0, 1)
@@ -189,13 +189,14 @@ def _replace_exactly(
     if not pairs:
         return
     one, two = left.group, right.group
-    run: Callable[..., Any] = pair_pass(parts.network, one.grid, two.grid, 1)
-    most = micro_tiles_per_call(1, ())
+    run = pair_pass(parts.network, one.grid, two.grid, 1)
+    most = len(one.x) * len(two.x)
 
     def compute(chunk: Sequence[Pair]) -> None:
         listed = listing(chunk, most)
         out = run(one.x, one.chain, two.x, two.chain, numbers, listed, len(chunk))
         for name, matrix in tile.items():
-            matrix[tuple(np.transpose(chunk))] = np.asarray(out[name])[: len(chunk), 0, 0]
+            at = tuple(np.transpose(chunk))
+            matrix[at] = np.asarray(out[name])[at]
 
-    in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+    in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)

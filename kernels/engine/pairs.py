@@ -19,12 +19,11 @@ from kernels.engine.landmarks import PositionKernels
 from kernels.engine.passes import (
     Network,
     edge_for,
-    micro_tiles_per_call,
     own_kernels,
     pair_pass,
     paired_kernels,
 )
-from kernels.engine.schedule import ShouldStop, in_calls, listing
+from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
 from kernels.engine.side import Group, compiled_rows
 from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
@@ -122,25 +121,35 @@ class Pairs:
             for i in range(micro_rows)
             for j in range(i if right is left else 0, micro_columns)
         ]
-        entry = network.entry(left.grid, right.grid)
-        shape = (micro_rows * edge, micro_columns * edge, *entry)
-        result = {name: np.zeros(shape, left.x.dtype) for name in network.kernels}
         run = pair_pass(network, left.grid, right.grid, edge)
-        most = micro_tiles_per_call(edge, entry)
+        most = (len(left.x) // edge) * (len(right.x) // edge)
+        parts: list[tuple[Sequence[Pair], dict[str, Matrix]]] = []
 
-        def compute(chunk: Sequence[tuple[int, int]]) -> None:
+        def compute(chunk: Sequence[Pair]) -> None:
             listed = listing(chunk, most)
             out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
-            for name, total in result.items():
-                _paste(total, np.asarray(out[name])[: len(chunk)], chunk, edge)
+            parts.append((chunk, {name: np.asarray(kernel) for name, kernel in out.items()}))
 
-        in_calls(pairs, compute, most, chosen.call_seconds, workspace, should_stop)
-        return {name: total[: left.count, : right.count] for name, total in result.items()}
+        in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+        return {
+            name: _merged([(chunk, part[name]) for chunk, part in parts], edge)[
+                : left.count, : right.count
+            ]
+            for name in network.kernels
+        }
 
 
-def _paste(total: Matrix, parts: Matrix, chunk: Sequence[tuple[int, int]], edge: int) -> None:
-    for (i, j), part in zip(chunk, parts, strict=True):
-        total[i * edge : (i + 1) * edge, j * edge : (j + 1) * edge] = part
+def _merged(parts: Sequence[tuple[Sequence[Pair], Matrix]], edge: int) -> Matrix:
+    """One tile of several calls, each of which computed some of its micro-tiles."""
+    (_, first), *others = parts
+    if not others:
+        return first
+    total = first.copy()
+    for chunk, part in others:
+        for i, j in chunk:
+            at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
+            total[at] = part[at]
+    return total
 
 
 def _positions_of_pairs(

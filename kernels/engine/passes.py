@@ -30,9 +30,6 @@ Heads = tuple[Array, ...]
 _SHORT = 32
 """Positions up to which the blocks of a whole group fit in cache together."""
 
-_ENTRIES_PER_CALL = 2**18
-"""Entries of each kernel that one call returns at most; its buffer is cleared at every call."""
-
 
 @dataclass(frozen=True)
 class Network:
@@ -213,10 +210,11 @@ def paired_kernels(network: Network, grid1: tuple[int, ...], grid2: tuple[int, .
 def pair_pass(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
 ) -> Compiled:
-    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (m, edge, edge, *entry) by name.
+    """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (n1, n2, *entry) by name.
 
     `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
-    are computed, each with `edge` inputs a side. Rows of both sides are multiples of `edge`.
+    are computed, each with `edge` inputs a side, and the rest of the result is zero. Rows of both
+    sides are multiples of `edge`.
     """
     steps = network.program().pair
 
@@ -239,23 +237,21 @@ def pair_pass(
 
             return jax.tree.map(cut, side)
 
+        entry = network.entry(grid1, grid2)
+
         def body(k: Array, out: dict[str, Array]) -> dict[str, Array]:
             row, column = pairs[k, 0], pairs[k, 1]
             block = micro_tile(*rows((x1, chain1), row), *rows((x2, chain2), column)).named()
+            place = (row * edge, column * edge, *[jnp.zeros_like(row)] * len(entry))
             return {
-                name: lax.dynamic_update_index_in_dim(total, block[name], k, 0)
+                name: lax.dynamic_update_slice(total, block[name], place)
                 for name, total in out.items()
             }
 
-        empty = jnp.zeros((len(pairs), edge, edge, *network.entry(grid1, grid2)), x1.dtype)
+        empty = jnp.zeros((len(x1), len(x2), *entry), x1.dtype)
         return lax.fori_loop(0, count, body, dict.fromkeys(network.kernels, empty))
 
     return Compiled(run)
-
-
-def micro_tiles_per_call(edge: int, entry: tuple[int, ...]) -> int:
-    """Length of the list of micro-tiles that a call takes; how many it does is an argument."""
-    return max(1, _ENTRIES_PER_CALL // (edge**2 * prod(entry)))
 
 
 def edge_for(

@@ -10,14 +10,20 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from kernels.engine.compiled import Compiled
 from kernels.engine.workspace import Workspace
 from kernels.errors import Stopped
 
 Pair = tuple[int, int]
 ShouldStop = Callable[[], bool]
 
+_WORTH_A_CALL = 0.005
+"""Seconds below which work is not cut any further: a call costs some 0.3 ms, and other tiles keep
+the other threads busy."""
+
 
 def in_calls(
+    run: Compiled,
     pairs: Sequence[Pair],
     compute: Callable[[Sequence[Pair]], None],
     most: int,
@@ -28,6 +34,7 @@ def in_calls(
     """Computes all pairs, several calls at once on the threads of the workspace.
 
     Args:
+        run: the compiled function that `compute` calls; it remembers its pace.
         pairs: what is to be computed, each once.
         compute: computes some of them; may run on another thread.
         most: pairs a call can take.
@@ -38,7 +45,7 @@ def in_calls(
     Raises:
         Stopped: `should_stop` said so.
     """
-    pace = _Pace(most, seconds)
+    pace = _Pace(run, most, seconds)
     # x64 is a setting of the thread, which a call has to carry to the one it runs on.
     x64 = jax.config.read("jax_enable_x64")
 
@@ -69,19 +76,30 @@ def listing(pairs: Sequence[Pair], most: int) -> npt.NDArray[np.int32]:
 
 
 class _Pace:
-    """How many pairs a call takes; no number depends on it, and nothing is compiled anew."""
+    """How many pairs a call takes; no number depends on it, and nothing is compiled anew.
 
-    def __init__(self, most: int, seconds: float) -> None:
+    The first call ever takes one pair, and each later one at most twice as many as the one before
+    it: the first may have been slow to compile, or its pair a short one.
+    """
+
+    def __init__(self, run: Compiled, most: int, seconds: float) -> None:
+        self._run = run
         self._most = most
         self._seconds = seconds
-        self._step = 1
+        self._step = 1 if run.seconds_each is None else self._in(seconds, run.seconds_each)
 
     def took(self, done: int, seconds: float) -> None:
         """Learns from a call."""
-        pace = self._seconds / max(seconds, 1e-6)
-        self._step = max(1, min(self._most, 2 * done, int(done * pace)))
+        self._run.seconds_each = seconds / done
+        self._step = min(2 * max(done, self._step), self._in(self._seconds, seconds / done))
 
     def step(self, left: int, threads: int) -> int:
         """Pairs of the next call, of `left` that the threads share and should end together."""
-        share = left if threads == 1 else -(-left // (2 * threads))
-        return min(self._step, share)
+        share = left
+        if threads > 1 and self._run.seconds_each is not None:
+            share = max(-(-left // (2 * threads)), self._in(_WORTH_A_CALL, self._run.seconds_each))
+        return min(left, self._step, share)
+
+    def _in(self, seconds: float, seconds_each: float) -> int:
+        """Pairs that a call of so many seconds does."""
+        return max(1, min(self._most, int(seconds / max(seconds_each, 1e-7))))
