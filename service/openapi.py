@@ -57,6 +57,7 @@ HEADERS = {
     "X-Gramd-Shape": "rows,columns of what is sent",
     "X-Gramd-Dtype": "f4 or f8, little-endian",
     "Vary": "Accept",
+    "WWW-Authenticate": "`Bearer`: how to send a key (RFC 6750)",
     "Allow": "methods known at this path",
     "X-Request-Id": (
         "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line"
@@ -71,11 +72,20 @@ HEADERS = {
 
 # Problems that any route can answer, and the headers that go with some.
 ALWAYS = (405, 500, 503)
+# And those of any route that asks for a key.
+BEHIND_THE_GATE = (401, 403, 429)
 HEADERS_OF = {
+    401: ("WWW-Authenticate",),
     405: ("Allow",),
     409: ("Retry-After",),
     429: ("Retry-After",),
     503: ("Retry-After",),
+}
+
+SECURITY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "an API key, made by the service's operator; each belongs to one tenant",
 }
 
 DESCRIPTION = """\
@@ -115,17 +125,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["securitySchemes"] = {"key": SECURITY}
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     statuses = {status for operation in operations for status in operation.get("x-problems", [])}
     document["components"]["responses"] = {
-        _response_name(status): _problem(status) for status in sorted(statuses | set(ALWAYS))
+        _response_name(status): _problem(status)
+        for status in sorted({*statuses, *ALWAYS, *BEHIND_THE_GATE})
     }
-    for operation in operations:
-        _complete(operation)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            _complete(operation, needs_key=path.startswith("/v1/"))
     return document
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], *, needs_key: bool) -> None:
     """One operation: FastAPI's part of it and the route's own keys, made one."""
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
@@ -137,7 +150,11 @@ def _complete(operation: dict[str, Any]) -> None:
         responses[status]["headers"] = {name: _header(name) for name in names}
     for answer in responses.values():
         answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _header("X-Request-Id")}
-    for status in [*operation.pop("x-problems", []), *ALWAYS]:
+    gate = BEHIND_THE_GATE if needs_key else ()
+    if needs_key:
+        # Either: a service where no key was ever made asks for none.
+        operation["security"] = [{"key": []}, {}]
+    for status in [*operation.pop("x-problems", []), *ALWAYS, *gate]:
         responses[str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
     operation["responses"] = dict(sorted(responses.items()))
     if "x-body" in operation:

@@ -5,6 +5,8 @@ Each becomes one RFC 9457 document (`application/problem+json`).
     Exception
      +-- Problem                     raised by the HTTP code itself
      |    +-- MalformedRequest       400  not JSON, not multipart, not what Content-Length said
+     |    +-- Unauthorized           401  no key, or none that is known (WWW-Authenticate)
+     |    +-- Forbidden              403  a key that does not open this
      |    +-- UnknownResource        404  no such path
      |    +-- MethodNotAllowed       405  the path knows other methods (Allow)
      |    +-- NotAcceptable          406  no representation that Accept admits
@@ -79,6 +81,14 @@ class MalformedRequest(Problem):
     """The bytes are not what their content type or length says."""
 
 
+class Unauthorized(Problem):
+    """The service asks for a key, and none that it knows came."""
+
+
+class Forbidden(Problem):
+    """The key is valid and opens something else."""
+
+
 class UnknownResource(Problem):
     """There is nothing at this path."""
 
@@ -147,6 +157,8 @@ class Kind:
 # The one table from error to status; a subclass that is not listed is its nearest listed parent.
 KINDS: dict[type[Exception], Kind] = {
     MalformedRequest: Kind(400, "malformed-request", "The request is malformed"),
+    Unauthorized: Kind(401, "unauthorized", "A key is needed"),
+    Forbidden: Kind(403, "forbidden", "This key does not open this"),
     UnknownResource: Kind(404, "not-found", "There is no such resource"),
     UnknownJob: Kind(404, "not-found", "There is no such resource"),
     UnknownDataset: Kind(404, "not-found", "There is no such resource"),

@@ -35,6 +35,8 @@ class Settings:
     compile_dir: Path | None = None
     workers: int = 1
     log_level: str = "INFO"
+    # Answer requests without a key on any address, as long as no key was made.
+    insecure_open: bool = False
 
     # One request's body: comfortably the largest worked example (1,000 x 492 x 50 float32, 98 MB).
     max_body_bytes: int = 256 * MIB
@@ -94,6 +96,15 @@ class Settings:
             raise StartError("GRAMD_MAX_BODY_BYTES must lie between 1 and 536870911 (512 MiB)")
         return settings
 
+    def require_stores(self) -> tuple[str, str]:
+        """The addresses of both stores; raises StartError where they are not set."""
+        if self.redis_url is None or self.tiles_url is None:
+            raise StartError(
+                "REDIS_URL and TILES_URL are not set; `python -m service serve` starts embedded "
+                "servers and sets them for its children"
+            )
+        return self.redis_url, self.tiles_url
+
     def to_env(self) -> dict[str, str]:
         """The variables that make a child process read these very settings."""
         defaults = Settings()
@@ -130,6 +141,7 @@ VARIABLES = {
     "compile_dir": "GRAMD_COMPILE_DIR",
     "workers": "GRAMD_WORKERS",
     "log_level": "GRAMD_LOG_LEVEL",
+    "insecure_open": "GRAMD_INSECURE_OPEN",
     "max_body_bytes": "GRAMD_MAX_BODY_BYTES",
     "max_input_bytes": "GRAMD_MAX_INPUT_BYTES",
     "max_rows": "GRAMD_MAX_ROWS",
@@ -150,12 +162,19 @@ VARIABLES = {
 }
 
 
+SWITCH = {"1": True, "true": True, "0": False, "false": False}
+
+
 def _parse(variable: str, text: str, default: object) -> object:
     """The value of one variable, of the kind its default is."""
     if isinstance(default, Path) or default is None:
         return Path(text).expanduser()
     if isinstance(default, str):
         return text
+    if isinstance(default, bool):
+        if text.lower() not in SWITCH:
+            raise StartError(f"{variable} must be 1 or 0, got {text!r}")
+        return SWITCH[text.lower()]
     try:
         number = float(text) if isinstance(default, timedelta) else int(text)
     except ValueError as error:

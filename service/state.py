@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.admission import result_ceiling
+from service.api_keys import ApiKeys
 from service.dispatch import Dispatch
-from service.errors import StartError
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
 from service.queue import Queue, open_queue
@@ -35,6 +35,7 @@ class Service:
     client: Redis
     tiles_client: Redis
     tenants: Tenants
+    api_keys: ApiKeys
     tiles: TileStore
     inputs: InputStore
     datasets: DatasetStore
@@ -78,15 +79,11 @@ class Service:
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
     """Open every connection; they are closed when the block ends. Raises StartError without URLs."""
-    if settings.redis_url is None or settings.tiles_url is None:
-        raise StartError(
-            "REDIS_URL and TILES_URL are not set; `python -m service serve` starts embedded "
-            "servers and sets them for its children"
-        )
+    redis_url, tiles_url = settings.require_stores()
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(connect(settings.redis_url))
-        tiles_client = await stack.enter_async_context(connect(settings.tiles_url))
-        queue = await stack.enter_async_context(open_queue(settings.redis_url, settings.lease))
+        client = await stack.enter_async_context(connect(redis_url))
+        tiles_client = await stack.enter_async_context(connect(tiles_url))
+        queue = await stack.enter_async_context(open_queue(redis_url, settings.lease))
         tenants = Tenants(client)
         quota = settings.max_input_bytes
         inputs = InputStore(client, settings.job_ttl, quota)
@@ -100,6 +97,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             client=client,
             tiles_client=tiles_client,
             tenants=tenants,
+            api_keys=ApiKeys(client),
             tiles=tiles,
             inputs=inputs,
             datasets=datasets,

@@ -34,7 +34,9 @@ def test_the_defaults_of_the_operations_page_are_those_of_the_code(root: Path) -
         if field in ("data_dir", "compile_dir"):
             continue
         seconds = getattr(value, "total_seconds", None)
-        expected = f"{seconds():g}" if seconds else str(value)
+        expected = (
+            f"{seconds():g}" if seconds else str(int(value) if isinstance(value, bool) else value)
+        )
         if seconds and float(expected) != seconds():
             expected = str(int(seconds()))
         assert stated.get(variable) == expected, f"docs/operations.md, {variable}"

@@ -11,7 +11,6 @@ from starlette.requests import Request
 
 from service.errors import UnknownDataset, UnknownJob
 from service.state import Service
-from service.tenants import DEFAULT_TENANT
 
 # Ids become parts of Redis names; what is not an id must not get that far.
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -22,9 +21,14 @@ def open_service_of(request: Request) -> Service:
     return request.app.state.service
 
 
-def tenant_of() -> str:
-    """Who is asking; without keys everyone is the one tenant."""
-    return DEFAULT_TENANT
+ServiceNow = Annotated[Service, Depends(open_service_of)]
+
+
+async def tenant_of(request: Request, service: ServiceNow) -> str:
+    """Who is asking; raises Unauthorized. Runs before a byte of the body is read."""
+    tenant = await request.app.state.gate.admit(request.headers.getlist("authorization"))
+    request.state.tenant = tenant
+    return tenant
 
 
 def job_id_of(job_id: Annotated[str, Path(description="id of a kernel job")]) -> str:
@@ -41,7 +45,6 @@ def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")
     return dataset_id
 
 
-ServiceNow = Annotated[Service, Depends(open_service_of)]
 Tenant = Annotated[str, Depends(tenant_of)]
 JobId = Annotated[str, Depends(job_id_of)]
 DatasetId = Annotated[str, Depends(dataset_id_of)]

@@ -24,6 +24,8 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:turn                       the last turn given out                           permanent
     gramd:inflight                   hash TILE -> its task and first asker             permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
+    gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
+    gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
     gramd-tiles:*                    Docket's own (Redis Streams, run records)         Docket's
 
 Redis B (TILES_URL), which evicts the least recently used:
@@ -40,6 +42,8 @@ RING = "gramd:ring"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
+API_KEYS = "gramd:api_keys"
+REVOKED_KEYS = "gramd:api_keys:revoked"
 
 JOB_PREFIX = "gramd:job:"
 WAITERS_PREFIX = "gramd:waiters:"
@@ -67,6 +71,8 @@ PERMANENT = (
     TURN,
     INFLIGHT,
     WORKERS,
+    API_KEYS,
+    REVOKED_KEYS,
     f"{DOCKET}:*",
 )
 
