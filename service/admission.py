@@ -19,7 +19,7 @@ def result_ceiling(maximum: int) -> int:
 
 
 def check_request(request: KernelRequest, unfinished: int, settings: Settings) -> None:
-    """What can be seen before anything is planned; `unfinished` jobs are there already.
+    """What can be seen before anything is planned; the tenant has `unfinished` jobs.
 
     Raises OverLimit.
     """
@@ -40,7 +40,7 @@ def check_request(request: KernelRequest, unfinished: int, settings: Settings) -
     if unfinished >= settings.max_unfinished_jobs:
         raise OverLimit(
             "max_unfinished_jobs", settings.max_unfinished_jobs, unfinished + 1,
-            f"{unfinished} jobs are unfinished, no more are taken; try again later",
+            f"{unfinished} jobs of this tenant are unfinished, no more are taken; try again later",
         )  # fmt: skip
 
 

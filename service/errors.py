@@ -25,15 +25,25 @@ class OverLimit(ServiceError):
     """A limit was hit.
 
     Arguments: limit, its name as in `GET /v1/limits`; value, what it is set to; actual, what the
-    request would have needed; detail, a sentence for the caller.
+    request would have needed; detail, a sentence for the caller; retry_after, seconds until it may
+    be worth another try, where that is known.
     """
 
-    def __init__(self, limit: str, value: int | float, actual: int | float, detail: str) -> None:
+    def __init__(
+        self,
+        limit: str,
+        value: int | float,
+        actual: int | float,
+        detail: str,
+        *,
+        retry_after: float = 5,
+    ) -> None:
         super().__init__(detail)
         self.limit = limit
         self.value = value
         self.actual = actual
         self.detail = detail
+        self.retry_after = retry_after
 
 
 class UnknownJob(ServiceError):

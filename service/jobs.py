@@ -77,7 +77,7 @@ class Jobs:
             return await self._create(tenant, request)
 
     async def _create(self, tenant: str, request: KernelRequest) -> JobRecord:
-        check_request(request, await self._records.unfinished(), self._settings)
+        check_request(request, await self._records.unfinished(tenant), self._settings)
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
         check_result(drawn, self._settings, await ceiling(self._tiles_client))

@@ -22,7 +22,7 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
      +-- KernelError                 422  the same from a place that knows no body
      +-- UnknownJob, UnknownDataset  404
-     +-- OverLimit                   507  storage; 413 the size of one job; 429 the number of jobs
+     +-- OverLimit                   507  storage; 413 the size of one job; 429 how many at a time
      +-- TilesMissing                503  evicted results are being computed again (Retry-After)
      +-- RedisError                  503  the store cannot be reached
      +-- anything else               500  our fault: the log has the traceback under the request id
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import http
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,9 +186,15 @@ KINDS: dict[type[Exception], Kind] = {
 }
 
 # Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
-LIMIT_STATUS = {"max_unfinished_jobs": 429} | dict.fromkeys(
-    ("max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work"), 413
-)
+LIMIT_STATUS = {
+    "max_unfinished_jobs": 429,
+    "max_requests_per_s": 429,
+    "max_open_requests": 429,
+    "max_rows": 413,
+    "max_tiles": 413,
+    "max_tile_bytes": 413,
+    "max_monte_carlo_work": 413,
+}
 
 
 def kind_of(error: Exception) -> Kind:
@@ -212,7 +219,7 @@ def problem_response(request: Request, error: Exception) -> Response:
         status = LIMIT_STATUS.get(error.limit, kind.status)
         members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
         if status == 429:
-            headers = {"Retry-After": "5"}
+            headers = {"Retry-After": str(math.ceil(error.retry_after))}
     elif isinstance(error, TilesMissing):
         headers = {"Retry-After": str(max(1, error.retry_after))}
     elif isinstance(error, RedisError):

@@ -46,6 +46,13 @@ class Settings:
     max_rows: int = 200_000
     max_tiles: int = 200_000
     max_unfinished_jobs: int = 1_000
+    # Requests of one tenant: somewhat less than one API process can answer, after a burst of ten
+    # seconds' worth.
+    max_requests_per_s: int = 300
+    max_request_burst: int = 3_000
+    # Answers of one tenant that are waited for or sent at the same time; each holds a connection to
+    # the client and one to Redis.
+    max_open_requests: int = 500
     # width * heads * samples of an estimate: four times the method's defaults, whose tiles can take
     # minutes on a CPU.
     max_monte_carlo_work: int = 1 << 22
@@ -126,6 +133,9 @@ class Settings:
             "max_rows": self.max_rows,
             "max_tiles": self.max_tiles,
             "max_unfinished_jobs": self.max_unfinished_jobs,
+            "max_requests_per_s": self.max_requests_per_s,
+            "max_request_burst": self.max_request_burst,
+            "max_open_requests": self.max_open_requests,
             "max_monte_carlo_work": self.max_monte_carlo_work,
             "max_wait_s": self.max_wait.total_seconds(),
             "job_ttl_s": self.job_ttl.total_seconds(),
@@ -147,6 +157,9 @@ VARIABLES = {
     "max_rows": "GRAMD_MAX_ROWS",
     "max_tiles": "GRAMD_MAX_TILES",
     "max_unfinished_jobs": "GRAMD_MAX_UNFINISHED_JOBS",
+    "max_requests_per_s": "GRAMD_MAX_REQUESTS_PER_S",
+    "max_request_burst": "GRAMD_MAX_REQUEST_BURST",
+    "max_open_requests": "GRAMD_MAX_OPEN_REQUESTS",
     "max_monte_carlo_work": "GRAMD_MAX_MONTE_CARLO_WORK",
     "max_wait": "GRAMD_MAX_WAIT_S",
     "job_ttl": "GRAMD_JOB_TTL_S",

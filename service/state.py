@@ -13,6 +13,7 @@ from service.dispatch import Dispatch
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
 from service.queue import Queue, open_queue
+from service.quotas import Quotas
 from service.roster import Roster
 from service.settings import Settings
 from service.store.connection import ceiling, connect, policy_problem
@@ -36,6 +37,7 @@ class Service:
     tiles_client: Redis
     tenants: Tenants
     api_keys: ApiKeys
+    quotas: Quotas
     tiles: TileStore
     inputs: InputStore
     datasets: DatasetStore
@@ -98,6 +100,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             tiles_client=tiles_client,
             tenants=tenants,
             api_keys=ApiKeys(client),
+            quotas=Quotas(client, settings),
             tiles=tiles,
             inputs=inputs,
             datasets=datasets,

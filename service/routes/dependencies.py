@@ -4,12 +4,14 @@ look up."""
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import Depends, Path
 from starlette.requests import Request
 
 from service.errors import UnknownDataset, UnknownJob
+from service.queries import waiting_seconds
 from service.state import Service
 
 # Ids become parts of Redis names; what is not an id must not get that far.
@@ -25,10 +27,34 @@ ServiceNow = Annotated[Service, Depends(open_service_of)]
 
 
 async def tenant_of(request: Request, service: ServiceNow) -> str:
-    """Who is asking; raises Unauthorized. Runs before a byte of the body is read."""
+    """Who is asking; raises Unauthorized, and OverLimit for one who asks too fast.
+
+    Runs before a byte of the body is read.
+    """
     tenant = await request.app.state.gate.admit(request.headers.getlist("authorization"))
     request.state.tenant = tenant
+    await service.quotas.request(tenant)
     return tenant
+
+
+Tenant = Annotated[str, Depends(tenant_of)]
+
+
+async def open_answer(service: ServiceNow, tenant: Tenant) -> AsyncGenerator[None, None]:
+    """For answers that are streamed: one of the tenant's places until the last byte is sent."""
+    async with service.quotas.place(tenant):
+        yield
+
+
+async def waiting_answer(
+    request: Request, service: ServiceNow, tenant: Tenant
+) -> AsyncGenerator[None, None]:
+    """For answers that `Prefer: wait` delays: a place when that is asked for."""
+    if waiting_seconds(request, service.settings.max_wait.total_seconds()):
+        async with service.quotas.place(tenant):
+            yield
+    else:
+        yield
 
 
 def job_id_of(job_id: Annotated[str, Path(description="id of a kernel job")]) -> str:
@@ -45,6 +71,5 @@ def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")
     return dataset_id
 
 
-Tenant = Annotated[str, Depends(tenant_of)]
 JobId = Annotated[str, Depends(job_id_of)]
 DatasetId = Annotated[str, Depends(dataset_id_of)]

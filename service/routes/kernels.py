@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +16,7 @@ from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
 from service.records import JobRecord, KernelRequest
 from service.resources import KernelList, KernelResource
-from service.routes.dependencies import ID, JobId, ServiceNow, Tenant
+from service.routes.dependencies import ID, JobId, ServiceNow, Tenant, waiting_answer
 from service.state import Service
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
@@ -33,6 +33,7 @@ class StateBody(BaseModel):
 @router.post(
     "",
     status_code=202,
+    dependencies=[Depends(waiting_answer)],
     summary="Compute kernels",
     response_model=KernelResource,
     responses={
@@ -96,6 +97,7 @@ async def list_kernels(
 
 @router.get(
     "/{job_id}",
+    dependencies=[Depends(waiting_answer)],
     summary="One job",
     openapi_extra={"x-problems": [404, 422], "x-request-headers": ["Prefer"]},
 )

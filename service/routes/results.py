@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -20,7 +20,7 @@ from service.problems import InvalidRequest
 from service.queries import negotiate, only, read_slice
 from service.records import JobRecord, Layout
 from service.results import check_available, check_finished
-from service.routes.dependencies import JobId, ServiceNow, Tenant
+from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
 from service.state import Service
 from service.windows import Window, open_window
 
@@ -35,6 +35,7 @@ DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
 
 @router.get(
     "/{job_id}/{output}",
+    dependencies=[Depends(open_answer)],
     summary="A kernel matrix",
     response_class=Response,
     openapi_extra={

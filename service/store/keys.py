@@ -24,6 +24,8 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:turn                       the last turn given out                           permanent
     gramd:inflight                   hash TILE -> its task and first asker             permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
+    gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
+    gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
     gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
     gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
     gramd-tiles:*                    Docket's own (Redis Streams, run records)         Docket's
@@ -116,6 +118,14 @@ def dataset(tenant: str, dataset_id: str, piece: int | None = None) -> str:
 
 def made(tenant: str, dataset_id: str) -> str:
     return f"gramd:made:{tenant}:{dataset_id}"
+
+
+def bucket(tenant: str) -> str:
+    return f"gramd:bucket:{tenant}"
+
+
+def places(tenant: str) -> str:
+    return f"gramd:places:{tenant}"
 
 
 def waiters(tile: str) -> str:

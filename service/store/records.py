@@ -11,6 +11,7 @@ from service.errors import UnknownJob
 from service.records import JobRecord
 from service.store import keys
 from service.store.connection import BLOCK_MS, now, raw
+from service.store.scripts import UNFINISHED
 
 
 class RecordStore:
@@ -100,9 +101,9 @@ class RecordStore:
         """Take an id whose record is gone off the tenant's list."""
         await self._client.zrem(keys.jobs(tenant), job_id)
 
-    async def unfinished(self) -> int:
-        """How many jobs are queued or running, of all tenants."""
-        return int(await self._client.zcard(keys.LIVE))
+    async def unfinished(self, tenant: str) -> int:
+        """How many jobs of the tenant are queued or running."""
+        return int(await self._client.register_script(UNFINISHED)(args=[tenant]))
 
 
 def _record(fields: dict[str, Any], moment: float) -> JobRecord:

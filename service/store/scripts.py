@@ -236,6 +236,18 @@ return added
 """
 )
 
+# ARGV: tenant -> how many of its jobs have not ended
+UNFINISHED = (
+    _PRELUDE
+    + """
+local count = 0
+for _, ref in ipairs(redis.call('ZRANGE', LIVE, 0, -1)) do
+  if tenant_of(ref) == ARGV[1] then count = count + 1 end
+end
+return count
+"""
+)
+
 # KEYS: users, rows, held; ARGV: job, member of held -> 1 when nobody else needs the rows
 RELEASE = """
 redis.call('SREM', KEYS[1], ARGV[1])
