@@ -2,14 +2,13 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from service import __version__, keys_command
+from service import __version__, keys_command, logs
 from service.errors import StartError
 from service.settings import Settings, default_data_dir
 
@@ -31,11 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = Settings.from_env()
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format=f"%(asctime)s {options.part}[%(process)d] %(levelname)s %(message)s",
-            stream=sys.stderr,
-        )
+        logs.start(options.part, settings.log_level, settings.log_format)
         if options.part == "serve":
             return _serve(options, settings)
         if options.part == "api":

@@ -3,7 +3,6 @@ caught."""
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 import uuid
@@ -11,11 +10,13 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from service.logs import get_logger
 from service.problems import problem_response
 
-log = logging.getLogger("gramd.api")
-access = logging.getLogger("gramd.access")
+log = get_logger("gramd.api")
+access = get_logger("gramd.access")
 
 # What may be taken over from a client into log lines and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
@@ -35,6 +36,8 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
         method: str = scope["method"]
         if method == "HEAD":
             # Routes know GET; what is the same but for its body is done here, once for all.
@@ -55,21 +58,20 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            log.exception("request_id=%s %s failed", request_id, _path(scope))
+            log.exception("request failed", path=_path(scope))
             if status:
                 # Headers are out: only a broken connection can still say that the body is not
                 # whole.
                 raise
             await problem_response(Request(scope), error)(scope, receive, send_with_id)
         finally:
-            milliseconds = (time.perf_counter() - began) * 1e3
+            seconds = time.perf_counter() - began
             access.info(
-                "request_id=%s method=%s path=%s status=%d ms=%.1f",
-                request_id,
-                method,
-                _path(scope),
-                status,
-                milliseconds,
+                "request",
+                method=method,
+                path=_path(scope),
+                status=status,
+                ms=round(1e3 * seconds, 1),
             )
 
 

@@ -1,17 +1,17 @@
 """Where the service may listen: without API keys on this machine only, unless told otherwise."""
 
 import ipaddress
-import logging
 import socket
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from service.errors import StartError
+from service.logs import get_logger
 from service.settings import Settings
 from service.store import keys
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -58,7 +58,7 @@ def keys_exist(url: str) -> bool:
         try:
             return bool(client.exists(keys.API_KEYS))
         except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be asked for API keys", exc_info=True)
+            log.warning("the queue's Redis cannot be asked for API keys", exc_info=True)
             return False
 
 

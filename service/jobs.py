@@ -15,6 +15,7 @@ from service import blueprint
 from service.admission import check_request, check_result
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
+from service.logs import get_logger, request_id
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
 from service.store import keys
@@ -36,6 +37,8 @@ __all__ = [
     "TilesMissing",
     "UnknownJob",
 ]
+
+log = get_logger(__name__)
 
 # What a client is told to wait before it asks again for tiles that are being computed.
 RETRY_AFTER_S = 2
@@ -108,6 +111,7 @@ class Jobs:
         )
         ref = keys.ref(tenant, fields["id"])
         await self._records.write(ref, fields, drawn.layout(architecture), pending, done)
+        log.info("job created", job=fields["id"], tiles=len(drawn.digests), reused=len(done))
         if pending:
             await self._dispatch.pump()
         return await self._records.read(ref)
@@ -230,6 +234,7 @@ def _first_fields(
         "form": request.form,
         "method": json.dumps(method, sort_keys=True),
         "landmarks": drawn.landmarks,
+        "request": request_id(),
     }
     inputs = {"x1": request.inputs1.digest()}
     if request.inputs2 is not None:

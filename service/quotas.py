@@ -27,7 +27,7 @@ PLACE = timedelta(seconds=30)
 
 # KEYS: bucket; ARGV: rate, burst -> {1, 0} and a token is taken, or {0, milliseconds until there is
 # one}
-TAKE_TOKEN = """
+TAKE_REQUEST = """
 local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -66,12 +66,12 @@ class Quotas:
         self._rate = settings.max_requests_per_s
         self._burst = settings.max_request_burst
         self._most = settings.max_open_requests
-        self._token = client.register_script(TAKE_TOKEN)
+        self._request = client.register_script(TAKE_REQUEST)
         self._place = client.register_script(TAKE_PLACE)
 
     async def request(self, tenant: str) -> None:
         """One more request of the tenant; raises OverLimit when they come too fast."""
-        taken, milliseconds = await self._token(
+        taken, milliseconds = await self._request(
             keys=[keys.bucket(tenant)], args=[self._rate, self._burst]
         )
         if not taken:

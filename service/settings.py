@@ -35,6 +35,8 @@ class Settings:
     compile_dir: Path | None = None
     workers: int = 1
     log_level: str = "INFO"
+    # json, console, or auto: columns on a terminal and JSON elsewhere.
+    log_format: str = "auto"
     # Answer requests without a key on any address, as long as no key was made.
     insecure_open: bool = False
 
@@ -151,6 +153,7 @@ VARIABLES = {
     "compile_dir": "GRAMD_COMPILE_DIR",
     "workers": "GRAMD_WORKERS",
     "log_level": "GRAMD_LOG_LEVEL",
+    "log_format": "GRAMD_LOG_FORMAT",
     "insecure_open": "GRAMD_INSECURE_OPEN",
     "max_body_bytes": "GRAMD_MAX_BODY_BYTES",
     "max_input_bytes": "GRAMD_MAX_INPUT_BYTES",

@@ -11,7 +11,6 @@ supervisor, even when it is killed: `children.spawn` ties them to it.
 
 import contextlib
 import http.client
-import logging
 import os
 import signal
 import socket
@@ -28,9 +27,10 @@ from service.children import spawn, stop
 from service.data_dir import lock
 from service.embedded import find_redis_server, servers, wait_until_answering
 from service.exposure import keys_exist, listen, refuse_exposure
+from service.logs import get_logger
 from service.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # A child that lives this long was healthy; one that dies younger waits longer before each start.
 HEALTHY_S = 20.0
@@ -68,7 +68,9 @@ class Child:
             lived = moment - self.started
             self.backoff = BACKOFF_S if lived > HEALTHY_S else min(2 * self.backoff, BACKOFF_MAX_S)
             self.not_before = moment + (0.0 if lived > HEALTHY_S else self.backoff)
-            logger.warning("%s ended (%s); starting it again", self.name, self.process.returncode)
+            log.warning(
+                "a child ended; starting it again", child=self.name, code=self.process.returncode
+            )
             self.process = None
         if self.process is None and moment >= self.not_before:
             self.process, self.started = self.start(), moment
@@ -98,7 +100,7 @@ class Supervisor:
                 self._start(listener)
                 self._look_after(listener)
         except Stopping:
-            logger.info("stopping")
+            log.info("stopping")
         finally:
             # A second Ctrl-C must not leave half of it running.
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -8,7 +8,6 @@ it is delivered again, alone on its next worker so that it harms no other, and g
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,20 +16,23 @@ from typing import Any, Protocol
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.contextvars import bound_contextvars
 
 from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
 from service.errors import ServiceError
+from service.logs import get_logger
 from service.provenance import provenance
 from service.roster import WorkerCard
 from service.sharing import Sharing
 from service.shelf import InputsGone, Shelf
 from service.state import Service
+from service.store import keys
 from service.tasks import TileTask
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # A tile that has not stopped after this many times its deadline hangs.
 HOPELESS = 2
@@ -88,10 +90,11 @@ class Tiler:
     async def handle(self, task: TileTask) -> None:
         """Take one tile to its end, then let the next one in."""
         dispatch = self._service.dispatch
-        suspect = await dispatch.begun(task) > 0
-        async with self._sharing.alone() if suspect else self._sharing.together():
-            await self._attempts(task)
-        await dispatch.pump()
+        with bound_contextvars(**task.about()):
+            suspect = await dispatch.begun(task) > 0
+            async with self._sharing.alone() if suspect else self._sharing.together():
+                await self._attempts(task)
+            await dispatch.pump()
 
     async def _attempts(self, task: TileTask) -> None:
         """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
@@ -100,7 +103,7 @@ class Tiler:
         while not self.draining:
             count = await dispatch.begin(task)
             if count == 0:
-                logger.info("tile %s: nobody waits for it", task.ref)
+                log.info("nobody waits for the tile")
                 return
             if count > allowed:
                 await self._fail(
@@ -132,7 +135,7 @@ class Tiler:
             except Exception as error:
                 # Boundary: whatever a tile raises must not end the worker; it is told to the
                 # jobs that wait once the tile is given up.
-                logger.exception("tile %s failed (beginning %d)", task.ref, count)
+                log.exception("tile failed", beginning=count)
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 self.active.discard(task)
@@ -154,6 +157,7 @@ class Tiler:
         started = time.monotonic()
         result = await self._watched(task, architecture, rows1, *others)
         meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
+        log.info("tile computed", seconds=meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
@@ -198,7 +202,7 @@ class Tiler:
             return await self._service.dispatch.wanted(task)
         except RedisError:
             # Not knowing is no reason to throw away work; the store may be back by its end.
-            logger.warning("tile %s: the queue's Redis cannot be reached", task.ref)
+            log.warning("the queue's Redis cannot be reached")
             return True
 
     def stop(self) -> None:
@@ -213,10 +217,11 @@ class Tiler:
             task, computed=computed, provenance=about, error_estimate=error
         )
         for ref in ended:
+            log.info("job succeeded", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
     async def _fail(self, task: TileTask, kind: str, detail: str) -> None:
-        logger.error("tile %s given up: %s", task.ref, detail)
+        log.error("tile given up", reason=detail)
         problem = {
             "type": f"urn:gramd:problem:{kind}",
             "title": "The kernel could not be computed",
@@ -224,4 +229,5 @@ class Tiler:
             "detail": detail,
         }
         for ref in await self._service.dispatch.fail(task, problem):
+            log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)

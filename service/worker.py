@@ -23,13 +23,14 @@ from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.errors import StartError
+from service.logs import get_logger
 from service.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service, open_service
 from service.tasks import TileTask
 from service.tiler import Tiler
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # How often a worker says that it is alive; well under `keys.WORKER_SEEN`.
 ANNOUNCE_S = 2.0
@@ -111,7 +112,7 @@ async def _work(settings: Settings, slots: int) -> int:
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(_sweep(service)),
             ]
-            logger.info("worker %s: %d tiles at once on %s", name, slots, device_kind)
+            log.info("worker ready", worker=name, slots=slots, device_kind=device_kind)
             serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
             try:
                 await _until_stopped(serving, stopped, tiler, settings.grace.total_seconds())
@@ -138,13 +139,13 @@ async def _until_stopped(
     serving.cancel()
     finished, _ = await asyncio.wait({serving}, timeout=grace)
     if not finished:
-        logger.info("%d tiles are given back", len(tiler.active))
+        log.info("tiles are given back", tiles=len(tiler.active))
         tiler.stop()
     await asyncio.gather(serving, return_exceptions=True)
 
 
 def _overdue(task: TileTask) -> None:
-    logger.critical("tile %s ran past its deadline; this worker ends", task.ref)
+    log.critical("a tile ran past its deadline; this worker ends", tile=task.tile, job=task.job)
     logging.shutdown()
     os._exit(EXIT_OVERDUE)
 
@@ -154,7 +155,7 @@ async def _announce(service: Service, card: WorkerCard) -> None:
         try:
             await service.roster.announce(card)
         except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            log.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(ANNOUNCE_S)
 
 
@@ -165,5 +166,5 @@ async def _sweep(service: Service) -> None:
             await service.dispatch.sweep()
             await service.lifetimes.renew_live()
         except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            log.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(service.settings.sweep_interval.total_seconds())

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path
 from starlette.requests import Request
+from structlog.contextvars import bind_contextvars
 
 from service.errors import UnknownDataset, UnknownJob
 from service.queries import waiting_seconds
@@ -32,7 +33,7 @@ async def tenant_of(request: Request, service: ServiceNow) -> str:
     Runs before a byte of the body is read.
     """
     tenant = await request.app.state.gate.admit(request.headers.getlist("authorization"))
-    request.state.tenant = tenant
+    bind_contextvars(tenant=tenant)
     await service.quotas.request(tenant)
     return tenant
 
