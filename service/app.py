@@ -17,9 +17,19 @@ from kernels.errors import KernelError
 from service.context import RequestContext
 from service.errors import ServiceError
 from service.gate import Gate
+from service.metrics import RequestMetrics
 from service.openapi import describe_api
 from service.problems import InvalidRequest, Problem, problem_response
-from service.routes import architectures, bounds, datasets, health, kernels, results, vocabulary
+from service.routes import (
+    architectures,
+    bounds,
+    datasets,
+    health,
+    kernels,
+    metrics,
+    results,
+    vocabulary,
+)
 from service.routes.dependencies import tenant_of
 from service.settings import Settings
 from service.state import open_service
@@ -44,11 +54,13 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(RequestContext)
+    app.state.requests = RequestMetrics()
+    app.add_middleware(RequestContext, metrics=app.state.requests)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    app.include_router(health.router)
+    for module in (health, metrics):  # they say themselves who may ask
+        app.include_router(module.router)
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
     for module in (vocabulary, architectures, datasets, kernels, results, bounds):
         app.include_router(module.router, dependencies=[Depends(tenant_of)])

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service.logs import get_logger
+from service.metrics import RequestMetrics
 from service.problems import problem_response
 
 log = get_logger("gramd.api")
@@ -26,8 +27,9 @@ class RequestContext:
     """ASGI middleware: `scope["state"]["request_id"]`, X-Request-Id on every response, one access
     line each."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,6 +46,7 @@ class RequestContext:
             scope["method"] = "GET"
             scope["state"]["head"] = True
         began = time.perf_counter()
+        self._metrics.began()
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -73,6 +76,12 @@ class RequestContext:
                 status=status,
                 ms=round(1e3 * seconds, 1),
             )
+            self._metrics.ended(method, _route(scope), status, seconds)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that answers, "none" where there is no such path."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 def _path(scope: Scope) -> str:

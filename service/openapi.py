@@ -88,6 +88,9 @@ SECURITY = {
     "description": "an API key, made by the service's operator; each belongs to one tenant",
 }
 
+# A service where no key was ever made asks for none.
+EITHER: list[dict[str, list[str]]] = [{"key": []}, {}]
+
 DESCRIPTION = """\
 Exact NNGP and NTK matrices of infinitely wide networks, attention included: POST
 an architecture and inputs, fetch the matrices.
@@ -135,6 +138,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path, methods in document["paths"].items():
         for operation in methods.values():
             _complete(operation, needs_key=path.startswith("/v1/"))
+    document["paths"]["/metrics"]["get"]["security"] = EITHER
     return document
 
 
@@ -152,8 +156,7 @@ def _complete(operation: dict[str, Any], *, needs_key: bool) -> None:
         answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _header("X-Request-Id")}
     gate = BEHIND_THE_GATE if needs_key else ()
     if needs_key:
-        # Either: a service where no key was ever made asks for none.
-        operation["security"] = [{"key": []}, {}]
+        operation["security"] = EITHER
     for status in [*operation.pop("x-problems", []), *ALWAYS, *gate]:
         responses[str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
     operation["responses"] = dict(sorted(responses.items()))
@@ -195,6 +198,8 @@ def _media(media: str, body: str | Mapping[str, str]) -> dict[str, Any]:
 def _schema(name: str) -> dict[str, Any]:
     if name == "npy":
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
+    if name == "metrics":
+        return {"type": "string", "description": "Prometheus's text format"}
     if name == "octets":
         return {
             "type": "string",

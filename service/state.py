@@ -21,6 +21,7 @@ from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import MAX_TILE_BYTES, TileStore
+from service.tallies import Tallies
 from service.tenants import Tenants
 
 KEEPS = ("noeviction",)
@@ -38,6 +39,7 @@ class Service:
     tenants: Tenants
     api_keys: ApiKeys
     quotas: Quotas
+    tallies: Tallies
     tiles: TileStore
     inputs: InputStore
     datasets: DatasetStore
@@ -101,6 +103,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             tenants=tenants,
             api_keys=ApiKeys(client),
             quotas=Quotas(client, settings),
+            tallies=Tallies(client),
             tiles=tiles,
             inputs=inputs,
             datasets=datasets,

@@ -158,6 +158,7 @@ class Tiler:
         result = await self._watched(task, architecture, rows1, *others)
         meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
         log.info("tile computed", seconds=meta["seconds"])
+        await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await service.tiles.write(tenant, task.tile, result.values, self._about | meta)

@@ -26,6 +26,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
     gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
     gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
+    gramd:tallies                    hash, counts for /metrics                         permanent
     gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
     gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
     gramd-tiles:*                    Docket's own (Redis Streams, run records)         Docket's
@@ -44,6 +45,7 @@ RING = "gramd:ring"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
+TALLIES = "gramd:tallies"
 API_KEYS = "gramd:api_keys"
 REVOKED_KEYS = "gramd:api_keys:revoked"
 
@@ -73,6 +75,7 @@ PERMANENT = (
     TURN,
     INFLIGHT,
     WORKERS,
+    TALLIES,
     API_KEYS,
     REVOKED_KEYS,
     f"{DOCKET}:*",

@@ -11,7 +11,7 @@ from service.errors import UnknownJob
 from service.records import JobRecord
 from service.store import keys
 from service.store.connection import BLOCK_MS, now, raw
-from service.store.scripts import UNFINISHED
+from service.store.counts import UNFINISHED
 
 
 class RecordStore:
@@ -54,6 +54,11 @@ class RecordStore:
                 pipe.expire(keys.job(ref, "pending"), self._ttl)
                 pipe.zadd(keys.RING, {ref: turn})
                 pipe.zadd(keys.LIVE, {ref: fields["created_at"]})
+            pipe.hincrby(keys.TALLIES, "jobs:created")
+            if done:
+                pipe.hincrby(keys.TALLIES, "tiles:reused", len(done))
+            if fields["state"] == "succeeded":
+                pipe.hincrby(keys.TALLIES, "jobs:succeeded")
             await pipe.execute()
 
     async def read(self, ref: str) -> JobRecord:
@@ -103,7 +108,7 @@ class RecordStore:
 
     async def unfinished(self, tenant: str) -> int:
         """How many jobs of the tenant are queued or running."""
-        return int(await self._client.register_script(UNFINISHED)(args=[tenant]))
+        return int(await self._client.register_script(UNFINISHED)(keys=[keys.LIVE], args=[tenant]))
 
 
 def _record(fields: dict[str, Any], moment: float) -> JobRecord:

@@ -11,6 +11,7 @@ _PRELUDE = (
 local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 '{keys.DELIVERIES_PREFIX}'
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
+local TALLIES = '{keys.TALLIES}'
 local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
 """
@@ -54,6 +55,7 @@ local function settle(ref, state, now, ttl)
     'expires_at', now + ttl)
   redis.call('EXPIRE', JOB .. ref, ttl + TOMBSTONE)
   redis.call('ZREM', LIVE, ref)
+  redis.call('HINCRBY', TALLIES, 'jobs:' .. state, 1)
 end
 """
 )
@@ -134,6 +136,7 @@ local waiting = redis.call('HGETALL', WAITERS .. tile)
 if not owner or redis.call('HEXISTS', WAITERS .. tile, owner) == 0 then owner = waiting[1] end
 redis.call('HDEL', INFLIGHT, tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
+if computed then redis.call('HINCRBY', TALLIES, 'tiles:computed', 1) end
 local ended = {}
 for i = 1, #waiting, 2 do
   local ref, indices = waiting[i], waiting[i + 1]
@@ -151,6 +154,7 @@ for i = 1, #waiting, 2 do
       redis.call('HINCRBY', job, 'tiles_done', fresh)
       redis.call('HINCRBY', job, 'tiles_computed', own)
       redis.call('HINCRBY', job, 'tiles_reused', fresh - own)
+      redis.call('HINCRBY', TALLIES, 'tiles:reused', fresh - own)
       redis.call('HSET', job, 'provenance', provenance)
     end
     if active(ref) and redis.call('HGET', job, 'tiles_done') == redis.call('HGET', job,
@@ -173,6 +177,7 @@ local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), A
 local refs = redis.call('HKEYS', WAITERS .. tile)
 redis.call('HDEL', INFLIGHT, tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
+redis.call('HINCRBY', TALLIES, 'tiles:failed', 1)
 local ended = {}
 for _, ref in ipairs(refs) do
   redis.call('HDEL', JOB .. ref .. ':asked', name_of(tile))
@@ -233,18 +238,6 @@ if added > 0 then
   redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
 end
 return added
-"""
-)
-
-# ARGV: tenant -> how many of its jobs have not ended
-UNFINISHED = (
-    _PRELUDE
-    + """
-local count = 0
-for _, ref in ipairs(redis.call('ZRANGE', LIVE, 0, -1)) do
-  if tenant_of(ref) == ARGV[1] then count = count + 1 end
-end
-return count
 """
 )
 
