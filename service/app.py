@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kernels.errors import KernelError
+from service import tracing
 from service.context import RequestContext
 from service.errors import ServiceError
 from service.gate import Gate
@@ -41,10 +42,11 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-        async with open_service(settings) as service:
-            app.state.service = service
-            app.state.gate = Gate(service.api_keys, may_be_open=may_be_open)
-            yield
+        with tracing.exporting("api"):
+            async with open_service(settings) as service:
+                app.state.service = service
+                app.state.gate = Gate(service.api_keys, may_be_open=may_be_open)
+                yield
 
     # No /docs: FastAPI's page loads its script from a CDN. /openapi.json stays.
     app = FastAPI(

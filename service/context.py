@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from service import tracing
 from service.logs import get_logger
 from service.metrics import RequestMetrics
 from service.problems import problem_response
@@ -58,25 +59,27 @@ class RequestContext:
                 message = {"type": message["type"], "body": b""}
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Exception as error:
-            log.exception("request failed", path=_path(scope))
-            if status:
-                # Headers are out: only a broken connection can still say that the body is not
-                # whole.
-                raise
-            await problem_response(Request(scope), error)(scope, receive, send_with_id)
-        finally:
-            seconds = time.perf_counter() - began
-            access.info(
-                "request",
-                method=method,
-                path=_path(scope),
-                status=status,
-                ms=round(1e3 * seconds, 1),
-            )
-            self._metrics.ended(method, _route(scope), status, seconds)
+        with tracing.request_span(method, Headers(scope=scope).get("traceparent", "")) as span:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                log.exception("request failed", path=_path(scope))
+                if status:
+                    # Headers are out: only a broken connection can still say that the body is not
+                    # whole.
+                    raise
+                await problem_response(Request(scope), error)(scope, receive, send_with_id)
+            finally:
+                seconds = time.perf_counter() - began
+                access.info(
+                    "request",
+                    method=method,
+                    path=_path(scope),
+                    status=status,
+                    ms=round(1e3 * seconds, 1),
+                )
+                self._metrics.ended(method, _route(scope), status, seconds)
+                tracing.describe_request(span, method, _route(scope), status, request_id)
 
 
 def _route(scope: Scope) -> str:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from kernels.plan.tiles import TilePlan
 from kernels.result import ErrorEstimate, largest
-from service import blueprint
+from service import blueprint, tracing
 from service.admission import check_request, check_result
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
@@ -77,7 +77,12 @@ class Jobs:
         when too many jobs are unfinished; then nothing is left behind.
         """
         async with store_with_room(self._client):
-            return await self._create(tenant, request)
+            with tracing.span("create job") as span:
+                record = await self._create(tenant, request)
+                span.set_attribute("gramd.job", record.id)
+                span.set_attribute("gramd.tiles", record.tiles_total)
+                span.set_attribute("gramd.tiles_reused", record.tiles_reused)
+                return record
 
     async def _create(self, tenant: str, request: KernelRequest) -> JobRecord:
         check_request(request, await self._records.unfinished(tenant), self._settings)
@@ -235,6 +240,7 @@ def _first_fields(
         "method": json.dumps(method, sort_keys=True),
         "landmarks": drawn.landmarks,
         "request": request_id(),
+        "trace": tracing.here(),
     }
     inputs = {"x1": request.inputs1.digest()}
     if request.inputs2 is not None:

@@ -22,6 +22,7 @@ from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
+from service import tracing
 from service.errors import ServiceError
 from service.logs import get_logger
 from service.provenance import provenance
@@ -90,7 +91,10 @@ class Tiler:
     async def handle(self, task: TileTask) -> None:
         """Take one tile to its end, then let the next one in."""
         dispatch = self._service.dispatch
-        with bound_contextvars(**task.about()):
+        with (
+            bound_contextvars(**task.about()),
+            tracing.span("tile", parent=task.trace, gramd__tile=task.tile, gramd__job=task.job),
+        ):
             suspect = await dispatch.begun(task) > 0
             async with self._sharing.alone() if suspect else self._sharing.together():
                 await self._attempts(task)
@@ -155,7 +159,8 @@ class Tiler:
             for digest in (task.rows2, task.landmarks)
         ]
         started = time.monotonic()
-        result = await self._watched(task, architecture, rows1, *others)
+        with tracing.span("compute"):
+            result = await self._watched(task, architecture, rows1, *others)
         meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
         log.info("tile computed", seconds=meta["seconds"])
         await service.tallies.computed(meta["seconds"])

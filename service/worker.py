@@ -22,6 +22,7 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
+from service import tracing
 from service.errors import StartError
 from service.logs import get_logger
 from service.roster import WorkerCard
@@ -89,7 +90,8 @@ def run(settings: Settings) -> int:
 
     if settings.compile_dir is not None:
         keep_compiled_code(str(settings.compile_dir))
-    return asyncio.run(_work(settings, tile_threads(settings.workers)))
+    with tracing.exporting("worker"):
+        return asyncio.run(_work(settings, tile_threads(settings.workers)))
 
 
 async def _work(settings: Settings, slots: int) -> int:
