@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from redis.exceptions import RedisError
+
 from service.api_keys import ApiKeys
 from service.children import spawn, stop
 from service.data_dir import lock
@@ -40,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Do it; returns the exit code. Raises StartError when the keys cannot be reached."""
     with _queue_store(settings) as url:
-        return asyncio.run(_act(options, url))
+        try:
+            return asyncio.run(_act(options, url))
+        except (RedisError, OSError) as error:
+            raise StartError(f"the queue's Redis (REDIS_URL) cannot be used: {error}") from error
 
 
 async def _act(options: argparse.Namespace, url: str) -> int:

@@ -9,6 +9,7 @@ bound once and stands in every line that follows, in other libraries' lines too.
 import logging
 import os
 import sys
+from typing import Any
 
 import structlog
 from structlog.contextvars import get_contextvars, merge_contextvars
@@ -17,6 +18,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service.errors import StartError
 
+# What every line has, in the order in which people read it.
+FIRST = ("timestamp", "level", "part", "pid", "logger", "event")
 FORMATS = ("auto", "json", "console")
 
 _ABOUT: list[Processor] = [
@@ -52,7 +55,9 @@ def start(part: str, level: str, form: str) -> None:
         raise StartError(f"GRAMD_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR; got {level!r}")
 
     def whence(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        return {"part": part, "pid": os.getpid(), **event}
+        fields: dict[str, Any] = {**event, "part": part, "pid": os.getpid()}
+        first = {name: fields.pop(name) for name in FIRST if name in fields}
+        return first | fields
 
     terminal = sys.stderr.isatty()
     render: Processor = (
