@@ -31,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.from_env()
         logs.start(options.part, settings.log_level, settings.log_format)
+        if settings.results_url:
+            from service.store.far_tiles import open_object_store
+
+            # Its children would say the same, again and again.
+            open_object_store(settings.results_url)
         if options.part == "serve":
             return _serve(options, settings)
         if options.part == "api":

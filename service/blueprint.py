@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -13,6 +13,7 @@ from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.tiles import RowGroup, TilePlan, plan_tiles
 from service.digests import tile_digest
 from service.records import KernelRequest
+from service.store.tiles import far_name
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Blueprint:
     rows: dict[str, Inputs]
     tile_bytes: int
     result_bytes: int
+
+    def far(self) -> "Blueprint":
+        """The same with tiles in the object store."""
+        return replace(self, digests=tuple(far_name(digest) for digest in self.digests))
 
     def layout(self, architecture: str) -> str:
         """What is stored to find the tiles again, as JSON."""

@@ -4,6 +4,7 @@
             -> Jobs.get      UnknownJob          no such job for this tenant
     dataset -> get, load     UnknownDataset      no such dataset for this tenant
     results -> ensure_tiles  TilesMissing        tiles are being computed again; come back later
+            -> read          ResultStoreAway     the object store does not answer as it should
     start   -> serve, worker StartError          a port, directory, lock or address that cannot be used
 
     ServiceError
@@ -11,9 +12,10 @@
     |-- UnknownJob
     |-- UnknownDataset
     |-- TilesMissing
+    |-- ResultStoreAway
     `-- StartError
 
-`service.problems` turns the first four into problem documents; `service.__main__` prints the last.
+`service.problems` turns all but the last into problem documents; `service.__main__` prints the last.
 """
 
 
@@ -72,6 +74,10 @@ class TilesMissing(ServiceError):
         )
         self.retry_after = retry_after
         self.missing = missing
+
+
+class ResultStoreAway(ServiceError):
+    """The object store that keeps large results cannot be used; the message says why."""
 
 
 class StartError(ServiceError):

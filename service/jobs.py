@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from kernels.plan.tiles import TilePlan
 from kernels.result import ErrorEstimate, largest
 from service import blueprint, tracing
-from service.admission import check_request, check_result
+from service.admission import check_request, check_result, is_too_large
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
 from service.logs import get_logger, request_id
@@ -88,7 +88,10 @@ class Jobs:
         check_request(request, await self._records.unfinished(tenant), self._settings)
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
-        check_result(drawn, self._settings, await ceiling(self._tiles_client))
+        maximum = await ceiling(self._tiles_client)
+        check_result(drawn, self._settings, maximum)
+        if is_too_large(drawn, maximum):
+            drawn = drawn.far()
         cached = await self._tiles.exists(tenant, drawn.digests)
         done = [index for index, there in enumerate(cached) if there]
         errors: ErrorEstimate = {}

@@ -24,6 +24,7 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      +-- UnknownJob, UnknownDataset  404
      +-- OverLimit                   507  storage; 413 the size of one job; 429 how many at a time
      +-- TilesMissing                503  evicted results are being computed again (Retry-After)
+     +-- ResultStoreAway            503  the object store of large results cannot be used
      +-- RedisError                  503  the store cannot be reached
      +-- anything else               500  our fault: the log has the traceback under the request id
 """
@@ -43,7 +44,10 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from kernels.errors import KernelError
-from service.errors import OverLimit, TilesMissing, UnknownDataset, UnknownJob
+from service.errors import OverLimit, ResultStoreAway, TilesMissing, UnknownDataset, UnknownJob
+from service.logs import get_logger
+
+log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:gramd:problem:"
@@ -181,6 +185,7 @@ KINDS: dict[type[Exception], Kind] = {
     OverLimit: Kind(507, "over-limit", "A limit was passed"),
     NotReady: Kind(503, "not-ready", "The service is not ready"),
     TilesMissing: Kind(503, "recomputing", "Evicted results are being computed again"),
+    ResultStoreAway: Kind(503, "store-unavailable", "The store cannot be reached"),
     RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),
     Exception: Kind(500, "internal-error", "Something went wrong here"),
 }
@@ -222,7 +227,9 @@ def problem_response(request: Request, error: Exception) -> Response:
             headers = {"Retry-After": str(math.ceil(error.retry_after))}
     elif isinstance(error, TilesMissing):
         headers = {"Retry-After": str(max(1, error.retry_after))}
-    elif isinstance(error, RedisError):
+    elif isinstance(error, (RedisError, ResultStoreAway)):
+        # What a store says may hold an address; the log has it.
+        log.warning("a store cannot be used", reason=str(error))
         headers, detail = {"Retry-After": "2"}, "the store does not answer; try again soon"
     elif kind.status == 500:
         # The message of an unforeseen error may hold what a client must not see; the log has it.

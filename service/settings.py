@@ -75,6 +75,11 @@ class Settings:
     # Rows that a worker keeps at hand so that a row of tiles is fetched once.
     worker_cache_bytes: int = 256 * MIB
 
+    # Where results go that the tile store could not keep: s3://, gs://, az:// or file://; "": nowhere.
+    results_url: str = ""
+    # One such result; a float32 matrix of 120,000 rows.
+    max_stored_result_bytes: int = 64 * GIB
+
     # Ceiling of the embedded tile store; a server of one's own has its own maxmemory.
     tiles_bytes: int = 2 * GIB
 
@@ -174,6 +179,8 @@ VARIABLES = {
     "grace": "GRAMD_GRACE_S",
     "sweep_interval": "GRAMD_SWEEP_INTERVAL_S",
     "worker_cache_bytes": "GRAMD_WORKER_CACHE_BYTES",
+    "results_url": "GRAMD_RESULTS_URL",
+    "max_stored_result_bytes": "GRAMD_MAX_STORED_RESULT_BYTES",
     "tiles_bytes": "GRAMD_TILES_BYTES",
 }
 

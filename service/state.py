@@ -16,8 +16,10 @@ from service.queue import Queue, open_queue
 from service.quotas import Quotas
 from service.roster import Roster
 from service.settings import Settings
+from service.store.cached_tiles import CachedTiles
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
+from service.store.far_tiles import FarTiles, open_object_store
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import MAX_TILE_BYTES, TileStore
@@ -61,7 +63,11 @@ class Service:
     async def limits(self) -> dict[str, int | float]:
         """Every limit in force: those of the settings, and those of the stores as they are."""
         maximum = await ceiling(self.tiles_client)
-        stores = {} if maximum is None else {"max_result_bytes": result_ceiling(maximum)}
+        stores: dict[str, int | float] = {}
+        if self.settings.results_url:
+            stores["max_stored_result_bytes"] = self.settings.max_stored_result_bytes
+        elif maximum is not None:
+            stores["max_result_bytes"] = result_ceiling(maximum)
         return self.settings.limits() | stores | {"max_tile_bytes": MAX_TILE_BYTES}
 
     async def readiness(self) -> list[str]:
@@ -91,7 +97,10 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         tenants = Tenants(client)
         quota = settings.max_input_bytes
         inputs = InputStore(client, settings.job_ttl, quota)
-        tiles = TileStore(tiles_client, settings.tile_ttl)
+        far = None
+        if settings.results_url:
+            far = FarTiles(open_object_store(settings.results_url), client, settings.tile_ttl)
+        tiles = TileStore(CachedTiles(tiles_client, settings.tile_ttl), far)
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)

@@ -23,7 +23,7 @@ from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service import tracing
-from service.errors import StartError
+from service.errors import ResultStoreAway, StartError
 from service.logs import get_logger
 from service.roster import WorkerCard
 from service.settings import Settings
@@ -167,6 +167,8 @@ async def _sweep(service: Service) -> None:
         try:
             await service.dispatch.sweep()
             await service.lifetimes.renew_live()
-        except (RedisError, OSError):
-            log.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            if service.tiles.far is not None and (deleted := await service.tiles.far.delete_due()):
+                log.info("tiles past their lifetime deleted", tiles=deleted)
+        except (RedisError, OSError, ResultStoreAway):
+            log.warning("a store cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(service.settings.sweep_interval.total_seconds())

@@ -26,6 +26,8 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
     gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
     gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
+    gramd:far:due                    sorted set TILE in the object store -> its end    permanent, pruned
+    gramd:far:whole                  sorted set of those complete -> the same          permanent, pruned
     gramd:tallies                    hash, counts for /metrics                         permanent
     gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
     gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
@@ -34,6 +36,8 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
 Redis B (TILES_URL), which evicts the least recently used:
 
     gramd:tile:{tenant}:D            hash output -> raw values, "meta" -> JSON         tile
+
+The object store (GRAMD_RESULTS_URL) has TENANT/TILE/OUTPUT, see `far_tiles`.
 """
 
 from datetime import timedelta
@@ -45,6 +49,8 @@ RING = "gramd:ring"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
+FAR_DUE = "gramd:far:due"
+FAR_WHOLE = "gramd:far:whole"
 TALLIES = "gramd:tallies"
 API_KEYS = "gramd:api_keys"
 REVOKED_KEYS = "gramd:api_keys:revoked"
@@ -75,6 +81,8 @@ PERMANENT = (
     TURN,
     INFLIGHT,
     WORKERS,
+    FAR_DUE,
+    FAR_WHOLE,
     TALLIES,
     API_KEYS,
     REVOKED_KEYS,
