@@ -53,12 +53,13 @@ class ApiKeys:
     async def create(
         self, tenant: str | None = None, *, scope: Scope = "tenant", name: str = ""
     ) -> tuple[str, ApiKey]:
-        """A new key and its record; the key itself is not kept. Without `tenant` it gets a new one.
+        """A new key and its record; the key itself is not kept. Without `tenant` it gets a new one;
+        one for metrics has none.
 
         Raises StartError for a tenant or a name that cannot be one.
         """
-        tenant = tenant or f"t{secrets.token_hex(6)}"
-        if not TENANT.fullmatch(tenant):
+        tenant = "" if scope == "metrics" else tenant or f"t{secrets.token_hex(6)}"
+        if tenant and not TENANT.fullmatch(tenant):
             raise StartError(
                 f"a tenant is 1 to 40 of a-z, 0-9 and -, the first no -; got {tenant[:60]!r}"
             )

@@ -71,7 +71,7 @@ async def _act(options: argparse.Namespace, url: str) -> int:
         sys.stdout.write(f"{'id':<14}{'tenant':<18}{'scope':<9}{'made':<22}{'revoked':<22}name\n")
         for key in await api_keys.list():
             sys.stdout.write(
-                f"{key.id:<14}{key.tenant:<18}{key.scope:<9}{_day(key.created_at):<22}"
+                f"{key.id:<14}{key.tenant or '-':<18}{key.scope:<9}{_day(key.created_at):<22}"
                 f"{_day(key.revoked_at):<22}{key.name}\n"
             )
         return 0

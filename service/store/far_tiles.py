@@ -49,7 +49,7 @@ def open_object_store(url: str) -> ObjectStore:
     try:
         return from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
     except (BaseError, ValueError) as error:
-        raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {error}") from error
+        raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {_said(error)}") from error
 
 
 class FarTiles:
@@ -180,6 +180,11 @@ def _path(ref: str, part: str = "") -> str:
     return f"{tenant}/{name}/{part}" if part else f"{tenant}/{name}"
 
 
+def _said(error: Exception) -> str:
+    """The first line: below it obstore prints its own structures."""
+    return str(error).partition("\n")[0]
+
+
 @contextmanager
 def _store_errors() -> Generator[None, None, None]:
     """What the object store says, but for a missing object, as ResultStoreAway."""
@@ -189,5 +194,5 @@ def _store_errors() -> Generator[None, None, None]:
         raise
     except (BaseError, OSError) as error:
         raise ResultStoreAway(
-            f"the object store of results does not do its part: {error}"
+            f"the object store of results does not do its part: {_said(error)}"
         ) from error
