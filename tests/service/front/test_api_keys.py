@@ -1,6 +1,7 @@
 """Who gets in: nobody without a valid key once there is one; and tenants do not see each other."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -62,9 +63,10 @@ async def test_every_route_below_v1_is_behind_the_gate(
     asked = 0
     for path, operations in app.openapi()["paths"].items():
         for method, operation in operations.items():
-            if not path.startswith("/v1/"):
+            # What has a token in its path is opened by that.
+            if not path.startswith("/v1/") or "{token}" in path:
                 continue
-            names = {"job_id": "k0", "dataset_id": "d0", "output": "nngp"}
+            names = defaultdict(lambda: "0", output="nngp")
             answer = await client.request(method, path.format_map(names), content=b"{}")
             assert answer.status_code == 401, (method, path)
             assert operation["security"] == [{"key": []}, {}], (method, path)
