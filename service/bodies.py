@@ -23,6 +23,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from service.content_digest import ContentDigest
 from service.problems import (
     InvalidRequest,
     MalformedRequest,
@@ -82,10 +83,10 @@ def media_type(request: Request, accepted: tuple[str, ...], *, default: str | No
     return given
 
 
-async def read_body(request: Request, limit: int) -> bytearray:
-    """The whole body, at most `limit` bytes of it."""
+async def read_body(request: Request, limit: int, digest: ContentDigest | None = None) -> bytearray:
+    """The whole body, at most `limit` bytes of it, compared with its digest if it has one."""
     body = bytearray()
-    async for chunk in _chunks(request, limit):
+    async for chunk in _chunks(request, limit, digest):
         body += chunk
     return body
 
@@ -108,8 +109,11 @@ async def read_json_part(text: bytearray) -> Any:
     return await run_sync(read_json, text)
 
 
-async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytearray]:
-    """The parts of a multipart/form-data body by name, fields and files alike.
+async def read_form(
+    request: Request, limit: int, names: tuple[str, ...], digest: ContentDigest | None = None
+) -> dict[str, bytearray]:
+    """The parts of a multipart/form-data body by name, fields and files alike; `digest` is that of
+    the whole body.
 
     Raises MalformedRequest for what is not multipart, InvalidRequest for a part of another name or
     one that comes twice, so that there are never more parts than names, and TooLarge past `limit`
@@ -130,7 +134,7 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
         max_header_size=MAX_PART_HEADER_BYTES,
     )
     try:
-        async for chunk in _chunks(request, limit):
+        async for chunk in _chunks(request, limit, digest):
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -142,8 +146,10 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
     return form.parts
 
 
-async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, counted against its limit and its own announcement."""
+async def _chunks(
+    request: Request, limit: int, digest: ContentDigest | None = None
+) -> AsyncIterator[bytes]:
+    """The body as it comes, counted against its limit and its own announcements."""
     announced = _content_length(request.headers)
     if announced is not None and announced > limit:
         raise _too_large(limit, announced)
@@ -162,9 +168,13 @@ async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
         came += len(chunk)
         if came > limit:
             raise _too_large(limit, came)
+        if digest is not None:
+            digest.update(chunk)
         yield chunk
     if announced is not None and announced != came:
         raise MalformedRequest(f"Content-Length says {announced} bytes, {came} came")
+    if digest is not None:
+        digest.check()
 
 
 def _content_length(headers: Mapping[str, str]) -> int | None:

@@ -67,16 +67,23 @@ class Jobs:
         self._dispatch = dispatch
         self._settings = settings
 
-    async def create(self, tenant: str, request: KernelRequest) -> JobRecord:
+    async def new_id(self) -> str:
+        """An id for a new job; ids begin with their time, so that sorting them sorts by age."""
+        return f"k{int(await now(self._client) * 1000):012x}{secrets.token_hex(8)}"
+
+    async def create(
+        self, tenant: str, request: KernelRequest, job_id: str | None = None
+    ) -> JobRecord:
         """Store the inputs, plan the tiles, count those cached already, and queue the first ones.
 
+        `job_id` is one of `new_id`, for who needs to know it beforehand.
         Raises OverLimit when the request, its result or what the tenant holds is too large, or
         when too many jobs are unfinished; then nothing is left behind.
         """
         async with store_with_room(self._client):
-            return await self._create(tenant, request)
+            return await self._create(tenant, request, job_id or await self.new_id())
 
-    async def _create(self, tenant: str, request: KernelRequest) -> JobRecord:
+    async def _create(self, tenant: str, request: KernelRequest, job_id: str) -> JobRecord:
         check_request(request, await self._records.unfinished(), self._settings)
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
@@ -92,7 +99,7 @@ class Jobs:
         architecture = request.architecture.digest
         document = (architecture, request.architecture.canonical_json())
         moment = await now(self._client)
-        fields = _first_fields(tenant, request, drawn, len(done), moment, self._settings)
+        fields = _first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         if len(done) == len(drawn.digests):
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
@@ -216,12 +223,10 @@ def _ref(tenant: str, job_id: str) -> str:
 
 
 def _first_fields(
-    tenant: str, request: KernelRequest, drawn: blueprint.Blueprint, reused: int, moment: float,
-    settings: Settings,
+    tenant: str, job_id: str, request: KernelRequest, drawn: blueprint.Blueprint, reused: int,
+    moment: float, settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The stored fields of a new job, of which `reused` tiles are cached already."""
-    # Ids begin with their time, so that sorting them sorts jobs by age.
-    job_id = f"k{int(moment * 1000):012x}{secrets.token_hex(8)}"
     plan, method = drawn.plan, request.method.model_dump()
     task = {
         "architecture": request.architecture.digest,

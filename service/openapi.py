@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from kernels.generated import keep
 from service.bodies import FORM
 from service.bounds_requests import BoundsBody
+from service.dataset_requests import OpenDatasetBody, SealBody
 from service.examples import EXAMPLES
 from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
@@ -44,6 +45,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     KernelBody,
     ArchitectureBody,
     StateBody,
+    OpenDatasetBody,
+    SealBody,
     BoundsBody,
     Matrix,
     ProblemDocument,
@@ -65,6 +68,11 @@ HEADERS = {
     "Prefer": (
         "`wait=N`: answer when the job has ended, or after N seconds (at most max_wait_s of GET"
         " /v1/limits)"
+    ),
+    "Content-Digest": "RFC 9530: `sha-256=:base64 of the digest:` of the body as it is sent",
+    "Idempotency-Key": (
+        "a name for this request, for instance a UUID: however often it is sent, one resource is made;"
+        " with another body it is refused"
     ),
     "Accept": "`application/x-npy` (default), `application/octet-stream` or `application/json`",
 }

@@ -20,6 +20,7 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
      +-- KernelError                 422  the same from a place that knows no body
      +-- UnknownJob, UnknownDataset  404
+     +-- UploadClosed, PartsMissing  409  an open dataset that cannot be filled or sealed now
      +-- OverLimit                   507  storage; 413 the size of one job; 429 the number of jobs
      +-- TilesMissing                503  evicted results are being computed again (Retry-After)
      +-- RedisError                  503  the store cannot be reached
@@ -40,7 +41,14 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from kernels.errors import KernelError
-from service.errors import OverLimit, TilesMissing, UnknownDataset, UnknownJob
+from service.errors import (
+    OverLimit,
+    PartsMissing,
+    TilesMissing,
+    UnknownDataset,
+    UnknownJob,
+    UploadClosed,
+)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:gramd:problem:"
@@ -156,6 +164,8 @@ KINDS: dict[type[Exception], Kind] = {
     Pending: Kind(409, "not-finished", "The rows asked for are not finished"),
     Unavailable: Kind(409, "not-computed", "The rows asked for were not computed"),
     Conflict: Kind(409, "conflict", "The state of the resource does not allow this"),
+    UploadClosed: Kind(409, "conflict", "The state of the resource does not allow this"),
+    PartsMissing: Kind(409, "parts-missing", "Parts of the dataset are missing"),
     Gone: Kind(410, "expired", "The job has expired"),
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
@@ -174,7 +184,15 @@ KINDS: dict[type[Exception], Kind] = {
 
 # Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
 LIMIT_STATUS = {"max_unfinished_jobs": 429} | dict.fromkeys(
-    ("max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work"), 413
+    (
+        "max_rows",
+        "max_tiles",
+        "max_tile_bytes",
+        "max_monte_carlo_work",
+        "max_part_bytes",
+        "max_parts",
+    ),
+    413,
 )
 
 
@@ -201,6 +219,8 @@ def problem_response(request: Request, error: Exception) -> Response:
         members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
         if status == 429:
             headers = {"Retry-After": "5"}
+    elif isinstance(error, PartsMissing):
+        members = {"missing": error.parts[:100], "actual": len(error.parts)}
     elif isinstance(error, TilesMissing):
         headers = {"Retry-After": str(max(1, error.retry_after))}
     elif isinstance(error, RedisError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from service.records import JobRecord
 from service.store.datasets import Dataset
+from service.store.uploads import Upload
 
 
 class Status(BaseModel):
@@ -59,12 +62,38 @@ class ArchitectureResource(BaseModel):
 class DatasetResource(Dataset):
     """An uploaded dataset."""
 
+    state: Literal["sealed"] = "sealed"
     links: dict[str, str]
 
     @classmethod
     def of(cls, dataset: Dataset) -> DatasetResource:
         """The resource of a stored dataset."""
         return cls(**dataset.model_dump(), links={"self": f"/v1/datasets/{dataset.id}"})
+
+
+class OpenDatasetResource(BaseModel):
+    """A dataset that is being filled in parts: part k has the rows from k * part_rows on."""
+
+    id: str
+    state: Literal["open", "sealing"]
+    shape: tuple[int, ...]
+    dtype: str
+    masked: bool
+    bytes: int = Field(description="booked against max_input_bytes")
+    part_rows: int = Field(description="rows of every part but the last, which may have fewer")
+    parts: int = Field(description="how many parts there are to be")
+    received: tuple[int, ...] = Field(description="the parts that are there")
+    created_at: datetime
+    expires_at: datetime
+    links: dict[str, str] = Field(description="self, and parts, below which part k is")
+
+    @classmethod
+    def of(cls, upload: Upload) -> OpenDatasetResource:
+        """The resource of an upload that is not sealed yet."""
+        path = f"/v1/datasets/{upload.id}"
+        fields = asdict(upload)
+        del fields["dataset"]
+        return cls(**fields, parts=upload.parts, links={"self": path, "parts": f"{path}/parts"})
 
 
 class KernelResource(JobRecord):

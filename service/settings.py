@@ -53,6 +53,8 @@ class Settings:
     job_ttl: timedelta = timedelta(hours=24)
     tile_ttl: timedelta = timedelta(days=7)
     dataset_ttl: timedelta = timedelta(days=7)
+    # A dataset that is filled in parts has this long from its beginning until it is sealed.
+    upload_ttl: timedelta = timedelta(hours=24)
 
     # A worker that does not renew its lease for this long is taken for dead.
     lease: timedelta = timedelta(seconds=15)
@@ -120,6 +122,7 @@ class Settings:
             "job_ttl_s": self.job_ttl.total_seconds(),
             "tile_ttl_s": self.tile_ttl.total_seconds(),
             "dataset_ttl_s": self.dataset_ttl.total_seconds(),
+            "upload_ttl_s": self.upload_ttl.total_seconds(),
             "tile_deadline_s": self.tile_deadline.total_seconds(),
             "max_deliveries": self.max_deliveries,
         }
@@ -140,6 +143,7 @@ VARIABLES = {
     "job_ttl": "GRAMD_JOB_TTL_S",
     "tile_ttl": "GRAMD_TILE_TTL_S",
     "dataset_ttl": "GRAMD_DATASET_TTL_S",
+    "upload_ttl": "GRAMD_UPLOAD_TTL_S",
     "lease": "GRAMD_LEASE_S",
     "tile_deadline": "GRAMD_TILE_DEADLINE_S",
     "max_deliveries": "GRAMD_MAX_DELIVERIES",

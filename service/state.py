@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from service.admission import result_ceiling
 from service.dispatch import Dispatch
 from service.errors import StartError
+from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
 from service.queue import Queue, open_queue
@@ -20,6 +21,7 @@ from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import MAX_TILE_BYTES, TileStore
+from service.store.uploads import UploadStore
 from service.tenants import Tenants
 
 KEEPS = ("noeviction",)
@@ -38,6 +40,8 @@ class Service:
     tiles: TileStore
     inputs: InputStore
     datasets: DatasetStore
+    uploads: UploadStore
+    idempotency: Idempotency
     records: RecordStore
     lifetimes: Lifetimes
     roster: Roster
@@ -103,6 +107,8 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             tiles=tiles,
             inputs=inputs,
             datasets=datasets,
+            uploads=UploadStore(client, datasets, settings.upload_ttl, quota),
+            idempotency=Idempotency(client),
             records=records,
             lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
             roster=roster,

@@ -10,6 +10,7 @@ from fastapi import Depends, Path
 from starlette.requests import Request
 
 from service.errors import UnknownDataset, UnknownJob
+from service.idempotency import read_key
 from service.state import Service
 from service.tenants import DEFAULT_TENANT
 
@@ -41,7 +42,13 @@ def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")
     return dataset_id
 
 
+def idempotency_key_of(request: Request) -> str | None:
+    """The request's Idempotency-Key, None without one; raises InvalidRequest for what is none."""
+    return read_key(request)
+
+
 ServiceNow = Annotated[Service, Depends(open_service_of)]
 Tenant = Annotated[str, Depends(tenant_of)]
 JobId = Annotated[str, Depends(job_id_of)]
 DatasetId = Annotated[str, Depends(dataset_id_of)]
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]

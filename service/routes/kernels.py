@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
+from service.errors import UnknownJob
+from service.idempotency import Claim, fingerprint
 from service.kernel_requests import PARTS, read_fields, read_kernel_request
 from service.presence import while_present
-from service.problems import Conflict, InvalidRequest
+from service.problems import Conflict, Gone, InvalidRequest
 from service.queries import only, waiting_seconds
-from service.records import JobRecord, KernelRequest
+from service.records import JobRecord
 from service.resources import KernelList, KernelResource
-from service.routes.dependencies import ID, JobId, ServiceNow, Tenant
+from service.routes.dependencies import ID, IdempotencyKey, JobId, ServiceNow, Tenant
 from service.state import Service
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
@@ -39,7 +42,7 @@ class StateBody(BaseModel):
         200: {"model": KernelResource, "description": "Finished within the seconds of Prefer: wait"}
     },
     openapi_extra={
-        "x-problems": [400, 408, 413, 415, 422, 429, 507],
+        "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
         "x-headers": {
             "202": ["Location", "Retry-After", "Preference-Applied"],
             "200": ["Location", "Preference-Applied"],
@@ -54,17 +57,19 @@ class StateBody(BaseModel):
                 "mask2": "npy?",
             },
         },
-        "x-request-headers": ["Prefer"],
+        "x-request-headers": ["Prefer", "Idempotency-Key"],
     },
 )
-async def create_kernel(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
+async def create_kernel(
+    request: Request, service: ServiceNow, tenant: Tenant, key: IdempotencyKey
+) -> Response:
     """The NNGP and NTK matrices between the rows of x1 and x2, or of x1 with itself. As JSON with
     inline lists or dataset ids, or as a form: `request` (the JSON, a field or a file) beside `.npy`
     parts. With `Prefer: wait=N` the answer comes when the job is finished or after N seconds,
     whichever is first."""
     only(request)
-    wanted = await _read(request, service, tenant)
-    record = await service.jobs.create(tenant, wanted)
+    value, parts = await _read(request, service)
+    record = await _create(request, service, tenant, key, value, parts)
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
     headers = {"Location": f"/v1/kernels/{record.id}"}
     if seconds is not None:
@@ -148,21 +153,45 @@ async def delete_kernel(
     return Response(status_code=204)
 
 
-async def _read(request: Request, service: Service, tenant: str) -> KernelRequest:
-    """The validated request of a JSON body or a form."""
+async def _read(request: Request, service: Service) -> tuple[Any, dict[str, bytearray]]:
+    """The JSON value of a body or a form, and the .npy parts beside it."""
     limit = service.settings.max_body_bytes
     if media_type(request, (JSON, FORM)) == JSON:
-        return await read_kernel_request(
-            await read_json_body(request, limit), {}, tenant, service.datasets
-        )
+        return await read_json_body(request, limit), {}
     parts = await read_form(request, limit, PARTS)
     text = parts.pop("request", None)
     if text is None:
         raise InvalidRequest(
             "the part request is missing: the JSON of the request", pointer="/request"
         )
-    value = await read_json_part(text)
-    return await read_kernel_request(value, parts, tenant, service.datasets)
+    return await read_json_part(text), parts
+
+
+async def _create(
+    request: Request, service: Service, tenant: str, key: str | None, value: Any,
+    parts: dict[str, bytearray],
+) -> JobRecord:  # fmt: skip
+    """The job that the request asks for, or the one that it made when it came before."""
+    same = "" if key is None else await run_sync(fingerprint, request.url.path, value, parts)
+    proposed = await service.jobs.new_id()
+    async with service.idempotency.once(tenant, key, same, proposed) as claim:
+        made = await _made(service, tenant, claim)
+        if made is None:
+            wanted = await read_kernel_request(value, parts, tenant, service.datasets)
+            made = await service.jobs.create(tenant, wanted, claim.resource)
+        return made
+
+
+async def _made(service: Service, tenant: str, claim: Claim) -> JobRecord | None:
+    """The job that an earlier request with the key made, if there was one and it got that far."""
+    if not claim.replayed and not claim.again:
+        return None
+    try:
+        return await service.jobs.get(tenant, claim.resource)
+    except UnknownJob as error:
+        if claim.replayed:
+            raise Gone("the job that this Idempotency-Key made is gone; send a new key") from error
+        return None
 
 
 def _answer(record: JobRecord, status: int, headers: dict[str, str]) -> Response:
