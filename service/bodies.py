@@ -37,6 +37,7 @@ JSON = "application/json"
 NPY = "application/x-npy"
 OCTETS = "application/octet-stream"
 FORM = "multipart/form-data"
+EVENTS = "text/event-stream"
 
 # Numbers in JSON take about ten times their text in memory, and empty lists thirty times: arrays of
 # more than a few million elements travel as .npy.

@@ -15,6 +15,7 @@ from service import blueprint
 from service.admission import check_request, check_result
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
+from service.events import Events
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
 from service.store import keys
@@ -55,6 +56,7 @@ class Jobs:
         tiles: TileStore,
         tenants: Tenants,
         dispatch: Dispatch,
+        events: Events,
         settings: Settings,
     ) -> None:
         self._tiles_client = tiles_client
@@ -65,6 +67,7 @@ class Jobs:
         self._tiles = tiles
         self._tenants = tenants
         self._dispatch = dispatch
+        self._events = events
         self._settings = settings
 
     async def new_id(self) -> str:
@@ -127,16 +130,14 @@ class Jobs:
         """The record as soon as the job has ended, or after `seconds`; raises UnknownJob."""
         ref = _ref(tenant, job_id)
         deadline = time.monotonic() + seconds
-        # The newest event is noted before the record is read: what happens after it is not missed.
-        last = await self._records.last_event(ref)
-        record = await self._records.read(ref)
-        while not record.ended and (left := deadline - time.monotonic()) > 0:
-            event = await self._records.next_event(ref, last, left)
-            if event is None or event[1] in ENDED:
-                record = await self._records.read(ref)
-            if event is not None:
-                last = event[0]
-        return await self._records.read(ref)
+        # Listening begins before the record is read: what happens after it is not missed.
+        async with self._events.listen(ref) as listener:
+            record = await self._records.read(ref)
+            while not record.ended and (left := deadline - time.monotonic()) > 0:
+                event = await listener.next(left)
+                if event is not None and event.state in ENDED:
+                    break
+            return await self._records.read(ref)
 
     async def list(
         self, tenant: str, cursor: str | None, limit: int
@@ -190,7 +191,6 @@ class Jobs:
         tenant, wanted = layout.record.tenant, sorted(set(tiles))
         ref = _ref(tenant, layout.record.id)
         deadline = time.monotonic() + seconds
-        last = await self._records.last_event(ref)
         missing = await self._missing(layout, wanted)
         if not missing:
             return
@@ -199,11 +199,11 @@ class Jobs:
             blueprint.pending_entries,
             layout.plan, layout.digests, stored["rows1"], stored["rows2"], missing,
         )  # fmt: skip
-        await self._dispatch.refill(ref, entries)
-        while missing and (left := deadline - time.monotonic()) > 0:
-            event = await self._records.next_event(ref, last, left)
-            last = event[0] if event else last
-            missing = await self._missing(layout, missing)
+        async with self._events.listen(ref) as listener:
+            await self._dispatch.refill(ref, entries)
+            while missing and (left := deadline - time.monotonic()) > 0:
+                await listener.next(left)
+                missing = await self._missing(layout, missing)
         # An early tile can be gone again by the time the last one is there.
         missing = await self._missing(layout, wanted)
         if missing:

@@ -74,6 +74,7 @@ HEADERS = {
         "a name for this request, for instance a UUID: however often it is sent, one resource is made;"
         " with another body it is refused"
     ),
+    "Last-Event-ID": "the id of the last event that the client has seen",
     "Accept": "`application/x-npy` (default), `application/octet-stream` or `application/json`",
 }
 
@@ -186,6 +187,8 @@ def _media(media: str, body: str | Mapping[str, str]) -> dict[str, Any]:
 def _schema(name: str) -> dict[str, Any]:
     if name == "npy":
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
+    if name == "events":
+        return {"type": "string", "description": "Server-Sent Events: id, event, data (JSON)"}
     if name == "octets":
         return {
             "type": "string",

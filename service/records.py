@@ -88,6 +88,21 @@ class JobRecord(BaseModel):
 
 
 @dataclass(frozen=True)
+class JobEvent:
+    """A step of a job. Ids are those of Redis streams, "milliseconds-number", and ascend."""
+
+    id: str
+    state: State
+    tiles_done: int
+    tiles_total: int
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """What ids are compared by."""
+        return tuple(map(int, self.id.split("-")))
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where the pieces of a job's matrices are.
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from service.admission import result_ceiling
 from service.dispatch import Dispatch
 from service.errors import StartError
+from service.events import Events, open_events
 from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
@@ -47,6 +48,7 @@ class Service:
     roster: Roster
     queue: Queue
     dispatch: Dispatch
+    events: Events
     jobs: Jobs
 
     async def store_problems(self) -> list[str]:
@@ -97,6 +99,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         tiles = TileStore(tiles_client, settings.tile_ttl)
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
+        events = await stack.enter_async_context(open_events(client, records))
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         yield Service(
@@ -114,9 +117,10 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             roster=roster,
             queue=queue,
             dispatch=dispatch,
+            events=events,
             jobs=Jobs(
                 tiles_client=tiles_client, client=client, records=records, inputs=inputs,
                 datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch,
-                settings=settings,
+                events=events,                settings=settings,
             ),
         )  # fmt: skip

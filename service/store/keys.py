@@ -29,6 +29,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:turn                       the last turn given out                           permanent
     gramd:inflight                   hash TILE -> its task and first asker             permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
+    gramd:announced                  channel: every event of every job, as it is written no key
     gramd-tiles:*                    Docket's own (Redis Streams, run records)         Docket's
 
 Redis B (TILES_URL), which evicts the least recently used:
@@ -45,6 +46,8 @@ RING = "gramd:ring"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
+# A channel of Redis's pub/sub, not a key.
+ANNOUNCED = "gramd:announced"
 
 JOB_PREFIX = "gramd:job:"
 WAITERS_PREFIX = "gramd:waiters:"

@@ -1,16 +1,16 @@
 """Job records on Redis A: a hash per job, its layout, its events, and each tenant's list."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
 from service.errors import UnknownJob
-from service.records import JobRecord
+from service.records import JobEvent, JobRecord
 from service.store import keys
-from service.store.connection import BLOCK_MS, now, raw
+from service.store.connection import now, raw
 
 
 class RecordStore:
@@ -73,22 +73,24 @@ class RecordStore:
             raise UnknownJob(keys.split(ref)[1])
         return json.loads(layout), frozenset(int(index) for index in done)
 
-    async def last_event(self, ref: str) -> str:
-        """The id of the job's newest event ("0" when it has none)."""
-        newest = raw(await self._client.xrevrange(keys.job(ref, "events"), count=1))
-        return newest[0][0].decode() if newest else "0"
+    async def events(self, ref: str, after: str = "-", last: str = "+") -> list[JobEvent]:
+        """The job's events, oldest first, after the id `after` and up to `last`."""
+        start = after if after == "-" else f"({after}"
+        found = raw(await self._client.xrange(keys.job(ref, "events"), start, last))
+        return [_event(*entry) for entry in found]
 
-    async def next_event(self, ref: str, after: str, seconds: float) -> tuple[str, str] | None:
-        """Wait for the event after `after`: its id and the job's state; None: nothing happened.
+    async def newest_event(self, ref: str, last: str = "+") -> JobEvent | None:
+        """The job's newest event, or the newest up to the id `last`."""
+        found = raw(await self._client.xrevrange(keys.job(ref, "events"), last, count=1))
+        return _event(*found[0]) if found else None
 
-        May return None early; the caller keeps its own deadline.
-        """
-        block = max(1, min(BLOCK_MS, int(seconds * 1000)))
-        answer = raw(await self._client.xread({keys.job(ref, "events"): after}, block=block))
-        if not answer:
-            return None
-        event_id, fields = answer[0][1][-1]
-        return event_id.decode(), json.loads(fields[b"state"])
+    async def newest_events(self, refs: Sequence[str]) -> list[JobEvent | None]:
+        """The newest event of each job, in one round trip."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.xrevrange(keys.job(ref, "events"), count=1)
+            found = await pipe.execute()
+        return [_event(*entries[0]) if entries else None for entries in found]
 
     async def page(self, tenant: str, cursor: str | None, limit: int) -> list[str]:
         """Ids of jobs, newest first, from after `cursor` on (ids begin with their time)."""
@@ -103,6 +105,13 @@ class RecordStore:
     async def unfinished(self) -> int:
         """How many jobs are queued or running, of all tenants."""
         return int(await self._client.zcard(keys.LIVE))
+
+
+def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> JobEvent:
+    return JobEvent(
+        event_id.decode(),
+        *(json.loads(fields[name]) for name in (b"state", b"tiles_done", b"tiles_total")),
+    )
 
 
 def _record(fields: dict[str, Any], moment: float) -> JobRecord:

@@ -12,6 +12,7 @@ local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 '{keys.DELIVERIES_PREFIX}'
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
 local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
+local ANNOUNCED = '{keys.ANNOUNCED}'
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
 """
     """
@@ -20,11 +21,11 @@ local function name_of(ref) return string.match(ref, ':(.*)$') end
 
 local function announce(ref, ttl)
   local job, events = JOB .. ref, JOB .. ref .. ':events'
-  redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
-    'state', redis.call('HGET', job, 'state'),
-    'tiles_done', redis.call('HGET', job, 'tiles_done'),
-    'tiles_total', redis.call('HGET', job, 'tiles_total'))
+  local state, done, total = unpack(redis.call('HMGET', job, 'state', 'tiles_done', 'tiles_total'))
+  local id = redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'state', state, 'tiles_done', done, 'tiles_total', total)
   redis.call('EXPIRE', events, ttl)
+  redis.call('PUBLISH', ANNOUNCED, cjson.encode({ref, id, state, done, total}))
 end
 
 local function active(ref)
