@@ -60,6 +60,12 @@ HEADERS = {
     "X-Gramd-Shape": "rows,columns of what is sent",
     "X-Gramd-Dtype": "f4 or f8, little-endian",
     "Vary": "Accept",
+    "ETag": "equal for equal bytes: for If-None-Match and If-Range",
+    "Accept-Ranges": "`bytes` where Range is known",
+    "Content-Range": "which bytes of how many",
+    "If-None-Match": "ETags that the client has: 304 instead of the same bytes",
+    "Range": "`bytes=a-b`, `bytes=a-` or `bytes=-n`: a part of `.npy` or bare bytes, answered with 206",
+    "If-Range": "an ETag: Range counts only while it is the same",
     "Allow": "methods known at this path",
     "X-Request-Id": (
         "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line"
@@ -83,6 +89,7 @@ ALWAYS = (405, 500, 503)
 HEADERS_OF = {
     405: ("Allow",),
     409: ("Retry-After",),
+    416: ("Content-Range",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
@@ -139,9 +146,14 @@ def _complete(operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
     if "x-answers" in operation:
-        responses["200"]["content"] = {
-            media: {"schema": _schema(name)} for media, name in operation.pop("x-answers").items()
-        }
+        answers = operation.pop("x-answers").items()
+        for status in {"200", "206"} & set(responses):
+            # A range is a piece of the bytes, of whichever kind they are.
+            responses[status]["content"] = {
+                media: {"schema": _schema(name if status == "200" else "range")}
+                for media, name in answers
+                if status == "200" or media != "application/json"
+            }
     for status, names in operation.pop("x-headers", {}).items():
         responses[status]["headers"] = {name: _header(name) for name in names}
     for answer in responses.values():
@@ -187,6 +199,8 @@ def _media(media: str, body: str | Mapping[str, str]) -> dict[str, Any]:
 def _schema(name: str) -> dict[str, Any]:
     if name == "npy":
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
+    if name == "range":
+        return {"type": "string", "format": "binary", "description": "the bytes of the range"}
     if name == "events":
         return {"type": "string", "description": "Server-Sent Events: id, event, data (JSON)"}
     if name == "octets":

@@ -15,6 +15,7 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |    +-- Gone                   410  the job's results have expired
      |    +-- TooLarge               413  a size limit, named with its value
      |    +-- UnsupportedMedia       415  a content type or coding that is not read here
+     |    +-- RangeNotSatisfiable    416  a byte range behind the end
      |    +-- NotReady               503  readiness: what is wrong with the stores and workers
      |    +-- InvalidRequest         422  understood, but wrong, with a pointer
      |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
@@ -127,6 +128,10 @@ class UnsupportedMedia(Problem):
     """A content type or content coding that is not read here."""
 
 
+class RangeNotSatisfiable(Problem):
+    """A byte range that begins behind the end."""
+
+
 class InvalidRequest(Problem):
     """A well-formed request that asks for something wrong."""
 
@@ -169,6 +174,7 @@ KINDS: dict[type[Exception], Kind] = {
     Gone: Kind(410, "expired", "The job has expired"),
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
+    RangeNotSatisfiable: Kind(416, "no-such-range", "The range lies behind the end"),
     InvalidRequest: Kind(422, "invalid-request", "The request asks for something wrong"),
     InvalidArchitecture: Kind(
         422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
+from service.conditional import etag_of, not_modified
 from service.errors import UnknownJob
 from service.idempotency import Claim, fingerprint
 from service.kernel_requests import PARTS, read_fields, read_kernel_request
@@ -102,11 +103,17 @@ async def list_kernels(
 @router.get(
     "/{job_id}",
     summary="One job",
-    openapi_extra={"x-problems": [404, 422], "x-request-headers": ["Prefer"]},
+    response_model=KernelResource,
+    responses={304: {"description": "As it was when the client got this ETag"}},
+    openapi_extra={
+        "x-problems": [404, 422],
+        "x-headers": {"200": ["ETag"], "304": ["ETag"]},
+        "x-request-headers": ["Prefer", "If-None-Match"],
+    },
 )
 async def get_kernel(
     request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
-) -> KernelResource:
+) -> Response:
     """Its state, progress, receipt and links. With `Prefer: wait=N` the answer comes when the job
     has ended or after N seconds."""
     only(request)
@@ -115,7 +122,11 @@ async def get_kernel(
     if seconds:
         ended = service.jobs.wait(tenant, job_id, seconds)
         record = await while_present(request, ended) or record
-    return KernelResource.of(record)
+    body = KernelResource.of(record).model_dump(mode="json")
+    headers = {"ETag": etag_of(body)}
+    if not_modified(request, headers["ETag"]):
+        return Response(None, 304, headers)
+    return JSONResponse(body, 200, headers)
 
 
 @router.patch(
