@@ -22,6 +22,7 @@ from service.routes import (
     architectures,
     bounds,
     datasets,
+    estimates,
     events,
     health,
     kernels,
@@ -54,7 +55,17 @@ def create_app(settings: Settings) -> FastAPI:
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    for module in (health, vocabulary, architectures, datasets, kernels, events, results, bounds):
+    for module in (
+        health,
+        vocabulary,
+        architectures,
+        datasets,
+        estimates,
+        kernels,
+        events,
+        results,
+        bounds,
+    ):
         app.include_router(module.router)
     describe_api(app)
     return app

@@ -110,6 +110,19 @@ async def read_json_part(text: bytearray) -> Any:
     return await run_sync(read_json, text)
 
 
+async def read_json_or_form(
+    request: Request, limit: int, names: tuple[str, ...]
+) -> tuple[Any, dict[str, bytearray]]:
+    """The JSON value of a body, or of the part `request` of a form and the parts beside it."""
+    if media_type(request, (JSON, FORM)) == JSON:
+        return await read_json_body(request, limit), {}
+    parts = await read_form(request, limit, names)
+    text = parts.pop("request", None)
+    if text is None:
+        raise InvalidRequest("the part request is missing: the JSON", pointer="/request")
+    return await read_json_part(text), parts
+
+
 async def read_form(
     request: Request, limit: int, names: tuple[str, ...], digest: ContentDigest | None = None
 ) -> dict[str, bytearray]:

@@ -15,6 +15,7 @@ from service import blueprint
 from service.admission import check_request, check_result
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
+from service.estimates import Estimates
 from service.events import Events
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
@@ -57,6 +58,7 @@ class Jobs:
         tenants: Tenants,
         dispatch: Dispatch,
         events: Events,
+        estimates: Estimates,
         settings: Settings,
     ) -> None:
         self._tiles_client = tiles_client
@@ -68,6 +70,7 @@ class Jobs:
         self._tenants = tenants
         self._dispatch = dispatch
         self._events = events
+        self._estimates = estimates
         self._settings = settings
 
     async def new_id(self) -> str:
@@ -104,7 +107,11 @@ class Jobs:
         moment = await now(self._client)
         fields = _first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
-        if len(done) == len(drawn.digests):
+        missing = sorted(set(range(len(drawn.digests))) - set(done))
+        forecast = await self._estimates.forecast(tenant, request, drawn, missing)
+        if forecast.seconds is not None:
+            fields["expected_s"] = forecast.seconds.p50
+        if not missing:
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
@@ -112,7 +119,6 @@ class Jobs:
         await self._inputs.put(tenant, fields["id"], document, drawn.rows)
         # Before the first of them is made, so that deleting a dataset misses none.
         await self._datasets.remember(tenant, request.datasets, drawn.digests)
-        missing = sorted(set(range(len(drawn.digests))) - set(done))
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )

@@ -10,13 +10,16 @@ from redis.exceptions import RedisError
 from service.admission import result_ceiling
 from service.dispatch import Dispatch
 from service.errors import StartError
+from service.estimates import Estimates
 from service.events import Events, open_events
 from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
+from service.pace import Pace
 from service.queue import Queue, open_queue
 from service.roster import Roster
 from service.settings import Settings
+from service.store import keys
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
@@ -46,6 +49,8 @@ class Service:
     records: RecordStore
     lifetimes: Lifetimes
     roster: Roster
+    pace: Pace
+    estimates: Estimates
     queue: Queue
     dispatch: Dispatch
     events: Events
@@ -100,6 +105,11 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
         events = await stack.enter_async_context(open_events(client, records))
+        pace = Pace(client, keys.PACE)
+        estimates = Estimates(
+            client=client, tiles_client=tiles_client, records=records, tiles=tiles, tenants=tenants,
+            roster=roster, pace=pace, settings=settings,
+        )  # fmt: skip
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         yield Service(
@@ -115,12 +125,14 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             records=records,
             lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
             roster=roster,
+            pace=pace,
+            estimates=estimates,
             queue=queue,
             dispatch=dispatch,
             events=events,
             jobs=Jobs(
                 tiles_client=tiles_client, client=client, records=records, inputs=inputs,
                 datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch,
-                events=events,                settings=settings,
+                events=events, estimates=estimates,                settings=settings,
             ),
         )  # fmt: skip

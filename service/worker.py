@@ -22,6 +22,7 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
+from service import compiling
 from service.errors import StartError
 from service.roster import WorkerCard
 from service.settings import Settings
@@ -71,6 +72,7 @@ def warm_up() -> tuple[str, str]:
 
     from kernels.engine.tile import compute_tile
 
+    compiling.listen()
     architecture = parse_architecture({"layers": [{"type": "dense"}, {"type": "relu"}]})
     rows = read_inputs(np.eye(2, dtype=np.float32), dtype="float32")
     compute_tile(architecture, rows, None, outputs=("nngp", "ntk"))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
+from service.bodies import FORM, JSON, media_type, read_json_body, read_json_or_form
 from service.conditional import etag_of, not_modified
 from service.errors import UnknownJob
 from service.idempotency import Claim, fingerprint
@@ -69,7 +69,7 @@ async def create_kernel(
     parts. With `Prefer: wait=N` the answer comes when the job is finished or after N seconds,
     whichever is first."""
     only(request)
-    value, parts = await _read(request, service)
+    value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
     record = await _create(request, service, tenant, key, value, parts)
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
     headers = {"Location": f"/v1/kernels/{record.id}"}
@@ -162,20 +162,6 @@ async def delete_kernel(
     only(request)
     await service.jobs.delete(tenant, job_id)
     return Response(status_code=204)
-
-
-async def _read(request: Request, service: Service) -> tuple[Any, dict[str, bytearray]]:
-    """The JSON value of a body or a form, and the .npy parts beside it."""
-    limit = service.settings.max_body_bytes
-    if media_type(request, (JSON, FORM)) == JSON:
-        return await read_json_body(request, limit), {}
-    parts = await read_form(request, limit, PARTS)
-    text = parts.pop("request", None)
-    if text is None:
-        raise InvalidRequest(
-            "the part request is missing: the JSON of the request", pointer="/request"
-        )
-    return await read_json_part(text), parts
 
 
 async def _create(

@@ -23,6 +23,8 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:made:{tenant}:ID           set of the tiles made from a dataset (raw digests) dataset
     gramd:idempotency:{tenant}:D     hash, an Idempotency-Key: its body and resource   idempotency.KEPT
     gramd:idempotency:{tenant}:D:C   claim C on it is being worked on                  idempotency.LEASE
+    gramd:pace:KIND                  hash, how fast tiles are on a kind of device      PACE
+    gramd:pace:{tenant}:D:KIND       hash, the same of one network                     PACE
     gramd:waiters:TILE               hash JOB -> tile index: who waits for a tile      job
     gramd:deliveries:TILE            how often a tile was begun                        DELIVERIES
     gramd:ring                       sorted set JOB -> turn: jobs with pending tiles   permanent, empties
@@ -64,6 +66,8 @@ DELIVERIES = timedelta(hours=6)
 EXECUTIONS = timedelta(minutes=2)
 # A part is in its place a moment after it was written.
 INCOMING = timedelta(minutes=10)
+# What is measured of workers is of use while they are what they were.
+PACE = timedelta(days=7)
 # A worker unseen for this long no longer counts as alive.
 WORKER_SEEN = timedelta(seconds=10)
 # Events kept per job: enough for a reader that comes back with Last-Event-ID.
@@ -141,6 +145,14 @@ def idempotency(tenant: str, key_digest: str) -> str:
 def claim(name: str, number: str) -> str:
     """A claim on an idempotency key."""
     return f"{name}:{number}"
+
+
+def pace(kind: str) -> str:
+    return f"gramd:pace:{kind}"
+
+
+def network_pace(tenant: str, architecture: str, kind: str) -> str:
+    return f"gramd:pace:{tenant}:{architecture}:{kind}"
 
 
 def made(tenant: str, dataset_id: str) -> str:

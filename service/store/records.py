@@ -122,8 +122,13 @@ def _record(fields: dict[str, Any], moment: float) -> JobRecord:
     started = fields.get("started_at")
     done, total = fields["tiles_done"], fields["tiles_total"]
     worked = fields["tiles_done"] - fields["reused_at_start"]
-    if fields["state"] == "running" and started is not None and worked > 0:
-        fields["eta_s"] = round(max(0.0, moment - started) / worked * (total - done), 1)
+    if ended is None:
+        spent = 0.0 if started is None else max(0.0, moment - started)
+        if worked > 0:
+            fields["eta_s"] = round(spent / worked * (total - done), 1)
+        elif "expected_s" in fields:
+            # Until the job has a pace of its own: what such tiles took before (service/pace.py).
+            fields["eta_s"] = round(max(0.0, fields["expected_s"] - spent), 1)
     if fields["state"] == "succeeded":
         fields["receipt"] = _receipt(fields, ended - (started or fields["created_at"]))
     if ended is not None and moment > fields["expires_at"]:

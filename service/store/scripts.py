@@ -246,7 +246,7 @@ redis.call('ZREM', KEYS[3], ARGV[2])
 return 1
 """
 
-# KEYS: held; ARGV: now, quota, expiry, then name, bytes, ...
+# KEYS: held; ARGV: now, quota, expiry, book (1) or only look (0), then name, bytes, ...
 # -> {1, bytes after} when all fit (and are now booked), {0, bytes that they would make}
 HOLD = """
 local now, quota, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -256,7 +256,7 @@ for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   total = total + tonumber(string.match(member, '|(%d+)$'))
   names[member] = true
 end
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local member = ARGV[i] .. '|' .. ARGV[i + 1]
   if not names[member] then
     total = total + tonumber(ARGV[i + 1])
@@ -264,7 +264,8 @@ for i = 4, #ARGV, 2 do
   end
 end
 if total > quota then return {0, total} end
-for i = 4, #ARGV, 2 do
+if ARGV[4] == '0' then return {1, total} end
+for i = 5, #ARGV, 2 do
   redis.call('ZADD', KEYS[1], 'GT', expiry, ARGV[i] .. '|' .. ARGV[i + 1])
 end
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
