@@ -123,7 +123,7 @@ class Jobs:
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )
         ref = keys.ref(tenant, fields["id"])
-        await self._records.write(ref, fields, drawn.layout(architecture), pending, done)
+        await self._records.write(ref, fields, drawn.layout(request), pending, done)
         if pending:
             await self._dispatch.pump()
         return await self._records.read(ref)
@@ -249,6 +249,7 @@ def _first_fields(
         "id": job_id,
         "tenant": tenant,
         "state": "queued",
+        "extends": request.extends,
         "architecture": request.architecture.digest,
         "dtype": request.dtype,
         "outputs": list(request.outputs),

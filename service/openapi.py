@@ -30,6 +30,7 @@ from service.bodies import FORM
 from service.bounds_requests import BoundsBody
 from service.dataset_requests import OpenDatasetBody, SealBody
 from service.examples import EXAMPLES
+from service.extensions import ExtensionBody
 from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
 from service.resources import Matrix, ProblemDocument
@@ -45,6 +46,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     KernelBody,
     ArchitectureBody,
     StateBody,
+    ExtensionBody,
     OpenDatasetBody,
     SealBody,
     BoundsBody,

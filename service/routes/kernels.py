@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
@@ -12,16 +11,14 @@ from starlette.responses import JSONResponse, Response
 
 from service.bodies import FORM, JSON, media_type, read_json_body, read_json_or_form
 from service.conditional import etag_of, not_modified
-from service.errors import UnknownJob
-from service.idempotency import Claim, fingerprint
 from service.kernel_requests import PARTS, read_fields, read_kernel_request
 from service.presence import while_present
-from service.problems import Conflict, Gone, InvalidRequest
+from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
-from service.records import JobRecord
+from service.records import KernelRequest
 from service.resources import KernelList, KernelResource
 from service.routes.dependencies import ID, IdempotencyKey, JobId, ServiceNow, Tenant
-from service.state import Service
+from service.routes.submission import FINISHED, HEADERS, REQUEST_HEADERS, submit
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 
@@ -39,15 +36,10 @@ class StateBody(BaseModel):
     status_code=202,
     summary="Compute kernels",
     response_model=KernelResource,
-    responses={
-        200: {"model": KernelResource, "description": "Finished within the seconds of Prefer: wait"}
-    },
+    responses=FINISHED,
     openapi_extra={
         "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
-        "x-headers": {
-            "202": ["Location", "Retry-After", "Preference-Applied"],
-            "200": ["Location", "Preference-Applied"],
-        },
+        "x-headers": HEADERS,
         "x-body": {
             JSON: "KernelBody",
             FORM: {
@@ -58,7 +50,7 @@ class StateBody(BaseModel):
                 "mask2": "npy?",
             },
         },
-        "x-request-headers": ["Prefer", "Idempotency-Key"],
+        "x-request-headers": REQUEST_HEADERS,
     },
 )
 async def create_kernel(
@@ -70,16 +62,11 @@ async def create_kernel(
     whichever is first."""
     only(request)
     value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
-    record = await _create(request, service, tenant, key, value, parts)
-    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
-    headers = {"Location": f"/v1/kernels/{record.id}"}
-    if seconds is not None:
-        headers["Preference-Applied"] = f"wait={seconds:g}"
-        ended = service.jobs.wait(tenant, record.id, seconds)
-        record = await while_present(request, ended) or record
-        if record.ended:
-            return _answer(record, 200, headers)
-    return _answer(record, 202, headers | {"Retry-After": "1"})
+
+    async def read() -> KernelRequest:
+        return await read_kernel_request(value, parts, tenant, service.datasets)
+
+    return await submit(request, service, tenant, key, (value, parts), read)
 
 
 @router.get("", summary="The jobs, newest first", openapi_extra={"x-problems": [422]})
@@ -162,34 +149,3 @@ async def delete_kernel(
     only(request)
     await service.jobs.delete(tenant, job_id)
     return Response(status_code=204)
-
-
-async def _create(
-    request: Request, service: Service, tenant: str, key: str | None, value: Any,
-    parts: dict[str, bytearray],
-) -> JobRecord:  # fmt: skip
-    """The job that the request asks for, or the one that it made when it came before."""
-    same = "" if key is None else await run_sync(fingerprint, request.url.path, value, parts)
-    proposed = await service.jobs.new_id()
-    async with service.idempotency.once(tenant, key, same, proposed) as claim:
-        made = await _made(service, tenant, claim)
-        if made is None:
-            wanted = await read_kernel_request(value, parts, tenant, service.datasets)
-            made = await service.jobs.create(tenant, wanted, claim.resource)
-        return made
-
-
-async def _made(service: Service, tenant: str, claim: Claim) -> JobRecord | None:
-    """The job that an earlier request with the key made, if there was one and it got that far."""
-    if not claim.replayed and not claim.again:
-        return None
-    try:
-        return await service.jobs.get(tenant, claim.resource)
-    except UnknownJob as error:
-        if claim.replayed:
-            raise Gone("the job that this Idempotency-Key made is gone; send a new key") from error
-        return None
-
-
-def _answer(record: JobRecord, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(KernelResource.of(record).model_dump(mode="json"), status, headers)
