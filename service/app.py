@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kernels.errors import KernelError
+from service.body_room import BodyRoom
 from service.context import RequestContext
 from service.errors import ServiceError
 from service.openapi import describe_api
@@ -29,6 +30,7 @@ from service.routes import (
     kernels,
     results,
     vocabulary,
+    zarr,
 )
 from service.settings import Settings
 from service.state import open_service
@@ -53,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(RequestContext)
+    app.state.body_room = BodyRoom(settings.max_reading_bytes)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
@@ -65,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         kernels,
         extensions,
         events,
+        zarr,
         results,
         bounds,
     ):

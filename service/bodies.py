@@ -1,7 +1,7 @@
 """Request bodies: how many bytes are read, and what kinds of them.
 
     Content-Encoding, Content-Type    415 before a byte is read
-    Content-Length                    413 before a byte is read
+    Content-Length                    413 before a byte is read, 503 when too many are being read
     the bytes                         counted while they come: 413 past the limit, 400 when they do
                                       not match Content-Length, 408 when they stop coming
     the parts of a form               each at most once, headers bounded; part of the same count
@@ -23,6 +23,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from service.body_room import take
 from service.content_digest import ContentDigest
 from service.problems import (
     InvalidRequest,
@@ -167,6 +168,7 @@ async def _chunks(
     announced = _content_length(request.headers)
     if announced is not None and announced > limit:
         raise _too_large(limit, announced)
+    take(request, announced or 0)
     came = 0
     stream = request.stream()
     while True:
@@ -182,6 +184,7 @@ async def _chunks(
         came += len(chunk)
         if came > limit:
             raise _too_large(limit, came)
+        take(request, max(0, came - max(announced or 0, came - len(chunk))))
         if digest is not None:
             digest.update(chunk)
         yield chunk

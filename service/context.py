@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.body_room import give_back
 from service.problems import problem_response
 
 log = logging.getLogger("gramd.api")
@@ -19,6 +20,8 @@ access = logging.getLogger("gramd.access")
 
 # What may be taken over from a client into log lines and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+# What comes after it opens a job's arrays to anyone (service.path_tokens). Letters may be escaped.
+_PATH_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
 
 
 class RequestContext:
@@ -62,6 +65,7 @@ class RequestContext:
                 raise
             await problem_response(Request(scope), error)(scope, receive, send_with_id)
         finally:
+            give_back(Request(scope))
             milliseconds = (time.perf_counter() - began) * 1e3
             access.info(
                 "request_id=%s method=%s path=%s status=%d ms=%.1f",
@@ -74,6 +78,8 @@ class RequestContext:
 
 
 def _path(scope: Scope) -> str:
-    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line."""
+    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line, and
+    without the token that may stand in it."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
-    return raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
+    text = raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
+    return _PATH_TOKEN.sub(r"\1(token)", text)

@@ -203,6 +203,8 @@ def _schema(name: str) -> dict[str, Any]:
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
     if name == "range":
         return {"type": "string", "format": "binary", "description": "the bytes of the range"}
+    if name == "object":
+        return {"type": "object", "description": "a document of Zarr v3"}
     if name == "events":
         return {"type": "string", "description": "Server-Sent Events: id, event, data (JSON)"}
     if name == "octets":

@@ -16,6 +16,7 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |    +-- TooLarge               413  a size limit, named with its value
      |    +-- UnsupportedMedia       415  a content type or coding that is not read here
      |    +-- RangeNotSatisfiable    416  a byte range behind the end
+     |    +-- Busy                   503  too many bytes of bodies are being read (Retry-After)
      |    +-- NotReady               503  readiness: what is wrong with the stores and workers
      |    +-- InvalidRequest         422  understood, but wrong, with a pointer
      |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
@@ -144,6 +145,10 @@ class InvalidInput(InvalidRequest):
     """An input array or mask is wrong."""
 
 
+class Busy(Problem):
+    """The service has as much to read as it can hold."""
+
+
 class NotReady(Problem):
     """The service cannot do its work at the moment."""
 
@@ -182,6 +187,7 @@ KINDS: dict[type[Exception], Kind] = {
     InvalidInput: Kind(422, "invalid-input", "An input array is wrong"),
     KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
     OverLimit: Kind(507, "over-limit", "A limit was passed"),
+    Busy: Kind(503, "busy", "Too much is being read at once"),
     NotReady: Kind(503, "not-ready", "The service is not ready"),
     TilesMissing: Kind(503, "recomputing", "Evicted results are being computed again"),
     RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),

@@ -118,6 +118,13 @@ class KernelList(BaseModel):
     next: str | None = Field(description="the cursor of the next page; null on the last one")
 
 
+class ZarrResource(BaseModel):
+    """A way into a job's results for readers of Zarr."""
+
+    links: dict[str, str] = Field(description="zarr, the group; it needs no other key")
+    expires_at: datetime
+
+
 class Matrix(BaseModel):
     """A result, or the part of it that was asked for, as JSON."""
 

@@ -38,6 +38,8 @@ class Settings:
 
     # One request's body: comfortably the largest worked example (1,000 x 492 x 50 float32, 98 MB).
     max_body_bytes: int = 256 * MIB
+    # Bodies of all requests that one API process is reading: what it may hold in memory of them.
+    max_reading_bytes: int = 1 * GIB
     # Job inputs and datasets of one tenant in Redis A, which evicts nothing.
     max_input_bytes: int = 2 * GIB
     # Rows on one side of a matrix, and tiles of one job: what one plan and record hold in memory.
@@ -94,6 +96,8 @@ class Settings:
         # 512 MiB is Redis's limit for one value (proto-max-bulk-len).
         if not 0 < settings.max_body_bytes < 512 * MIB:
             raise StartError("GRAMD_MAX_BODY_BYTES must lie between 1 and 536870911 (512 MiB)")
+        if settings.max_reading_bytes < settings.max_body_bytes:
+            raise StartError("GRAMD_MAX_READING_BYTES must be at least GRAMD_MAX_BODY_BYTES")
         return settings
 
     def to_env(self) -> dict[str, str]:
@@ -113,6 +117,7 @@ class Settings:
         """Every limit in force, by the name that problem documents use for it."""
         return {
             "max_body_bytes": self.max_body_bytes,
+            "max_reading_bytes": self.max_reading_bytes,
             "max_input_bytes": self.max_input_bytes,
             "max_rows": self.max_rows,
             "max_tiles": self.max_tiles,
@@ -134,6 +139,7 @@ VARIABLES = {
     "workers": "GRAMD_WORKERS",
     "log_level": "GRAMD_LOG_LEVEL",
     "max_body_bytes": "GRAMD_MAX_BODY_BYTES",
+    "max_reading_bytes": "GRAMD_MAX_READING_BYTES",
     "max_input_bytes": "GRAMD_MAX_INPUT_BYTES",
     "max_rows": "GRAMD_MAX_ROWS",
     "max_tiles": "GRAMD_MAX_TILES",

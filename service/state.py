@@ -16,6 +16,7 @@ from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
 from service.pace import Pace
+from service.path_tokens import PathTokens
 from service.queue import Queue, open_queue
 from service.roster import Roster
 from service.settings import Settings
@@ -55,6 +56,7 @@ class Service:
     dispatch: Dispatch
     events: Events
     jobs: Jobs
+    path_tokens: PathTokens
 
     async def store_problems(self) -> list[str]:
         """What is wrong with the two stores; empty when both can be used."""
@@ -125,6 +127,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             records=records,
             lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
             roster=roster,
+            path_tokens=PathTokens(client),
             pace=pace,
             estimates=estimates,
             queue=queue,

@@ -14,9 +14,10 @@ from starlette.responses import Response, StreamingResponse
 
 from service.bodies import EVENTS
 from service.errors import UnknownJob
-from service.problems import Gone, InvalidRequest
+from service.problems import InvalidRequest
 from service.queries import negotiate, only
 from service.records import ENDED, JobEvent
+from service.results import check_expired
 from service.routes.dependencies import JobId, ServiceNow, Tenant
 from service.state import Service
 from service.store import keys
@@ -59,8 +60,7 @@ async def get_events(
             parameter="Last-Event-ID",
         )
     record = await service.jobs.get(tenant, job_id)
-    if record.state == "expired":
-        raise Gone("the job has expired; the same request computes it again")
+    check_expired(record)
     if after is not None and record.ended:
         newest = await service.records.newest_event(keys.ref(tenant, job_id))
         if newest is None or newest.order <= _order(after):

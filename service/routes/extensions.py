@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.bodies import FORM, JSON, read_json_or_form
+from service.bodies import FORM, JSON
 from service.extensions import read_extension
-from service.kernel_requests import PARTS
 from service.queries import only
 from service.records import KernelRequest
 from service.resources import KernelResource
@@ -49,9 +50,8 @@ async def extend_kernel(
     itself."""
     only(request)
     await service.jobs.get(tenant, job_id)
-    value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
 
-    async def read() -> KernelRequest:
+    async def make(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
         return await read_extension(service, tenant, job_id, value, parts)
 
-    return await submit(request, service, tenant, key, (value, parts), read)
+    return await submit(request, service, tenant, key, make)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.bodies import FORM, JSON, media_type, read_json_body, read_json_or_form
+from service.bodies import FORM, JSON, media_type, read_json_body
 from service.conditional import etag_of, not_modified
-from service.kernel_requests import PARTS, read_fields, read_kernel_request
+from service.kernel_requests import read_fields, read_kernel_request
 from service.presence import while_present
 from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
@@ -61,12 +61,11 @@ async def create_kernel(
     parts. With `Prefer: wait=N` the answer comes when the job is finished or after N seconds,
     whichever is first."""
     only(request)
-    value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
 
-    async def read() -> KernelRequest:
+    async def make(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
         return await read_kernel_request(value, parts, tenant, service.datasets)
 
-    return await submit(request, service, tenant, key, (value, parts), read)
+    return await submit(request, service, tenant, key, make)
 
 
 @router.get("", summary="The jobs, newest first", openapi_extra={"x-problems": [422]})

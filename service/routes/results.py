@@ -115,7 +115,7 @@ async def get_matrix(
         }
     if getattr(request.state, "head", False):
         return Response(None, 200, headers)
-    runs = _runs(service, tenant, layout, touched, DTYPES[kind])
+    runs = runs_of(service, tenant, layout, touched, DTYPES[kind])
     if media == JSON:
         return StreamingResponse(_json(runs, part.shape, kind), 200, headers)
     if asked is None:
@@ -132,7 +132,7 @@ def _columns(text: str | None, record: JobRecord) -> range:
     return read_slice(text, record.n2, "cols")
 
 
-async def _runs(
+async def runs_of(
     service: Service, tenant: str, layout: Layout, part: Window | None, dtype: np.dtype
 ) -> AsyncIterator[np.ndarray]:
     """The window's runs; a tile that is evicted while they are sent is computed again."""

@@ -9,8 +9,11 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from service.bodies import read_json_or_form
+from service.body_room import give_back
 from service.errors import UnknownJob
 from service.idempotency import Claim, fingerprint
+from service.kernel_requests import PARTS
 from service.presence import while_present
 from service.problems import Gone
 from service.queries import waiting_seconds
@@ -24,18 +27,21 @@ HEADERS = {
     "200": ["Location", "Preference-Applied"],
 }
 REQUEST_HEADERS = ["Prefer", "Idempotency-Key"]
+# A request of the JSON value of a body and the parts beside it.
+Make = Callable[[Any, dict[str, bytearray]], Awaitable[KernelRequest]]
 FINISHED: dict[int | str, dict[str, Any]] = {
     200: {"model": KernelResource, "description": "Finished within the seconds of Prefer: wait"}
 }
 
 
 async def submit(
-    request: Request, service: Service, tenant: str, key: str | None,
-    body: tuple[Any, dict[str, bytearray]], read: Callable[[], Awaitable[KernelRequest]],
-) -> Response:  # fmt: skip
-    """Make the job that `read` makes of the body (its JSON value and parts), or find the one that
-    the key made before; answer when it has ended, or at once, or after the seconds of Prefer."""
-    record = await _create(request, service, tenant, key, body, read)
+    request: Request, service: Service, tenant: str, key: str | None, make: Make
+) -> Response:
+    """Make the job that `make` reads in the body, or find the one that the key made before; answer
+    when it has ended, or at once, or after the seconds of Prefer."""
+    record = await _create(request, service, tenant, key, make)
+    # Whoever waits for an answer keeps no input in memory.
+    give_back(request)
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
     headers = {"Location": f"/v1/kernels/{record.id}"}
     if seconds is not None:
@@ -48,15 +54,15 @@ async def submit(
 
 
 async def _create(
-    request: Request, service: Service, tenant: str, key: str | None,
-    body: tuple[Any, dict[str, bytearray]], read: Callable[[], Awaitable[KernelRequest]],
-) -> JobRecord:  # fmt: skip
-    same = "" if key is None else await run_sync(fingerprint, request.url.path, *body)
+    request: Request, service: Service, tenant: str, key: str | None, make: Make
+) -> JobRecord:
+    value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
+    same = "" if key is None else await run_sync(fingerprint, request.url.path, value, parts)
     proposed = await service.jobs.new_id()
     async with service.idempotency.once(tenant, key, same, proposed) as claim:
         made = await _made(service, tenant, claim)
         if made is None:
-            made = await service.jobs.create(tenant, await read(), claim.resource)
+            made = await service.jobs.create(tenant, await make(value, parts), claim.resource)
         return made
 
 

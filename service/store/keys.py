@@ -23,6 +23,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:made:{tenant}:ID           set of the tiles made from a dataset (raw digests) dataset
     gramd:idempotency:{tenant}:D     hash, an Idempotency-Key: its body and resource   idempotency.KEPT
     gramd:idempotency:{tenant}:D:C   claim C on it is being worked on                  idempotency.LEASE
+    gramd:path_token:D               the job that a token in a path is for             path_tokens.LIFETIME
     gramd:pace:KIND                  hash, how fast tiles are on a kind of device      PACE
     gramd:pace:{tenant}:D:KIND       hash, the same of one network                     PACE
     gramd:waiters:TILE               hash JOB -> tile index: who waits for a tile      job
@@ -145,6 +146,10 @@ def idempotency(tenant: str, key_digest: str) -> str:
 def claim(name: str, number: str) -> str:
     """A claim on an idempotency key."""
     return f"{name}:{number}"
+
+
+def path_token(token_digest: str) -> str:
+    return f"gramd:path_token:{token_digest}"
 
 
 def pace(kind: str) -> str:

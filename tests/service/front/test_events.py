@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
 from service.routes import events
 
@@ -31,18 +29,10 @@ def read(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def live(app) -> AsyncIterator[httpx.AsyncClient]:
+async def live(port: int) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a real server, since an in-process transport hands over whole bodies only."""
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        serving = asyncio.create_task(server.serve([listening]))
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            yield client
-        server.should_exit = True
-        await serving
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        yield client
 
 
 async def until(condition: Any) -> None:
