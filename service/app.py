@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from kernels.errors import KernelError
 from service import tracing
+from service.body_room import BodyRoom
 from service.context import RequestContext
 from service.errors import ServiceError
 from service.gate import Gate
@@ -25,11 +26,15 @@ from service.routes import (
     architectures,
     bounds,
     datasets,
+    estimates,
+    events,
+    extensions,
     health,
     kernels,
     metrics,
     results,
     vocabulary,
+    zarr,
 )
 from service.routes.dependencies import tenant_of
 from service.settings import Settings
@@ -58,13 +63,16 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     )
     app.state.requests = RequestMetrics()
     app.add_middleware(RequestContext, metrics=app.state.requests)
+    app.state.body_room = BodyRoom(settings.max_reading_bytes)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    for module in (health, metrics):  # they say themselves who may ask
+    for module in (health, metrics, zarr):  # they say themselves who may ask
         app.include_router(module.router)
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
-    for module in (vocabulary, architectures, datasets, kernels, results, bounds):
+    for module in (
+        vocabulary, architectures, datasets, estimates, kernels, extensions, events, results, bounds,
+    ):  # fmt: skip
         app.include_router(module.router, dependencies=[Depends(tenant_of)])
     describe_api(app)
     return app

@@ -36,11 +36,14 @@ class Blueprint:
         """The same with tiles in the object store."""
         return replace(self, digests=tuple(far_name(digest) for digest in self.digests))
 
-    def layout(self, architecture: str) -> str:
-        """What is stored to find the tiles again, as JSON."""
+    def layout(self, request: KernelRequest) -> str:
+        """What is stored to find the tiles, and the inputs, again, as JSON."""
+        second = request.inputs1 if request.inputs2 is None else request.inputs2
         return json.dumps(
             {
-                "architecture": architecture,
+                "architecture": request.architecture.digest,
+                "grids": [request.inputs1.grid, second.grid],
+                "datasets": request.datasets,
                 "plan": self.plan.to_json(),
                 "digests": self.digests,
                 "rows1": self.rows1,
@@ -93,7 +96,7 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
 
 def _landmarks(request: KernelRequest, rows: dict[str, Inputs]) -> str:
     """The digest of the job's landmarks, which join its rows; "" for networks that need none."""
-    chosen = choose_landmarks(
+    chosen = request.landmarks or choose_landmarks(
         request.architecture, request.inputs1, request.inputs2, request.method
     )
     if chosen is None:

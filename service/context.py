@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service import tracing
+from service.body_room import give_back
 from service.logs import get_logger
 from service.metrics import RequestMetrics
 from service.problems import problem_response
@@ -22,6 +23,8 @@ access = get_logger("gramd.access")
 
 # What may be taken over from a client into log lines and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+# What comes after it opens a job's arrays to anyone (service.path_tokens). Letters may be escaped.
+_PATH_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
 
 
 class RequestContext:
@@ -70,6 +73,7 @@ class RequestContext:
                     raise
                 await problem_response(Request(scope), error)(scope, receive, send_with_id)
             finally:
+                give_back(Request(scope))
                 seconds = time.perf_counter() - began
                 access.info(
                     "request",
@@ -88,6 +92,8 @@ def _route(scope: Scope) -> str:
 
 
 def _path(scope: Scope) -> str:
-    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line."""
+    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line, and
+    without the token that may stand in it."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
-    return raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
+    text = raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
+    return _PATH_TOKEN.sub(r"\1(token)", text)

@@ -3,6 +3,8 @@
     request -> Jobs.create   OverLimit           a quota or ceiling, named with its value
             -> Jobs.get      UnknownJob          no such job for this tenant
     dataset -> get, load     UnknownDataset      no such dataset for this tenant
+            -> fill          UploadClosed        it takes no more parts
+            -> seal          PartsMissing        it cannot be sealed yet
     results -> ensure_tiles  TilesMissing        tiles are being computed again; come back later
             -> read          ResultStoreAway     the object store does not answer as it should
     start   -> serve, worker StartError          a port, directory, lock or address that cannot be used
@@ -11,6 +13,8 @@
     |-- OverLimit
     |-- UnknownJob
     |-- UnknownDataset
+    |-- UploadClosed
+    |-- PartsMissing
     |-- TilesMissing
     |-- ResultStoreAway
     `-- StartError
@@ -60,8 +64,28 @@ class UnknownDataset(ServiceError):
     """The tenant has no dataset of this id."""
 
     def __init__(self, dataset_id: str) -> None:
-        super().__init__(f"no dataset {dataset_id!r}; it may have been deleted or have expired")
+        super().__init__(
+            f"no dataset {dataset_id!r}; it may be open still (sealing it answers its id), have been "
+            "deleted or have expired"
+        )
         self.dataset_id = dataset_id
+
+
+class UploadClosed(ServiceError):
+    """An open dataset is being sealed, or is sealed: its parts can no longer change."""
+
+    def __init__(self, upload_id: str, state: str) -> None:
+        word = "being sealed; PATCH it again" if state == "sealing" else "sealed"
+        super().__init__(f"{upload_id} is {word}; it takes no more parts")
+
+
+class PartsMissing(ServiceError):
+    """An open dataset cannot be sealed while `parts` are not there."""
+
+    def __init__(self, parts: list[int]) -> None:
+        shown = ", ".join(map(str, parts[:20])) + (", ..." if len(parts) > 20 else "")
+        super().__init__(f"{len(parts)} parts are missing: {shown}; PUT them first")
+        self.parts = parts
 
 
 class TilesMissing(ServiceError):

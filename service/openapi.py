@@ -28,7 +28,9 @@ from pydantic import BaseModel
 from kernels.generated import keep
 from service.bodies import FORM
 from service.bounds_requests import BoundsBody
+from service.dataset_requests import OpenDatasetBody, SealBody
 from service.examples import EXAMPLES
+from service.extensions import ExtensionBody
 from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
 from service.resources import Matrix, ProblemDocument
@@ -44,6 +46,9 @@ BODIES: tuple[type[BaseModel], ...] = (
     KernelBody,
     ArchitectureBody,
     StateBody,
+    ExtensionBody,
+    OpenDatasetBody,
+    SealBody,
     BoundsBody,
     Matrix,
     ProblemDocument,
@@ -58,6 +63,12 @@ HEADERS = {
     "X-Gramd-Dtype": "f4 or f8, little-endian",
     "Vary": "Accept",
     "WWW-Authenticate": "`Bearer`: how to send a key (RFC 6750)",
+    "ETag": "equal for equal bytes: for If-None-Match and If-Range",
+    "Accept-Ranges": "`bytes` where Range is known",
+    "Content-Range": "which bytes of how many",
+    "If-None-Match": "ETags that the client has: 304 instead of the same bytes",
+    "Range": "`bytes=a-b`, `bytes=a-` or `bytes=-n`: a part of `.npy` or bare bytes, answered with 206",
+    "If-Range": "an ETag: Range counts only while it is the same",
     "Allow": "methods known at this path",
     "X-Request-Id": (
         "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line"
@@ -67,6 +78,12 @@ HEADERS = {
         "`wait=N`: answer when the job has ended, or after N seconds (at most max_wait_s of GET"
         " /v1/limits)"
     ),
+    "Content-Digest": "RFC 9530: `sha-256=:base64 of the digest:` of the body as it is sent",
+    "Idempotency-Key": (
+        "a name for this request, for instance a UUID: however often it is sent, one resource is made;"
+        " with another body it is refused"
+    ),
+    "Last-Event-ID": "the id of the last event that the client has seen",
     "Accept": "`application/x-npy` (default), `application/octet-stream` or `application/json`",
 }
 
@@ -78,6 +95,7 @@ HEADERS_OF = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
     409: ("Retry-After",),
+    416: ("Content-Range",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
@@ -137,7 +155,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     for path, methods in document["paths"].items():
         for operation in methods.values():
-            _complete(operation, needs_key=path.startswith("/v1/"))
+            _complete(operation, needs_key=path.startswith("/v1/") and "{token}" not in path)
     document["paths"]["/metrics"]["get"]["security"] = EITHER
     return document
 
@@ -147,9 +165,14 @@ def _complete(operation: dict[str, Any], *, needs_key: bool) -> None:
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
     if "x-answers" in operation:
-        responses["200"]["content"] = {
-            media: {"schema": _schema(name)} for media, name in operation.pop("x-answers").items()
-        }
+        answers = operation.pop("x-answers").items()
+        for status in {"200", "206"} & set(responses):
+            # A range is a piece of the bytes, of whichever kind they are.
+            responses[status]["content"] = {
+                media: {"schema": _schema(name if status == "200" else "range")}
+                for media, name in answers
+                if status == "200" or media != "application/json"
+            }
     for status, names in operation.pop("x-headers", {}).items():
         responses[status]["headers"] = {name: _header(name) for name in names}
     for answer in responses.values():
@@ -200,6 +223,12 @@ def _schema(name: str) -> dict[str, Any]:
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
     if name == "metrics":
         return {"type": "string", "description": "Prometheus's text format"}
+    if name == "range":
+        return {"type": "string", "format": "binary", "description": "the bytes of the range"}
+    if name == "object":
+        return {"type": "object", "description": "a document of Zarr v3"}
+    if name == "events":
+        return {"type": "string", "description": "Server-Sent Events: id, event, data (JSON)"}
     if name == "octets":
         return {
             "type": "string",

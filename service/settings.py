@@ -42,6 +42,8 @@ class Settings:
 
     # One request's body: comfortably the largest worked example (1,000 x 492 x 50 float32, 98 MB).
     max_body_bytes: int = 256 * MIB
+    # Bodies of all requests that one API process is reading: what it may hold in memory of them.
+    max_reading_bytes: int = 1 * GIB
     # Job inputs and datasets of one tenant in Redis A, which evicts nothing.
     max_input_bytes: int = 2 * GIB
     # Rows on one side of a matrix, and tiles of one job: what one plan and record hold in memory.
@@ -64,6 +66,8 @@ class Settings:
     job_ttl: timedelta = timedelta(hours=24)
     tile_ttl: timedelta = timedelta(days=7)
     dataset_ttl: timedelta = timedelta(days=7)
+    # A dataset that is filled in parts has this long from its beginning until it is sealed.
+    upload_ttl: timedelta = timedelta(hours=24)
 
     # A worker that does not renew its lease for this long is taken for dead.
     lease: timedelta = timedelta(seconds=15)
@@ -108,6 +112,8 @@ class Settings:
         # 512 MiB is Redis's limit for one value (proto-max-bulk-len).
         if not 0 < settings.max_body_bytes < 512 * MIB:
             raise StartError("GRAMD_MAX_BODY_BYTES must lie between 1 and 536870911 (512 MiB)")
+        if settings.max_reading_bytes < settings.max_body_bytes:
+            raise StartError("GRAMD_MAX_READING_BYTES must be at least GRAMD_MAX_BODY_BYTES")
         return settings
 
     def require_stores(self) -> tuple[str, str]:
@@ -136,6 +142,7 @@ class Settings:
         """Every limit in force, by the name that problem documents use for it."""
         return {
             "max_body_bytes": self.max_body_bytes,
+            "max_reading_bytes": self.max_reading_bytes,
             "max_input_bytes": self.max_input_bytes,
             "max_rows": self.max_rows,
             "max_tiles": self.max_tiles,
@@ -148,6 +155,7 @@ class Settings:
             "job_ttl_s": self.job_ttl.total_seconds(),
             "tile_ttl_s": self.tile_ttl.total_seconds(),
             "dataset_ttl_s": self.dataset_ttl.total_seconds(),
+            "upload_ttl_s": self.upload_ttl.total_seconds(),
             "tile_deadline_s": self.tile_deadline.total_seconds(),
             "max_deliveries": self.max_deliveries,
         }
@@ -161,6 +169,7 @@ VARIABLES = {
     "log_format": "GRAMD_LOG_FORMAT",
     "insecure_open": "GRAMD_INSECURE_OPEN",
     "max_body_bytes": "GRAMD_MAX_BODY_BYTES",
+    "max_reading_bytes": "GRAMD_MAX_READING_BYTES",
     "max_input_bytes": "GRAMD_MAX_INPUT_BYTES",
     "max_rows": "GRAMD_MAX_ROWS",
     "max_tiles": "GRAMD_MAX_TILES",
@@ -173,6 +182,7 @@ VARIABLES = {
     "job_ttl": "GRAMD_JOB_TTL_S",
     "tile_ttl": "GRAMD_TILE_TTL_S",
     "dataset_ttl": "GRAMD_DATASET_TTL_S",
+    "upload_ttl": "GRAMD_UPLOAD_TTL_S",
     "lease": "GRAMD_LEASE_S",
     "tile_deadline": "GRAMD_TILE_DEADLINE_S",
     "max_deliveries": "GRAMD_MAX_DELIVERIES",

@@ -10,12 +10,18 @@ from redis.exceptions import RedisError
 from service.admission import result_ceiling
 from service.api_keys import ApiKeys
 from service.dispatch import Dispatch
+from service.estimates import Estimates
+from service.events import Events, open_events
+from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
+from service.pace import Pace
+from service.path_tokens import PathTokens
 from service.queue import Queue, open_queue
 from service.quotas import Quotas
 from service.roster import Roster
 from service.settings import Settings
+from service.store import keys
 from service.store.cached_tiles import CachedTiles
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
@@ -23,6 +29,7 @@ from service.store.far_tiles import FarTiles, open_object_store
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import MAX_TILE_BYTES, TileStore
+from service.store.uploads import UploadStore
 from service.tallies import Tallies
 from service.tenants import Tenants
 
@@ -45,12 +52,18 @@ class Service:
     tiles: TileStore
     inputs: InputStore
     datasets: DatasetStore
+    uploads: UploadStore
+    idempotency: Idempotency
     records: RecordStore
     lifetimes: Lifetimes
     roster: Roster
+    pace: Pace
+    estimates: Estimates
     queue: Queue
     dispatch: Dispatch
+    events: Events
     jobs: Jobs
+    path_tokens: PathTokens
 
     async def store_problems(self) -> list[str]:
         """What is wrong with the two stores; empty when both can be used."""
@@ -103,6 +116,12 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         tiles = TileStore(CachedTiles(tiles_client, settings.tile_ttl), far)
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
+        events = await stack.enter_async_context(open_events(client, records))
+        pace = Pace(client, keys.PACE)
+        estimates = Estimates(
+            client=client, tiles_client=tiles_client, records=records, tiles=tiles, tenants=tenants,
+            roster=roster, pace=pace, settings=settings,
+        )  # fmt: skip
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         yield Service(
@@ -116,14 +135,20 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             tiles=tiles,
             inputs=inputs,
             datasets=datasets,
+            uploads=UploadStore(client, datasets, settings.upload_ttl, quota),
+            idempotency=Idempotency(client),
             records=records,
             lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
             roster=roster,
+            path_tokens=PathTokens(client),
+            pace=pace,
+            estimates=estimates,
             queue=queue,
             dispatch=dispatch,
+            events=events,
             jobs=Jobs(
                 tiles_client=tiles_client, client=client, records=records, inputs=inputs,
                 datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch,
-                settings=settings,
+                events=events, estimates=estimates,                settings=settings,
             ),
         )  # fmt: skip

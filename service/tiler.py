@@ -8,6 +8,7 @@ it is delivered again, alone on its next worker so that it harms no other, and g
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +21,14 @@ from structlog.contextvars import bound_contextvars
 
 from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
+from kernels.method import parse_method
+from kernels.plan.cost import tile_cost
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
-from service import tracing
+from service import compiling, tracing
 from service.errors import ServiceError
 from service.logs import get_logger
+from service.pace import Kind, shape_name
 from service.provenance import provenance
 from service.roster import WorkerCard
 from service.sharing import Sharing
@@ -158,15 +162,17 @@ class Tiler:
             await self._shelf.rows(tenant, digest) if digest else None
             for digest in (task.rows2, task.landmarks)
         ]
-        started = time.monotonic()
         with tracing.span("compute"):
-            result = await self._watched(task, architecture, rows1, *others)
-        meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
+            result, seconds, compile_seconds = await self._watched(
+                task, architecture, rows1, *others
+            )
+        meta: dict[str, Any] = {"seconds": round(seconds, 6)}
         log.info("tile computed", seconds=meta["seconds"])
         await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
+        await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
     async def _watched(
@@ -176,16 +182,22 @@ class Tiler:
         rows1: Inputs,
         rows2: Inputs | None,
         landmarks: Inputs | None,
-    ) -> TileResult:
-        """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
+    ) -> tuple[TileResult, float, float]:
+        """Compute on a thread while this coroutine watches the deadline and the waiting jobs.
+
+        Returns the result, the seconds it took, and those of them that went into compiling.
+        """
         unwanted = late = False
 
         def should_stop() -> bool:
             return unwanted or late
 
-        future = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._compute, architecture, rows1, rows2, landmarks, task, should_stop
-        )
+        def timed() -> tuple[TileResult, float, float]:
+            started, compiled = time.monotonic(), compiling.spent()
+            result = self._compute(architecture, rows1, rows2, landmarks, task, should_stop)
+            return result, time.monotonic() - started, compiling.spent() - compiled
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, timed)
         allowed = self._service.settings.tile_deadline.total_seconds()
         began = time.monotonic()
         while True:
@@ -202,6 +214,25 @@ class Tiler:
                     await self._service.dispatch.unbegin(other)
                 self._overdue(task)
             unwanted = self._stopping or not await self._wanted(task)
+
+    async def _learn(
+        self, task: TileTask, architecture: Architecture, sides: tuple[Inputs, Inputs | None],
+        seconds: float, compile_seconds: float,
+    ) -> None:  # fmt: skip
+        """Remember how long the tile took, for estimates."""
+        rows1, rows2 = sides[0], sides[1] or sides[0]
+        outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
+        cost = tile_cost(
+            architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
+            dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
+        )  # fmt: skip
+        await self._service.pace.learn(
+            task.tenant, task.architecture,
+            Kind(self._about["device_kind"], task.dtype, method.type),
+            cost=cost, seconds=seconds, compile_seconds=compile_seconds,
+            layers=len(architecture.expanded),
+            shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
+        )  # fmt: skip
 
     async def _wanted(self, task: TileTask) -> bool:
         try:

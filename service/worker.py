@@ -22,7 +22,7 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
-from service import tracing
+from service import compiling, tracing
 from service.errors import ResultStoreAway, StartError
 from service.logs import get_logger
 from service.roster import WorkerCard
@@ -73,6 +73,7 @@ def warm_up() -> tuple[str, str]:
 
     from kernels.engine.tile import compute_tile
 
+    compiling.listen()
     architecture = parse_architecture({"layers": [{"type": "dense"}, {"type": "relu"}]})
     rows = read_inputs(np.eye(2, dtype=np.float32), dtype="float32")
     compute_tile(architecture, rows, None, outputs=("nngp", "ntk"))

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from structlog.contextvars import bind_contextvars
 
 from service.errors import UnknownDataset, UnknownJob
+from service.idempotency import read_key
 from service.queries import waiting_seconds
 from service.state import Service
 
@@ -72,5 +73,11 @@ def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")
     return dataset_id
 
 
+def idempotency_key_of(request: Request) -> str | None:
+    """The request's Idempotency-Key, None without one; raises InvalidRequest for what is none."""
+    return read_key(request)
+
+
 JobId = Annotated[str, Depends(job_id_of)]
 DatasetId = Annotated[str, Depends(dataset_id_of)]
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]

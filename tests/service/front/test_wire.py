@@ -3,34 +3,15 @@
 import asyncio
 import json
 import logging
-import socket
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
 from .conftest import DENSE
 
 HEAD = "POST /v1/kernels HTTP/1.1\r\nHost: gramd\r\nContent-Type: application/json\r\n"
-
-
-@pytest.fixture
-async def port(app: FastAPI) -> AsyncIterator[int]:
-    """The port of a real server of the application, whose lifespan the fixture `app` has opened."""
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        serving = asyncio.create_task(server.serve([listening]))
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await serving
 
 
 async def answer_to(port: int, request: str, *, close: bool = False) -> str:
