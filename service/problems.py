@@ -214,8 +214,8 @@ KINDS: dict[type[Exception], Kind] = {
 }
 
 # Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
-TOO_MANY = ("max_unfinished_jobs", "max_requests_per_s", "max_open_requests")
-TOO_LARGE = (
+TOO_MANY: tuple[str, ...] = ("max_unfinished_jobs", "max_requests_per_s", "max_open_requests")
+TOO_LARGE: tuple[str, ...] = (
     "max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_part_bytes", "max_parts",
 )  # fmt: skip
 LIMIT_STATUS = dict.fromkeys(TOO_MANY, 429) | dict.fromkeys(TOO_LARGE, 413)
