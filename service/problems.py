@@ -214,11 +214,10 @@ KINDS: dict[type[Exception], Kind] = {
 }
 
 # Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
-TOO_MANY: tuple[str, ...] = ("max_unfinished_jobs", "max_requests_per_s", "max_open_requests")
-TOO_LARGE: tuple[str, ...] = (
+TOO_MANY = {"max_unfinished_jobs", "max_requests_per_s", "max_open_requests"}
+TOO_LARGE = {
     "max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_part_bytes", "max_parts",
-)  # fmt: skip
-LIMIT_STATUS = dict.fromkeys(TOO_MANY, 429) | dict.fromkeys(TOO_LARGE, 413)
+}  # fmt: skip
 
 
 def kind_of(error: Exception) -> Kind:
@@ -240,7 +239,7 @@ def problem_response(request: Request, error: Exception) -> Response:
     elif isinstance(error, KernelError):
         detail, members = error.detail, {"pointer": error.pointer}
     elif isinstance(error, OverLimit):
-        status = LIMIT_STATUS.get(error.limit, kind.status)
+        status = 429 if error.limit in TOO_MANY else 413 if error.limit in TOO_LARGE else status
         members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
         if status == 429:
             headers = {"Retry-After": str(math.ceil(error.retry_after))}
