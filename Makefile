@@ -83,6 +83,14 @@ bench-imdb: install ## the IMDb example of arXiv 2006.10540: make bench-imdb DAT
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
+audit: install ## known vulnerabilities of the locked dependencies; asks the OSV database
+	@$(BIN)/python requirements/audit.py
+
+sbom: install ## bills of materials of the images, CycloneDX, in sbom/
+	@mkdir -p sbom
+	@for extra in api worker cuda; do $(BIN)/cyclonedx-py requirements requirements/$$extra.txt --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o sbom/$$extra.json && echo "sbom/$$extra.json" || exit 1; done
+
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -118,8 +126,8 @@ lock: install ## pin the dependencies of every image and of .venv anew
 		$(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt >/dev/null || exit 1; done
 
 clean: ## remove what the tools, the service and the demo made (not .venv)
-	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
+	rm -rf sbom demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention test test-all lint format types generated openapi docs cov lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention test test-all lint format types generated openapi docs cov audit sbom lock clean

@@ -52,15 +52,11 @@ Array = Annotated[
 ]
 
 
-class KernelBody(BaseModel):
-    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2
-    (or x1 again)."""
+class ArraysBody(BaseModel):
+    """The inputs of both sides."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    architecture: dict[str, Any] = Field(
-        description='the network, {"layers": [...]}; GET /v1/layers has the vocabulary'
-    )
     x1: Array | None = Field(
         default=None,
         description=(
@@ -76,6 +72,21 @@ class KernelBody(BaseModel):
         default=None, description="true where a position of x1 is real: (n, T) or (n, H, W)"
     )
     mask2: list[Any] | None = Field(default=None, description="the same for x2")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The ids of the datasets among them."""
+        sides = (self.x1, self.x2)
+        return tuple(given.dataset for given in sides if isinstance(given, DatasetReference))
+
+
+class KernelBody(ArraysBody):
+    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2
+    (or x1 again)."""
+
+    architecture: dict[str, Any] = Field(
+        description='the network, {"layers": [...]}; GET /v1/layers has the vocabulary'
+    )
     outputs: list[Literal["nngp", "ntk"]] = Field(
         default=["nngp", "ntk"], min_length=1, max_length=2
     )
@@ -173,25 +184,34 @@ async def read_kernel_request(
     if len(set(body.outputs)) != len(body.outputs):
         raise InvalidRequest("every output is named once", pointer="/outputs")
     architecture = read_architecture(body.architecture)
-    sources = {name: await _source(name, body, parts, tenant, datasets) for name in ("x1", "x2")}
-    masks = {
-        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1])
-        for side in (1, 2)
-    }
-    if not sources["x1"][0].given:
+    arrays = await read_sources(body, parts, tenant, datasets)
+    if not arrays["x1"].given:
         raise InvalidRequest(
             'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a'
             " .npy file",
             pointer="/x1",
         )
-    if masks["mask2"].given and not sources["x2"][0].given:
-        raise InvalidRequest("mask2 is given without x2", pointer="/mask2")
-    arrays = {name: source for name, (source, _) in sources.items()} | masks
     return await run_sync(_build, body, architecture, arrays)
 
 
+async def read_sources(
+    body: ArraysBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+) -> dict[str, Source]:
+    """Where the arrays of a body are, by name; raises InvalidRequest for what is given twice, and
+    for a mask of nothing."""
+    sources = {name: await _source(name, body, parts, tenant, datasets) for name in ("x1", "x2")}
+    masks = {
+        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1])
+        for side in (1, 2)
+    }
+    for side in ("1", "2"):
+        if masks[f"mask{side}"].given and not sources[f"x{side}"][0].given:
+            raise InvalidRequest(f"mask{side} is given without x{side}", pointer=f"/mask{side}")
+    return {name: source for name, (source, _) in sources.items()} | masks
+
+
 async def _source(
-    name: str, body: KernelBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+    name: str, body: ArraysBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
 ) -> tuple[Source, np.ndarray | None]:
     """Where x1 or x2 is, and the mask that a dataset brings along."""
     given = getattr(body, name)
@@ -211,7 +231,7 @@ async def _source(
 
 
 def _mask_source(
-    name: str, body: KernelBody, parts: Mapping[str, bytearray], stored: np.ndarray | None
+    name: str, body: ArraysBody, parts: Mapping[str, bytearray], stored: np.ndarray | None
 ) -> Source:
     """Where mask1 or mask2 is."""
     given = getattr(body, name)
@@ -222,20 +242,22 @@ def _mask_source(
     return Source(part=parts.get(name), inline=given, stored=stored)
 
 
+def read_side(number: int, arrays: Mapping[str, Source], dtype: str) -> Inputs | None:
+    """The inputs of one side, None when it is absent; raises InvalidRequest, InputError."""
+    x = arrays[f"x{number}"].read(f"x{number}")
+    if x is None:
+        return None
+    mask = arrays[f"mask{number}"].read(f"mask{number}")
+    return read_inputs(x, mask, dtype=dtype, name=f"x{number}")
+
+
 def _build(
     body: KernelBody, architecture: Architecture, arrays: Mapping[str, Source]
 ) -> KernelRequest:
     """The heavy part, run in a thread: arrays read, cast and checked."""
 
-    def side(number: int) -> Inputs | None:
-        x = arrays[f"x{number}"].read(f"x{number}")
-        if x is None:
-            return None
-        mask = arrays[f"mask{number}"].read(f"mask{number}")
-        return read_inputs(x, mask, dtype=body.dtype, name=f"x{number}")
-
     with as_body_errors():
-        inputs1, inputs2 = side(1), side(2)
+        inputs1, inputs2 = (read_side(side, arrays, body.dtype) for side in (1, 2))
         assert inputs1 is not None, "checked by read_kernel_request"
         warnings = check_job(architecture, inputs1, inputs2, body.form, body.method)
     return KernelRequest(
@@ -247,9 +269,7 @@ def _build(
         form=body.form,
         method=body.method,
         warnings=tuple(warnings),
-        datasets=tuple(
-            given.dataset for given in (body.x1, body.x2) if isinstance(given, DatasetReference)
-        ),
+        datasets=body.datasets,
     )
 
 

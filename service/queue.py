@@ -16,8 +16,6 @@ from kernels.inputs import Form
 from service.store import keys
 from service.tasks import TileTask
 
-logger = logging.getLogger(__name__)
-
 Handler = Callable[[TileTask], Awaitable[None]]
 
 TASK = "compute_tile"
@@ -54,11 +52,12 @@ class Queue:
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
             dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+            job: str = "", request: str = "", trace: str = "",
         ) -> None:  # fmt: skip
             await handler(
                 TileTask(
                     tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
-                    landmarks,
+                    landmarks, job, request, trace,
                 )
             )  # fmt: skip
 
@@ -79,6 +78,7 @@ class Queue:
 async def _not_here(
     tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
     dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+    job: str = "", request: str = "", trace: str = "",
 ) -> None:  # fmt: skip
     raise RuntimeError("this process only queues tiles; a worker computes them")
 

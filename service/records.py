@@ -22,6 +22,7 @@ class KernelRequest:
 
     `inputs2` is None for the symmetric matrix of `inputs1` with itself. `outputs` is any
     non-empty selection of "nngp" and "ntk". `datasets` are the ids of those the inputs came from.
+    `landmarks` are those of the job that this one `extends` (its id), frozen when that was made.
     """
 
     architecture: Architecture
@@ -33,6 +34,8 @@ class KernelRequest:
     method: Method = EXACT
     warnings: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    landmarks: Inputs | None = None
+    extends: str | None = None
 
 
 class JobRecord(BaseModel):
@@ -40,6 +43,8 @@ class JobRecord(BaseModel):
 
     `shape` is that of each result: (n1, n2), (n1) for the form "diagonal", with the grids of x and
     x' as further axes for "positions". `exactness` is what method and architecture together give.
+
+    `extends` is the id of the job whose rows this one continues, if it is an extension.
 
     `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
     which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
@@ -54,6 +59,7 @@ class JobRecord(BaseModel):
     id: str
     tenant: str
     state: State
+    extends: str | None = None
     architecture: str
     dtype: str
     outputs: tuple[str, ...]
@@ -85,6 +91,21 @@ class JobRecord(BaseModel):
     def ended(self) -> bool:
         """Whether the state can no longer change (except to expired)."""
         return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """A step of a job. Ids are those of Redis streams, "milliseconds-number", and ascend."""
+
+    id: str
+    state: State
+    tiles_done: int
+    tiles_total: int
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """What ids are compared by."""
+        return tuple(map(int, self.id.split("-")))
 
 
 @dataclass(frozen=True)

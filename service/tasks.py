@@ -16,6 +16,9 @@ class TileTask:
 
     `landmarks` names inputs frozen with the job, for networks that need some, else "".
 
+    `job` is the first to ask for the tile, `request` the id of the HTTP request that made the job, and
+    `trace` its place in a trace (W3C traceparent), "" where there is none: for logs and traces only.
+
     `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
     """
 
@@ -30,6 +33,9 @@ class TileTask:
     method: str
     flight: str
     landmarks: str = ""
+    job: str = ""
+    request: str = ""
+    trace: str = ""
 
     @property
     def ref(self) -> str:
@@ -40,6 +46,15 @@ class TileTask:
     def key(self) -> str:
         """What the queue knows this run by."""
         return f"{self.ref}:{self.flight}"
+
+    def about(self) -> dict[str, str]:
+        """What every log line of this tile says."""
+        return {
+            "tenant": self.tenant,
+            "tile": self.tile,
+            "job": self.job,
+            "request_id": self.request,
+        }
 
     @classmethod
     def from_flight(cls, flight: bytes | str) -> "TileTask":
@@ -53,5 +68,6 @@ class TileTask:
             rows1=entry["rows1"],
             rows2=entry["rows2"],
             flight=entry["flight"],
+            job=entry["owner"].partition(":")[2],
             **common,
         )

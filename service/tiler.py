@@ -8,7 +8,7 @@ it is delivered again, alone on its next worker so that it harms no other, and g
 """
 
 import asyncio
-import logging
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,20 +17,27 @@ from typing import Any, Protocol
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.contextvars import bound_contextvars
 
 from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
+from kernels.method import parse_method
+from kernels.plan.cost import tile_cost
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
+from service import compiling, tracing
 from service.errors import ServiceError
+from service.logs import get_logger
+from service.pace import Kind, shape_name
 from service.provenance import provenance
 from service.roster import WorkerCard
 from service.sharing import Sharing
 from service.shelf import InputsGone, Shelf
 from service.state import Service
+from service.store import keys
 from service.tasks import TileTask
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # A tile that has not stopped after this many times its deadline hangs.
 HOPELESS = 2
@@ -88,10 +95,14 @@ class Tiler:
     async def handle(self, task: TileTask) -> None:
         """Take one tile to its end, then let the next one in."""
         dispatch = self._service.dispatch
-        suspect = await dispatch.begun(task) > 0
-        async with self._sharing.alone() if suspect else self._sharing.together():
-            await self._attempts(task)
-        await dispatch.pump()
+        with (
+            bound_contextvars(**task.about()),
+            tracing.span("tile", parent=task.trace, gramd__tile=task.tile, gramd__job=task.job),
+        ):
+            suspect = await dispatch.begun(task) > 0
+            async with self._sharing.alone() if suspect else self._sharing.together():
+                await self._attempts(task)
+            await dispatch.pump()
 
     async def _attempts(self, task: TileTask) -> None:
         """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
@@ -100,7 +111,7 @@ class Tiler:
         while not self.draining:
             count = await dispatch.begin(task)
             if count == 0:
-                logger.info("tile %s: nobody waits for it", task.ref)
+                log.info("nobody waits for the tile")
                 return
             if count > allowed:
                 await self._fail(
@@ -132,7 +143,7 @@ class Tiler:
             except Exception as error:
                 # Boundary: whatever a tile raises must not end the worker; it is told to the
                 # jobs that wait once the tile is given up.
-                logger.exception("tile %s failed (beginning %d)", task.ref, count)
+                log.exception("tile failed", beginning=count)
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 self.active.discard(task)
@@ -151,12 +162,17 @@ class Tiler:
             await self._shelf.rows(tenant, digest) if digest else None
             for digest in (task.rows2, task.landmarks)
         ]
-        started = time.monotonic()
-        result = await self._watched(task, architecture, rows1, *others)
-        meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
+        with tracing.span("compute"):
+            result, seconds, compile_seconds = await self._watched(
+                task, architecture, rows1, *others
+            )
+        meta: dict[str, Any] = {"seconds": round(seconds, 6)}
+        log.info("tile computed", seconds=meta["seconds"])
+        await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
+        await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
     async def _watched(
@@ -166,16 +182,22 @@ class Tiler:
         rows1: Inputs,
         rows2: Inputs | None,
         landmarks: Inputs | None,
-    ) -> TileResult:
-        """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
+    ) -> tuple[TileResult, float, float]:
+        """Compute on a thread while this coroutine watches the deadline and the waiting jobs.
+
+        Returns the result, the seconds it took, and those of them that went into compiling.
+        """
         unwanted = late = False
 
         def should_stop() -> bool:
             return unwanted or late
 
-        future = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._compute, architecture, rows1, rows2, landmarks, task, should_stop
-        )
+        def timed() -> tuple[TileResult, float, float]:
+            started, compiled = time.monotonic(), compiling.spent()
+            result = self._compute(architecture, rows1, rows2, landmarks, task, should_stop)
+            return result, time.monotonic() - started, compiling.spent() - compiled
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, timed)
         allowed = self._service.settings.tile_deadline.total_seconds()
         began = time.monotonic()
         while True:
@@ -193,12 +215,31 @@ class Tiler:
                 self._overdue(task)
             unwanted = self._stopping or not await self._wanted(task)
 
+    async def _learn(
+        self, task: TileTask, architecture: Architecture, sides: tuple[Inputs, Inputs | None],
+        seconds: float, compile_seconds: float,
+    ) -> None:  # fmt: skip
+        """Remember how long the tile took, for estimates."""
+        rows1, rows2 = sides[0], sides[1] or sides[0]
+        outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
+        cost = tile_cost(
+            architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
+            dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
+        )  # fmt: skip
+        await self._service.pace.learn(
+            task.tenant, task.architecture,
+            Kind(self._about["device_kind"], task.dtype, method.type),
+            cost=cost, seconds=seconds, compile_seconds=compile_seconds,
+            layers=len(architecture.expanded),
+            shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
+        )  # fmt: skip
+
     async def _wanted(self, task: TileTask) -> bool:
         try:
             return await self._service.dispatch.wanted(task)
         except RedisError:
             # Not knowing is no reason to throw away work; the store may be back by its end.
-            logger.warning("tile %s: the queue's Redis cannot be reached", task.ref)
+            log.warning("the queue's Redis cannot be reached")
             return True
 
     def stop(self) -> None:
@@ -213,10 +254,11 @@ class Tiler:
             task, computed=computed, provenance=about, error_estimate=error
         )
         for ref in ended:
+            log.info("job succeeded", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
     async def _fail(self, task: TileTask, kind: str, detail: str) -> None:
-        logger.error("tile %s given up: %s", task.ref, detail)
+        log.error("tile given up", reason=detail)
         problem = {
             "type": f"urn:gramd:problem:{kind}",
             "title": "The kernel could not be computed",
@@ -224,4 +266,5 @@ class Tiler:
             "detail": detail,
         }
         for ref in await self._service.dispatch.fail(task, problem):
+            log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import numpy as np
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.arrays import json_elements, npy_header
+from service.arrays import json_elements
 from service.bodies import JSON, NPY, OCTETS
+from service.conditional import byte_range, etag_of, not_modified
+from service.content import Content
 from service.errors import TilesMissing
 from service.problems import InvalidRequest
 from service.queries import negotiate, only, read_slice
 from service.records import JobRecord, Layout
 from service.results import check_available, check_finished
-from service.routes.dependencies import JobId, ServiceNow, Tenant
+from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
 from service.state import Service
 from service.windows import Window, open_window
 
@@ -30,18 +31,28 @@ router = APIRouter(prefix="/v1/kernels", tags=["results"])
 RECOMPUTE_SECONDS = 20.0
 # Text is several times as large as the numbers, and ten times in the making.
 JSON_ELEMENTS = 65_536
+ALWAYS_SENT = ["ETag", "X-Gramd-Shape", "X-Gramd-Dtype", "Vary"]
 DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
 
 
 @router.get(
     "/{job_id}/{output}",
+    dependencies=[Depends(open_answer)],
     summary="A kernel matrix",
     response_class=Response,
+    responses={
+        206: {"description": "The bytes of Range"},
+        304: {"description": "What the client has under this ETag"},
+    },
     openapi_extra={
-        "x-problems": [404, 406, 409, 410, 422, 503],
-        "x-headers": {"200": ["Content-Length", "X-Gramd-Shape", "X-Gramd-Dtype", "Vary"]},
+        "x-problems": [404, 406, 409, 410, 416, 422, 503],
+        "x-headers": {
+            "200": [*ALWAYS_SENT, "Accept-Ranges", "Content-Length"],
+            "206": [*ALWAYS_SENT, "Accept-Ranges", "Content-Length", "Content-Range"],
+            "304": ALWAYS_SENT,
+        },
         "x-answers": {NPY: "npy", OCTETS: "octets", JSON: "Matrix"},
-        "x-request-headers": ["Accept"],
+        "x-request-headers": ["Accept", "Range", "If-Range", "If-None-Match"],
     },
 )
 async def get_matrix(
@@ -65,7 +76,7 @@ async def get_matrix(
     bare little-endian C-ordered bytes, or as JSON. A job of the form "diagonal" has one axis and no
     columns; one of the form "positions" has the positions of x and of x' as further axes. Finished
     rows can be fetched while the rest is computed; rows that are not finished answer 409 with
-    Retry-After."""
+    Retry-After. A byte range needs the rows that it touches and no others."""
     only(request, "rows", "cols", "dtype")
     media = negotiate(request, (NPY, OCTETS, JSON))
     record = await service.jobs.get(tenant, job_id)
@@ -73,29 +84,45 @@ async def get_matrix(
     span = read_slice(rows, record.n1, "rows"), _columns(cols, record)
     layout = await service.jobs.layout(tenant, job_id)
     part = open_window(layout, output, *span)
-    check_finished(part)
-    # All tiles are there before the status is sent, since a status cannot be taken back.
-    await service.jobs.ensure_tiles(layout, part.needed(), RECOMPUTE_SECONDS)
     kind = dtype or ("f8" if record.dtype == "float64" else "f4")
+    content = Content(media, part.shape, DTYPES[kind])
+    names = [layout.digests[tile] for tile in sorted(part.needed())]
+    where = [(line.start, line.stop) for line in span]
+    etag = etag_of(media, kind, record.form, output, where, names)
+    asked = None if media == JSON else byte_range(request, etag, content.length)
+    touched = part
+    if asked is not None:
+        rows_asked = content.rows(asked, span[0])
+        touched = open_window(layout, output, rows_asked, span[1]) if rows_asked else None
+    if touched is not None:
+        check_finished(touched)
     headers = {
+        "ETag": etag,
         "X-Gramd-Shape": ",".join(map(str, part.shape)),
         "X-Gramd-Dtype": kind,
         "Vary": "Accept",
-        "Content-Type": media,
     }
-    start = npy_header(part.shape, DTYPES[kind]) if media == NPY else b""
+    if not_modified(request, etag):
+        return Response(None, 304, headers)
+    if touched is not None:
+        # All tiles are there before the status is sent, since a status cannot be taken back.
+        await service.jobs.ensure_tiles(layout, touched.needed(), RECOMPUTE_SECONDS)
+    headers["Content-Type"] = media
     if media != JSON:
-        length = len(start) + math.prod(part.shape) * DTYPES[kind].itemsize
-        suffix = "npy" if media == NPY else "bin"
         headers |= {
-            "Content-Length": str(length),
-            "Content-Disposition": f'attachment; filename="{job_id}-{output}.{suffix}"',
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(content.length if asked is None else len(asked)),
+            "Content-Disposition": f'attachment; filename="{job_id}-{output}.{content.suffix}"',
         }
     if getattr(request.state, "head", False):
         return Response(None, 200, headers)
-    runs = _runs(service, tenant, layout, part, DTYPES[kind])
-    body = _json(runs, part.shape, kind) if media == JSON else _binary(runs, start)
-    return StreamingResponse(body, 200, headers)
+    runs = runs_of(service, tenant, layout, touched, DTYPES[kind])
+    if media == JSON:
+        return StreamingResponse(_json(runs, part.shape, kind), 200, headers)
+    if asked is None:
+        return StreamingResponse(_binary(runs, content.header), 200, headers)
+    headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{content.length}"
+    return StreamingResponse(content.cut(runs, asked), 206, headers)
 
 
 def _columns(text: str | None, record: JobRecord) -> range:
@@ -106,21 +133,25 @@ def _columns(text: str | None, record: JobRecord) -> range:
     return read_slice(text, record.n2, "cols")
 
 
-def _runs(
-    service: Service, tenant: str, layout: Layout, part: Window, dtype: np.dtype
+async def runs_of(
+    service: Service, tenant: str, layout: Layout, part: Window | None, dtype: np.dtype
 ) -> AsyncIterator[np.ndarray]:
     """The window's runs; a tile that is evicted while they are sent is computed again."""
+    if part is None:  # nothing but bytes of the .npy header
+        return
+    output = part.output
 
     async def read(index: int) -> np.ndarray:
-        values = await service.tiles.read(tenant, layout.digests[index], part.output)
+        values = await service.tiles.read(tenant, layout.digests[index], output)
         if values is None:
             await service.jobs.ensure_tiles(layout, [index], RECOMPUTE_SECONDS)
-            values = await service.tiles.read(tenant, layout.digests[index], part.output)
+            values = await service.tiles.read(tenant, layout.digests[index], output)
         if values is None:
             raise TilesMissing(1, 1)
         return values
 
-    return part.runs(dtype, read)
+    async for run in part.runs(dtype, read):
+        yield run
 
 
 async def _binary(
