@@ -100,14 +100,13 @@ class KernelResource(JobRecord):
     """A kernel job: what was asked, how far it is, and where its matrices are."""
 
     tenant: str = Field(default="", exclude=True)
-    links: dict[str, str] = Field(description="self, events, and one for each result")
+    links: dict[str, str] = Field(description="self, and one for each result")
 
     @classmethod
     def of(cls, record: JobRecord) -> KernelResource:
         """The resource of a job's record; whose it is stays inside."""
         path = f"/v1/kernels/{record.id}"
-        links = {"self": path, "events": f"{path}/events"}
-        links |= {result: f"{path}/{result}" for result in record.results}
+        links = {"self": path} | {result: f"{path}/{result}" for result in record.results}
         return cls(**record.model_dump(exclude={"tenant"}), links=links)
 
 

@@ -130,11 +130,15 @@ def _record(fields: dict[str, Any], moment: float) -> JobRecord:
     worked = fields["tiles_done"] - fields["reused_at_start"]
     if ended is None:
         spent = 0.0 if started is None else max(0.0, moment - started)
-        if worked > 0:
-            fields["eta_s"] = round(spent / worked * (total - done), 1)
+        if worked > 1:
+            # The first tile stands for the compiling that the others are spared.
+            since = max(0.0, moment - fields["first_tile_at"])
+            fields["eta_s"] = round(since / (worked - 1) * (total - done), 1)
         elif "expected_s" in fields:
             # Until the job has a pace of its own: what such tiles took before (service/pace.py).
             fields["eta_s"] = round(max(0.0, fields["expected_s"] - spent), 1)
+        elif worked > 0:
+            fields["eta_s"] = round(spent * (total - done), 1)
     if fields["state"] == "succeeded":
         fields["receipt"] = _receipt(fields, ended - (started or fields["created_at"]))
     if ended is not None and moment > fields["expires_at"]:

@@ -157,6 +157,7 @@ for i = 1, #waiting, 2 do
       redis.call('HINCRBY', job, 'tiles_reused', fresh - own)
       redis.call('HINCRBY', TALLIES, 'tiles:reused', fresh - own)
       redis.call('HSET', job, 'provenance', provenance)
+      redis.call('HSETNX', job, 'first_tile_at', now)
     end
     if active(ref) and redis.call('HGET', job, 'tiles_done') == redis.call('HGET', job,
         'tiles_total') then

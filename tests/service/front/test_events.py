@@ -43,7 +43,7 @@ async def until(condition: Any) -> None:
 
 async def test_a_stream_goes_from_queued_to_the_end_and_resumes(client, service, working):
     job = (await client.post("/v1/kernels", json=BODY)).json()
-    url = job["links"]["events"]
+    url = job["links"]["self"] + "/events"
     following = asyncio.create_task(client.get(url))
     await until(lambda: service.events.listening == 1)
     async with working():
@@ -66,7 +66,7 @@ async def test_a_stream_goes_from_queued_to_the_end_and_resumes(client, service,
 async def test_what_cannot_be_followed_is_said_at_once(client):
     problem(await client.get("/v1/kernels/k0/events"), 404)
     job = (await client.post("/v1/kernels", json=BODY)).json()
-    url = job["links"]["events"]
+    url = job["links"]["self"] + "/events"
     wrong = await client.get(url, headers={"Last-Event-ID": "yesterday"})
     assert problem(wrong, 422)["parameter"] == "Last-Event-ID"
     problem(await client.get(url, headers={"Accept": "application/json"}), 406)
@@ -101,7 +101,7 @@ async def test_many_listeners_share_one_connection_and_leave_nothing(live, servi
 
 async def test_a_deleted_job_ends_its_streams(live, service):
     job = (await live.post("/v1/kernels", json=BODY)).json()
-    following = asyncio.create_task(live.get(job["links"]["events"]))
+    following = asyncio.create_task(live.get(job["links"]["self"] + "/events"))
     await until(lambda: service.events.listening == 1)
     await live.delete(job["links"]["self"])
     assert read((await following).text)[-1]["data"]["state"] == "cancelled"
@@ -110,7 +110,7 @@ async def test_a_deleted_job_ends_its_streams(live, service):
 async def test_a_lost_subscription_is_made_up_for(live, service, working):
     """Whoever listens while the connection to the store breaks still hears the end."""
     job = (await live.post("/v1/kernels", json=BODY)).json()
-    following = asyncio.create_task(live.get(job["links"]["events"]))
+    following = asyncio.create_task(live.get(job["links"]["self"] + "/events"))
     await until(lambda: service.events.listening == 1)
     killed = await service.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     assert killed == 1

@@ -88,6 +88,7 @@ async def test_masked_sequences_of_both_sides_come_back_as_they_were(client, wor
     np.testing.assert_allclose(await matrix(client, one_side, "nngp"), found[:, :4], rtol=1e-12)
 
 
+@pytest.mark.slow
 async def test_landmarks_stay_those_of_the_first_job(client, service, working, npy):
     """Chosen anew they would change every entry; frozen, the old ones stand."""
     layers = [
