@@ -18,7 +18,18 @@ from service.context import RequestContext
 from service.errors import ServiceError
 from service.openapi import describe_api
 from service.problems import InvalidRequest, Problem, problem_response
-from service.routes import architectures, bounds, datasets, health, kernels, results, vocabulary
+from service.routes import (
+    architectures,
+    bounds,
+    datasets,
+    examinations,
+    health,
+    kernels,
+    predicted,
+    predictions,
+    results,
+    vocabulary,
+)
 from service.settings import Settings
 from service.state import open_service
 
@@ -45,7 +56,10 @@ def create_app(settings: Settings) -> FastAPI:
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    for module in (health, vocabulary, architectures, datasets, kernels, results, bounds):
+    for module in (
+        health, vocabulary, architectures, datasets, kernels, examinations, results, predictions,
+        predicted, bounds,
+    ):  # fmt: skip
         app.include_router(module.router)
     describe_api(app)
     return app

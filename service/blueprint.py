@@ -31,8 +31,8 @@ class Blueprint:
     tile_bytes: int
     result_bytes: int
 
-    def layout(self, architecture: str) -> str:
-        """What is stored to find the tiles again, as JSON."""
+    def layout(self, architecture: str, datasets: Sequence[str]) -> str:
+        """What is stored to find the tiles again, and what they were made from, as JSON."""
         return json.dumps(
             {
                 "architecture": architecture,
@@ -41,6 +41,7 @@ class Blueprint:
                 "rows1": self.rows1,
                 "rows2": self.rows2,
                 "landmarks": self.landmarks,
+                "datasets": list(datasets),
             }
         )
 
@@ -88,9 +89,10 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
 
 def _landmarks(request: KernelRequest, rows: dict[str, Inputs]) -> str:
     """The digest of the job's landmarks, which join its rows; "" for networks that need none."""
-    chosen = choose_landmarks(
-        request.architecture, request.inputs1, request.inputs2, request.method
-    )
+    sides = (request.inputs1, request.inputs2)
+    if request.landmarks_of is not None:
+        sides = (request.landmarks_of, None)
+    chosen = choose_landmarks(request.architecture, *sides, request.method)
     if chosen is None:
         return ""
     digest = chosen.digest()

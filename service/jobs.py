@@ -107,7 +107,8 @@ class Jobs:
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )
         ref = keys.ref(tenant, fields["id"])
-        await self._records.write(ref, fields, drawn.layout(architecture), pending, done)
+        layout = drawn.layout(architecture, request.datasets)
+        await self._records.write(ref, fields, layout, pending, done)
         if pending:
             await self._dispatch.pump()
         return await self._records.read(ref)
@@ -180,19 +181,13 @@ class Jobs:
         `tiles` are indices of finished tiles. Raises TilesMissing when they are not all there
         after `seconds`; they are being computed then.
         """
-        tenant, wanted = layout.record.tenant, sorted(set(tiles))
-        ref = _ref(tenant, layout.record.id)
+        wanted = sorted(set(tiles))
+        ref = _ref(layout.record.tenant, layout.record.id)
         deadline = time.monotonic() + seconds
         last = await self._records.last_event(ref)
-        missing = await self._missing(layout, wanted)
+        missing = await self.recompute(layout, wanted)
         if not missing:
             return
-        stored, _ = await self._records.layout(ref)
-        entries = await asyncio.to_thread(
-            blueprint.pending_entries,
-            layout.plan, layout.digests, stored["rows1"], stored["rows2"], missing,
-        )  # fmt: skip
-        await self._dispatch.refill(ref, entries)
         while missing and (left := deadline - time.monotonic()) > 0:
             event = await self._records.next_event(ref, last, left)
             last = event[0] if event else last
@@ -202,6 +197,19 @@ class Jobs:
         if missing:
             raise TilesMissing(RETRY_AFTER_S, len(missing))
 
+    async def recompute(self, layout: Layout, tiles: Iterable[int]) -> Sequence[int]:
+        """Have those of the finished tiles that were evicted computed again; returns them."""
+        ref = _ref(layout.record.tenant, layout.record.id)
+        missing = await self._missing(layout, sorted(set(tiles)))
+        if missing:
+            stored, _ = await self._records.layout(ref)
+            entries = await asyncio.to_thread(
+                blueprint.pending_entries,
+                layout.plan, layout.digests, stored["rows1"], stored["rows2"], missing,
+            )  # fmt: skip
+            await self._dispatch.refill(ref, entries)
+        return missing
+
     async def _missing(self, layout: Layout, tiles: Sequence[int]) -> Sequence[int]:
         digests = [layout.digests[index] for index in tiles]
         there = await self._tiles.exists(layout.record.tenant, digests)
@@ -210,7 +218,7 @@ class Jobs:
 
 def _ref(tenant: str, job_id: str) -> str:
     # Ids are hexadecimal; anything else could name a part of another key.
-    if not job_id.isalnum():
+    if not (job_id.isalnum() and job_id.startswith(keys.KERNEL)):
         raise UnknownJob(job_id)
     return keys.ref(tenant, job_id)
 
@@ -221,7 +229,7 @@ def _first_fields(
 ) -> dict[str, Any]:  # fmt: skip
     """The stored fields of a new job, of which `reused` tiles are cached already."""
     # Ids begin with their time, so that sorting them sorts jobs by age.
-    job_id = f"k{int(moment * 1000):012x}{secrets.token_hex(8)}"
+    job_id = f"{keys.KERNEL}{int(moment * 1000):012x}{secrets.token_hex(8)}"
     plan, method = drawn.plan, request.method.model_dump()
     task = {
         "architecture": request.architecture.digest,

@@ -10,6 +10,7 @@ Nothing is stored on the way, so a request that is refused leaves nothing behind
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,9 +161,16 @@ def as_body_errors(places: Mapping[str, str] | None = None) -> Generator[None, N
         raise InvalidArchitecture(error.detail, pointer="/architecture" + error.pointer) from error
     except InputError as error:
         pointer = (places or {}).get(error.pointer, error.pointer)
-        raise InvalidInput(error.detail, pointer=pointer) from error
+        raise InvalidInput(_in_words_of(error.detail, places or {}), pointer=pointer) from error
     except KernelError as error:
         raise InvalidRequest(error.detail, pointer=error.pointer) from error
+
+
+def _in_words_of(detail: str, places: Mapping[str, str]) -> str:
+    """A sentence of kernels' with the body's names for arrays."""
+    for place, name in places.items():
+        detail = re.sub(rf"\b{place[1:]}\b", name[1:] or "the array", detail)
+    return detail
 
 
 async def read_kernel_request(
@@ -173,10 +181,13 @@ async def read_kernel_request(
     if len(set(body.outputs)) != len(body.outputs):
         raise InvalidRequest("every output is named once", pointer="/outputs")
     architecture = read_architecture(body.architecture)
-    sources = {name: await _source(name, body, parts, tenant, datasets) for name in ("x1", "x2")}
+    sources = {
+        name: await array_source(name, getattr(body, name), parts, tenant, datasets)
+        for name in ("x1", "x2")
+    }
     masks = {
-        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1])
-        for side in (1, 2)
+        name: mask_source(name, getattr(body, name), parts, sources[of][1])
+        for name, of in (("mask1", "x1"), ("mask2", "x2"))
     }
     if not sources["x1"][0].given:
         raise InvalidRequest(
@@ -190,11 +201,14 @@ async def read_kernel_request(
     return await run_sync(_build, body, architecture, arrays)
 
 
-async def _source(
-    name: str, body: KernelBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+async def array_source(
+    name: str,
+    given: list[Any] | DatasetReference | None,
+    parts: Mapping[str, bytearray],
+    tenant: str,
+    datasets: DatasetStore,
 ) -> tuple[Source, np.ndarray | None]:
-    """Where x1 or x2 is, and the mask that a dataset brings along."""
-    given = getattr(body, name)
+    """Where an array is that the body has as `given`, and the mask that a dataset brings along."""
     if name in parts and given is not None:
         raise InvalidRequest(
             f"{name} is given twice, as a part and in the request", pointer=f"/{name}"
@@ -210,11 +224,13 @@ async def _source(
     return Source(inline=given), None
 
 
-def _mask_source(
-    name: str, body: KernelBody, parts: Mapping[str, bytearray], stored: np.ndarray | None
+def mask_source(
+    name: str,
+    given: list[Any] | None,
+    parts: Mapping[str, bytearray],
+    stored: np.ndarray | None,
 ) -> Source:
-    """Where mask1 or mask2 is."""
-    given = getattr(body, name)
+    """Where a mask is that the body has as `given`; `stored` came with a dataset."""
     if (name in parts) + (given is not None) + (stored is not None) > 1:
         raise InvalidRequest(
             f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}"
@@ -255,9 +271,14 @@ def _build(
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A pydantic location as a pointer into the body."""
-    steps = [step for step in location if step not in (_LIST, _REFERENCE)]
-    if steps[:1] == ["method"]:
-        del steps[1:2]  # the type of the method, by which its model was found
+    given = [step for step in location if step not in (_LIST, _REFERENCE)]
+    # Behind a field of several models stands the type by which its model was found, behind one of
+    # several types what was tried.
+    steps = [
+        step
+        for step, before in zip(given, [None, *given], strict=False)
+        if before not in ("method", "model", "diag_reg", "time")
+    ]
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 

@@ -26,6 +26,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from kernels.generated import keep
+from service.answers.requests import PredictionBody
 from service.bodies import FORM
 from service.bounds_requests import BoundsBody
 from service.examples import EXAMPLES
@@ -42,6 +43,7 @@ CONTRACT_VERSION = "1.0"
 
 BODIES: tuple[type[BaseModel], ...] = (
     KernelBody,
+    PredictionBody,
     ArchitectureBody,
     StateBody,
     BoundsBody,
@@ -178,6 +180,8 @@ def _media(media: str, body: str | Mapping[str, str]) -> dict[str, Any]:
 def _schema(name: str) -> dict[str, Any]:
     if name == "npy":
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
+    if name == "png":
+        return {"type": "string", "format": "binary", "description": "a PNG image"}
     if name == "octets":
         return {
             "type": "string",

@@ -174,7 +174,7 @@ KINDS: dict[type[Exception], Kind] = {
 
 # Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
 LIMIT_STATUS = {"max_unfinished_jobs": 429} | dict.fromkeys(
-    ("max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work"), 413
+    ("max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_prediction_rows"), 413
 )
 
 

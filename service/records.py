@@ -22,6 +22,8 @@ class KernelRequest:
 
     `inputs2` is None for the symmetric matrix of `inputs1` with itself. `outputs` is any
     non-empty selection of "nngp" and "ntk". `datasets` are the ids of those the inputs came from.
+    `landmarks_of` are the inputs that landmarks are chosen among, where a network needs some; None for
+    the job's own.
     """
 
     architecture: Architecture
@@ -33,6 +35,7 @@ class KernelRequest:
     method: Method = EXACT
     warnings: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    landmarks_of: Inputs | None = None
 
 
 class JobRecord(BaseModel):

@@ -8,6 +8,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.admission import result_ceiling
+from service.answers.answers import Answers
+from service.answers.examinations import Examinations
+from service.answers.predictions import Predictions
 from service.dispatch import Dispatch
 from service.errors import StartError
 from service.jobs import Jobs
@@ -15,6 +18,8 @@ from service.lifetimes import Lifetimes
 from service.queue import Queue, open_queue
 from service.roster import Roster
 from service.settings import Settings
+from service.store.answers import AnswerStore
+from service.store.arrays import ArrayStore
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
@@ -44,6 +49,8 @@ class Service:
     queue: Queue
     dispatch: Dispatch
     jobs: Jobs
+    predictions: Predictions
+    examinations: Examinations
 
     async def store_problems(self) -> list[str]:
         """What is wrong with the two stores; empty when both can be used."""
@@ -95,6 +102,15 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         roster = Roster(client)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
+        jobs = Jobs(
+            tiles_client=tiles_client, client=client, records=records, inputs=inputs,
+            datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, settings=settings,
+        )  # fmt: skip
+        arrays = ArrayStore(tiles)
+        answers = Answers(
+            client=client, store=AnswerStore(client, settings.job_ttl), records=records,
+            arrays=arrays, dispatch=dispatch, settings=settings,
+        )  # fmt: skip
         yield Service(
             settings=settings,
             client=client,
@@ -108,9 +124,10 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             roster=roster,
             queue=queue,
             dispatch=dispatch,
-            jobs=Jobs(
-                tiles_client=tiles_client, client=client, records=records, inputs=inputs,
-                datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch,
-                settings=settings,
+            jobs=jobs,
+            predictions=Predictions(
+                answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants, settings=settings,
+                tiles_client=tiles_client, client=client,
             ),
+            examinations=Examinations(answers, jobs, tenants, tiles),
         )  # fmt: skip

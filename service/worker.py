@@ -26,7 +26,7 @@ from service.errors import StartError
 from service.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service, open_service
-from service.tasks import TileTask
+from service.tasks import Task, TileTask
 from service.tiler import Tiler
 
 logger = logging.getLogger(__name__)
@@ -143,8 +143,8 @@ async def _until_stopped(
     await asyncio.gather(serving, return_exceptions=True)
 
 
-def _overdue(task: TileTask) -> None:
-    logger.critical("tile %s ran past its deadline; this worker ends", task.ref)
+def _overdue(task: Task) -> None:
+    logger.critical("task %s ran past its deadline; this worker ends", task.ref)
     logging.shutdown()
     os._exit(EXIT_OVERDUE)
 

@@ -6,9 +6,9 @@ import math
 from typing import Annotated, Final, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from kernels.spec.model import Spec
+from kernels.spec.model import Spec, as_tuple
 
 Kernel = Literal["nngp", "ntk"]
 Criterion = Literal["mse", "log_density"]
@@ -48,6 +48,7 @@ class LeaveOneOut(Spec):
     grid: Annotated[
         tuple[Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)], ...],
         Field(min_length=1, max_length=200),
+        BeforeValidator(as_tuple),
     ] = GRID
 
 
@@ -66,11 +67,6 @@ class GaussianProcess(Spec):
     kernel: Kernel = "nngp"
     diag_reg: DiagReg = Relative()
 
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels of the training inputs that it needs."""
-        return (self.kernel,)
-
 
 class KernelRidge(Spec):
     """Kernel ridge regression: a mean alone.
@@ -83,11 +79,6 @@ class KernelRidge(Spec):
     type: Literal["kernel_ridge"] = "kernel_ridge"
     kernel: Kernel = "ntk"
     diag_reg: DiagReg = Relative()
-
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels of the training inputs that it needs."""
-        return (self.kernel,)
 
 
 class GradientFlow(Spec):
@@ -111,7 +102,7 @@ class GradientFlow(Spec):
         return "ntk"
 
     @property
-    def seconds(self) -> float:
+    def until(self) -> float:
         """The time as a number."""
         return math.inf if self.time == "infinity" else self.time
 

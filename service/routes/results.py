@@ -94,7 +94,7 @@ async def get_matrix(
     if getattr(request.state, "head", False):
         return Response(None, 200, headers)
     runs = _runs(service, tenant, layout, part, DTYPES[kind])
-    body = _json(runs, part.shape, kind) if media == JSON else _binary(runs, start)
+    body = json_text(runs, part.shape, kind) if media == JSON else binary(runs, start)
     return StreamingResponse(body, 200, headers)
 
 
@@ -123,17 +123,19 @@ def _runs(
     return part.runs(dtype, read)
 
 
-async def _binary(
+async def binary(
     runs: AsyncIterator[np.ndarray], start: bytes
 ) -> AsyncIterator[bytes | memoryview]:
+    """Runs of elements as bytes, behind `start`."""
     yield start
     async for run in runs:
         yield run.data.cast("B")
 
 
-async def _json(
+async def json_text(
     runs: AsyncIterator[np.ndarray], shape: tuple[int, ...], kind: str
 ) -> AsyncIterator[bytes]:
+    """Runs of elements, in C order, as the JSON of a `Matrix`."""
     yield f'{{"shape": {json.dumps(shape)}, "dtype": "{kind}", "data": ['.encode()
     sent = 0
     async for run in runs:

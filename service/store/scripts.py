@@ -5,6 +5,7 @@ A is; a Redis Cluster would need every key passed in.
 """
 
 from service.store import keys
+from service.store.waking import WAKING
 
 _PRELUDE = (
     f"""
@@ -55,7 +56,7 @@ local function settle(ref, state, now, ttl)
   redis.call('EXPIRE', JOB .. ref, ttl + TOMBSTONE)
   redis.call('ZREM', LIVE, ref)
 end
-"""
+""" + WAKING
 )
 
 # ARGV: window, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
@@ -159,6 +160,7 @@ for i = 1, #waiting, 2 do
       ended[#ended + 1] = ref
     end
     announce(ref, ttl)
+    rest(ref, ttl)
   end
 end
 return ended
@@ -183,6 +185,7 @@ for _, ref in ipairs(refs) do
     announce(ref, ttl)
     ended[#ended + 1] = ref
   end
+  disappoint(ref, now, ttl, problem)
 end
 return ended
 """
@@ -195,22 +198,25 @@ CANCEL = (
 local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not active(ref) then return 0 end
 withdraw(ref)
+redis.call('DEL', JOB .. ref .. ':awaits')
 settle(ref, 'cancelled', now, ttl)
 announce(ref, ttl)
+disappoint(ref, now, ttl, gone(ref, 'cancelled'))
 return 1
 """
 )
 
-# ARGV: job, its list of jobs, names of its parts -> nothing
+# ARGV: job, its list of jobs, now, ttl, names of its parts -> nothing
 DELETE = (
     _PRELUDE
     + """
 local ref = ARGV[1]
 withdraw(ref)
+disappoint(ref, ARGV[3], tonumber(ARGV[4]), gone(ref, 'deleted'))
 redis.call('ZREM', LIVE, ref)
 redis.call('ZREM', ARGV[2], name_of(ref))
 redis.call('DEL', JOB .. ref)
-for i = 3, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
+for i = 5, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
 """
 )
 
@@ -233,6 +239,28 @@ if added > 0 then
   redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
 end
 return added
+"""
+)
+
+# ARGV: answer, now, ttl, kernel jobs -> nothing; the answer waits until they are all at rest
+AWAIT = (
+    _PRELUDE
+    + """
+await(ARGV[1], ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
+"""
+)
+
+# ARGV: answer, now, ttl, kernel jobs -> how often it has been put off; like AWAIT, of a task that is
+# running and found that tiles were evicted
+POSTPONE = (
+    _PRELUDE
+    + """
+local ref = ARGV[1]
+redis.call('HDEL', INFLIGHT, ref)
+redis.call('DEL', DELIVERIES .. ref)
+if redis.call('EXISTS', WAITERS .. ref) == 0 then return 0 end
+await(ref, ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
+return redis.call('HINCRBY', JOB .. ref, 'postponed', 1)
 """
 )
 
