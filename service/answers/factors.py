@@ -119,6 +119,8 @@ class Factors:
         found = await self._find(name)
         if found is None:
             return None, {}
+        # Others made it of the same content; it is made from these datasets all the same.
+        await self._datasets.remember(self._tenant, self._dataset_ids, found.digests)
         return await self._arrays.read(found), dict(found.about)
 
 

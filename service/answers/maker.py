@@ -14,7 +14,7 @@ from service.errors import ServiceError, UnknownJob
 from service.shelf import InputsGone, Shelf
 from service.state import Service
 from service.store import keys
-from service.store.arrays import ArrayStore
+from service.store.arrays import ArrayStore, StoredArray
 from service.tasks import AnswerTask
 
 # How often an answer may find that what it needs was evicted before it could read it.
@@ -129,10 +129,12 @@ class Maker:
         workshop = Workshop(service, self._shelf, self._pool, task, layout, should_stop)
         recipe = await self._recipes[task.kind](workshop)
         base = layout["result"]
-        found = [await workshop.arrays.find(tenant, base, name) for name in recipe.names]
-        first = found[0]
-        if first is not None and all(found):
-            return Made(False, first.about)
+        names = recipe.names
+        found = [p for name in names if (p := await workshop.arrays.find(tenant, base, name))]
+        if len(found) == len(names):
+            for place in found:
+                await self._remember(workshop, place)
+            return Made(False, found[0].about)
         missing = False
         needed = await recipe.needed()
         for kernel in needed:
@@ -162,6 +164,9 @@ class Maker:
         for name, array in arrays.items():
             place = workshop.arrays.plan(tenant, base, name, array)
             # Before it is there, so that deleting a dataset misses nothing made from it.
-            datasets = workshop.layout.get("datasets", [])
-            await self._service.datasets.remember(tenant, datasets, place.digests)
+            await self._remember(workshop, place)
             await workshop.arrays.write(place, array, about)
+
+    async def _remember(self, workshop: Workshop, place: StoredArray) -> None:
+        datasets = workshop.layout["datasets"]
+        await self._service.datasets.remember(place.tenant, datasets, place.digests)

@@ -33,7 +33,7 @@ from service.store.datasets import DatasetStore
 
 PARTS = ("request", "x_train", "y_train", "x_test", "mask_train", "mask_test")
 # Where the body has what kernels call x1 and x2.
-PLACES = {"/x1": "/x_test", "/mask1": "/mask_test", "/x2": "/x_train", "/mask2": "/mask_train"}
+PLACES = {"/x1": "/x_train", "/mask1": "/mask_train", "/x2": "/x_test", "/mask2": "/mask_test"}
 
 
 class PredictionBody(BaseModel):
@@ -174,12 +174,12 @@ def _build(
     """The heavy part, run in a thread: arrays read, cast and checked."""
     y = arrays["y_train"].read("y_train")
     with as_body_errors(PLACES):
-        test = _side(arrays, "test", "x1", body.dtype)
-        train = _side(arrays, "train", "x2", body.dtype)
+        train = _side(arrays, "train", "x1", body.dtype)
+        test = _side(arrays, "test", "x2", body.dtype)
         assert y is not None, "checked by read_prediction_request"
         targets = read_targets(y, body.task, len(train), "/y_train")
-        # The cross kernel is of both sides, so that it finds whatever is wrong with either.
-        warnings = check_job(architecture, test, train, "matrix", body.method)
+        # Of both sides, so that it finds whatever is wrong with either.
+        warnings = check_job(architecture, train, test, "matrix", body.method)
         _check_landmarks(architecture, train, test, body)
     return PredictionRequest(
         architecture=architecture,
