@@ -81,9 +81,6 @@ def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
     # It reports every backend that is not there.
     logging.getLogger("jax").setLevel(logging.WARNING)
-    # Tiles are the unit of parallelism. LAPACK's own threads, which are chosen when JAX loads it,
-    # fight with theirs: an eigendecomposition took ten times as long.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kernels.engine.backend import keep_compiled_code, tile_threads
 
     if settings.compile_dir is not None:

@@ -45,7 +45,7 @@ def draw(panels: list[Panel], symmetric: bool) -> bytes:
         bar.outline.set_edgecolor(INK)
         bar.ax.tick_params(colors=INK, labelsize=8)
         shown = panel.values.shape
-        less = "" if shown == panel.shape else f", every {rows / shown[0]:.3g}th row"
+        less = "" if shown == panel.shape else f", {shown[0]} x {shown[1]} evenly spaced"
         _title(heat, f"{panel.name}, {rows} x {cols}{less}")
         heat.set_xlabel("row of x2" if not symmetric else "row of x1", color=INK, fontsize=9)
         heat.set_ylabel("row of x1", color=INK, fontsize=9)
