@@ -11,6 +11,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.kernel_ridge import KernelRidge
 
 from kernels.matrix import kernel_matrix
+from service.answers.kernels import Evicted, KernelValues
 from service.store import keys
 from tests.kernels.predict.matrices import Precomputed
 
@@ -352,4 +353,29 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
     assert problem(await client.post("/v1/predictions", json=wide), 413)["actual"] == 30
     limits = (await client.get("/v1/limits")).json()["limits"]
     assert limits["max_prediction_rows"] == 20
-    assert await left_behind() == set()
+    # The second of its kernel jobs is one too many, and the first is not left behind.
+    object.__setattr__(service.settings, "max_prediction_rows", 50)
+    object.__setattr__(service.settings, "max_unfinished_jobs", 1)
+    assert problem(await client.post("/v1/predictions", json=body()), 429)["actual"] == 2
+    assert (await client.get("/v1/kernels")).json()["kernels"] == []
+    assert await service.records.unfinished() == 0
+    kept = {name.split(b":")[1] for name in await left_behind()}
+    # The tenant's secret, and a tile on its way to a worker that will drop it.
+    assert kept <= {b"secret", b"turn", b"inflight", b"architecture", b"held"}
+
+
+async def test_a_tile_store_that_cannot_keep_the_kernels_is_named(
+    client, working, monkeypatch: pytest.MonkeyPatch
+):
+    async def gone(self: KernelValues, index: int, output: str) -> np.ndarray:
+        raise Evicted("between looking and reading")
+
+    async with working():
+        with monkeypatch.context() as patch:
+            patch.setattr(KernelValues, "tile", gone)
+            response = await client.post("/v1/predictions", json=body(), headers=WAIT)
+        record = response.json()
+        assert (response.status_code, record["state"]) == (200, "failed")
+        assert "GRAMD_TILES_BYTES" in record["error"]["detail"]
+        # With room it is made, of the same kernels.
+        assert (await predicted(client, body()))["receipt"]["reused"] is False
