@@ -44,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
             return _health(options, settings)
         if options.part == "keys":
             return _keys(options, settings)
+        # Tasks are the unit of parallelism. The own threads of NumPy's and SciPy's LAPACK (which is
+        # JAX's too), chosen when they are loaded, fight with theirs: an eigendecomposition took ten
+        # times as long.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from service.worker import run
 
         return run(settings)

@@ -28,10 +28,13 @@ from service.routes import (
     datasets,
     estimates,
     events,
+    examinations,
     extensions,
     health,
     kernels,
     metrics,
+    predicted,
+    predictions,
     results,
     vocabulary,
     zarr,
@@ -71,7 +74,8 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
         app.include_router(module.router)
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
     for module in (
-        vocabulary, architectures, datasets, estimates, kernels, extensions, events, results, bounds,
+        vocabulary, architectures, datasets, estimates, kernels, extensions, events, examinations,
+        results, predictions, predicted, bounds,
     ):  # fmt: skip
         app.include_router(module.router, dependencies=[Depends(tenant_of)])
     describe_api(app)

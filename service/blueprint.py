@@ -96,9 +96,10 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
 
 def _landmarks(request: KernelRequest, rows: dict[str, Inputs]) -> str:
     """The digest of the job's landmarks, which join its rows; "" for networks that need none."""
-    chosen = request.landmarks or choose_landmarks(
-        request.architecture, request.inputs1, request.inputs2, request.method
-    )
+    chosen = request.landmarks
+    if chosen is None:
+        sides = request.inputs1, request.inputs2
+        chosen = choose_landmarks(request.architecture, *sides, request.method)
     if chosen is None:
         return ""
     digest = chosen.digest()

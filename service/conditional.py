@@ -12,7 +12,9 @@ import json
 import re
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from service.problems import RangeNotSatisfiable
 
@@ -30,6 +32,15 @@ def not_modified(request: Request, etag: str) -> bool:
     """Whether If-None-Match says that the client has this already (compared weakly)."""
     header = ", ".join(request.headers.getlist("if-none-match"))
     return header.strip() == "*" or etag in _TAG.findall(header)
+
+
+def state_of(request: Request, resource: BaseModel) -> Response:
+    """A resource as JSON under its ETag, or 304."""
+    body = resource.model_dump(mode="json")
+    headers = {"ETag": etag_of(body)}
+    if not_modified(request, headers["ETag"]):
+        return Response(None, 304, headers)
+    return JSONResponse(body, 200, headers)
 
 
 def byte_range(request: Request, etag: str, length: int) -> range | None:

@@ -12,6 +12,9 @@ import numpy as np
 from service.arrays import npy_header
 from service.bodies import NPY
 
+# Elements that clients can ask for; all are little-endian.
+DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
+
 
 @dataclass(frozen=True)
 class Content:
@@ -30,6 +33,19 @@ class Content:
     def length(self) -> int:
         """Bytes in all."""
         return len(self.header) + math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def kind(self) -> str:
+        """The type of its elements, as headers and queries name it: f4, f8 or i8."""
+        return f"{self.dtype.kind}{self.dtype.itemsize}"
+
+    def about(self) -> dict[str, str]:
+        """The headers that say what it is."""
+        return {
+            "X-Gramd-Shape": ",".join(map(str, self.shape)),
+            "X-Gramd-Dtype": self.kind,
+            "Vary": "Accept",
+        }
 
     @property
     def suffix(self) -> str:

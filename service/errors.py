@@ -55,8 +55,8 @@ class OverLimit(ServiceError):
 class UnknownJob(ServiceError):
     """The tenant has no job of this id (never had, deleted it, or it expired long ago)."""
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"no kernel job {job_id!r}; it may have been deleted or have expired")
+    def __init__(self, job_id: str, kind: str = "kernel job") -> None:
+        super().__init__(f"no {kind} {job_id!r}; it may have been deleted or have expired")
         self.job_id = job_id
 
 

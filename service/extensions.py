@@ -19,6 +19,7 @@ from kernels.plan.tiles import RowGroup, TilePlan
 from kernels.spec.architecture import Architecture
 from service.errors import UnknownJob
 from service.kernel_requests import (
+    MASKS,
     ArraysBody,
     Source,
     as_body_errors,
@@ -47,7 +48,7 @@ async def read_extension(
     record = await service.jobs.get(tenant, job_id)
     if record.state == "expired":
         raise _gone()
-    arrays = await read_sources(body, parts, tenant, service.datasets)
+    arrays = await read_sources(body, MASKS, parts, tenant, service.datasets)
     if not arrays["x1"].given and not arrays["x2"].given:
         raise InvalidRequest("expected new rows: x1, x2 or both", pointer="/x1")
     if record.symmetric and arrays["x2"].given:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -77,8 +76,8 @@ class Jobs:
         self._settings = settings
 
     async def new_id(self) -> str:
-        """An id for a new job; ids begin with their time, so that sorting them sorts by age."""
-        return f"k{int(await now(self._client) * 1000):012x}{secrets.token_hex(8)}"
+        """An id for a new job."""
+        return keys.new_id(keys.KERNEL, await now(self._client))
 
     async def create(
         self, tenant: str, request: KernelRequest, job_id: str | None = None
@@ -113,8 +112,7 @@ class Jobs:
             metas = await self._tiles.metas(tenant, [drawn.digests[index] for index in done])
             done = [index for index, meta in zip(done, metas, strict=True) if meta is not None]
             errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
-        architecture = request.architecture.digest
-        document = (architecture, request.architecture.canonical_json())
+        document = (request.architecture.digest, request.architecture.canonical_json())
         moment = await now(self._client)
         fields = _first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
@@ -206,19 +204,14 @@ class Jobs:
         `tiles` are indices of finished tiles. Raises TilesMissing when they are not all there
         after `seconds`; they are being computed then.
         """
-        tenant, wanted = layout.record.tenant, sorted(set(tiles))
-        ref = _ref(tenant, layout.record.id)
+        wanted = sorted(set(tiles))
+        ref = _ref(layout.record.tenant, layout.record.id)
         deadline = time.monotonic() + seconds
-        missing = await self._missing(layout, wanted)
-        if not missing:
-            return
-        stored, _ = await self._records.layout(ref)
-        entries = await asyncio.to_thread(
-            blueprint.pending_entries,
-            layout.plan, layout.digests, stored["rows1"], stored["rows2"], missing,
-        )  # fmt: skip
+        # Listening begins before anything is asked for: what happens after that is not missed.
         async with self._events.listen(ref) as listener:
-            await self._dispatch.refill(ref, entries)
+            missing = await self.recompute(layout, wanted)
+            if not missing:
+                return
             while missing and (left := deadline - time.monotonic()) > 0:
                 await listener.next(left)
                 missing = await self._missing(layout, missing)
@@ -226,6 +219,19 @@ class Jobs:
         missing = await self._missing(layout, wanted)
         if missing:
             raise TilesMissing(RETRY_AFTER_S, len(missing))
+
+    async def recompute(self, layout: Layout, tiles: Iterable[int]) -> Sequence[int]:
+        """Have those of the finished tiles that were evicted computed again; returns them."""
+        ref = _ref(layout.record.tenant, layout.record.id)
+        missing = await self._missing(layout, sorted(set(tiles)))
+        if missing:
+            stored, _ = await self._records.layout(ref)
+            entries = await asyncio.to_thread(
+                blueprint.pending_entries,
+                layout.plan, layout.digests, stored["rows1"], stored["rows2"], missing,
+            )  # fmt: skip
+            await self._dispatch.refill(ref, entries)
+        return missing
 
     async def _missing(self, layout: Layout, tiles: Sequence[int]) -> Sequence[int]:
         digests = [layout.digests[index] for index in tiles]
@@ -235,7 +241,7 @@ class Jobs:
 
 def _ref(tenant: str, job_id: str) -> str:
     # Ids are hexadecimal; anything else could name a part of another key.
-    if not job_id.isalnum():
+    if not (job_id.isalnum() and job_id.startswith(keys.KERNEL)):
         raise UnknownJob(job_id)
     return keys.ref(tenant, job_id)
 

@@ -10,6 +10,7 @@ Nothing is stored on the way, so a request that is refused leaves nothing behind
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ from service.store.datasets import DatasetStore
 
 Body = TypeVar("Body", bound=BaseModel)
 
-ARRAYS = ("x1", "x2", "mask1", "mask2")
+# The arrays of a body, and the field of each one's mask.
+MASKS = {"x1": "mask1", "x2": "mask2"}
+ARRAYS = (*MASKS, *MASKS.values())
 PARTS = ("request", *ARRAYS)
 
 
@@ -171,9 +174,16 @@ def as_body_errors(places: Mapping[str, str] | None = None) -> Generator[None, N
         raise InvalidArchitecture(error.detail, pointer="/architecture" + error.pointer) from error
     except InputError as error:
         pointer = (places or {}).get(error.pointer, error.pointer)
-        raise InvalidInput(error.detail, pointer=pointer) from error
+        raise InvalidInput(_in_words_of(error.detail, places or {}), pointer=pointer) from error
     except KernelError as error:
         raise InvalidRequest(error.detail, pointer=error.pointer) from error
+
+
+def _in_words_of(detail: str, places: Mapping[str, str]) -> str:
+    """A sentence of kernels' with the body's names for arrays."""
+    for place, name in places.items():
+        detail = re.sub(rf"\b{place[1:]}\b", name[1:] or "the array", detail)
+    return detail
 
 
 async def read_kernel_request(
@@ -184,7 +194,7 @@ async def read_kernel_request(
     if len(set(body.outputs)) != len(body.outputs):
         raise InvalidRequest("every output is named once", pointer="/outputs")
     architecture = read_architecture(body.architecture)
-    arrays = await read_sources(body, parts, tenant, datasets)
+    arrays = await read_sources(body, MASKS, parts, tenant, datasets)
     if not arrays["x1"].given:
         raise InvalidRequest(
             'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a'
@@ -195,26 +205,36 @@ async def read_kernel_request(
 
 
 async def read_sources(
-    body: ArraysBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+    body: BaseModel,
+    masks: Mapping[str, str],
+    parts: Mapping[str, bytearray],
+    tenant: str,
+    datasets: DatasetStore,
 ) -> dict[str, Source]:
-    """Where the arrays of a body are, by name; raises InvalidRequest for what is given twice, and
-    for a mask of nothing."""
-    sources = {name: await _source(name, body, parts, tenant, datasets) for name in ("x1", "x2")}
-    masks = {
-        f"mask{side}": _mask_source(f"mask{side}", body, parts, sources[f"x{side}"][1])
-        for side in (1, 2)
-    }
-    for side in ("1", "2"):
-        if masks[f"mask{side}"].given and not sources[f"x{side}"][0].given:
-            raise InvalidRequest(f"mask{side} is given without x{side}", pointer=f"/mask{side}")
-    return {name: source for name, (source, _) in sources.items()} | masks
+    """Where the arrays of a body are, by name.
+
+    masks: the field of the mask of each array. Raises InvalidRequest for what is given twice, and
+    for a mask of nothing.
+    """
+    sources: dict[str, Source] = {}
+    for name, mask in masks.items():
+        sources[name], stored = await array_source(
+            name, getattr(body, name), parts, tenant, datasets
+        )
+        sources[mask] = _mask_source(mask, getattr(body, mask), parts, stored)
+        if sources[mask].given and not sources[name].given:
+            raise InvalidRequest(f"{mask} is given without {name}", pointer=f"/{mask}")
+    return sources
 
 
-async def _source(
-    name: str, body: ArraysBody, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+async def array_source(
+    name: str,
+    given: list[Any] | DatasetReference | None,
+    parts: Mapping[str, bytearray],
+    tenant: str,
+    datasets: DatasetStore,
 ) -> tuple[Source, np.ndarray | None]:
-    """Where x1 or x2 is, and the mask that a dataset brings along."""
-    given = getattr(body, name)
+    """Where an array is that the body has as `given`, and the mask that a dataset brings along."""
     if name in parts and given is not None:
         raise InvalidRequest(
             f"{name} is given twice, as a part and in the request", pointer=f"/{name}"
@@ -231,10 +251,12 @@ async def _source(
 
 
 def _mask_source(
-    name: str, body: ArraysBody, parts: Mapping[str, bytearray], stored: np.ndarray | None
+    name: str,
+    given: list[Any] | None,
+    parts: Mapping[str, bytearray],
+    stored: np.ndarray | None,
 ) -> Source:
-    """Where mask1 or mask2 is."""
-    given = getattr(body, name)
+    """Where a mask is that the body has as `given`; `stored` came with a dataset."""
     if (name in parts) + (given is not None) + (stored is not None) > 1:
         raise InvalidRequest(
             f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}"
@@ -275,9 +297,14 @@ def _build(
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A pydantic location as a pointer into the body."""
-    steps = [step for step in location if step not in (_LIST, _REFERENCE)]
-    if steps[:1] == ["method"]:
-        del steps[1:2]  # the type of the method, by which its model was found
+    given = [step for step in location if step not in (_LIST, _REFERENCE)]
+    # Behind a field of several models stands the type by which its model was found, behind one of
+    # several types what was tried.
+    steps = [
+        step
+        for step, before in zip(given, [None, *given], strict=False)
+        if before not in ("method", "model", "diag_reg", "time")
+    ]
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 

@@ -26,6 +26,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from kernels.generated import keep
+from service.answers.requests import PredictionBody
 from service.bodies import FORM
 from service.bounds_requests import BoundsBody
 from service.dataset_requests import OpenDatasetBody, SealBody
@@ -44,6 +45,7 @@ CONTRACT_VERSION = "1.0"
 
 BODIES: tuple[type[BaseModel], ...] = (
     KernelBody,
+    PredictionBody,
     ArchitectureBody,
     StateBody,
     ExtensionBody,
@@ -229,6 +231,8 @@ def _schema(name: str) -> dict[str, Any]:
         return {"type": "object", "description": "a document of Zarr v3"}
     if name == "events":
         return {"type": "string", "description": "Server-Sent Events: id, event, data (JSON)"}
+    if name == "png":
+        return {"type": "string", "format": "binary", "description": "a PNG image"}
     if name == "octets":
         return {
             "type": "string",

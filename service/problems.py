@@ -217,6 +217,7 @@ KINDS: dict[type[Exception], Kind] = {
 TOO_MANY = {"max_unfinished_jobs", "max_requests_per_s", "max_open_requests"}
 TOO_LARGE = {
     "max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_part_bytes", "max_parts",
+    "max_prediction_rows",
 }  # fmt: skip
 
 

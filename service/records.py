@@ -22,7 +22,8 @@ class KernelRequest:
 
     `inputs2` is None for the symmetric matrix of `inputs1` with itself. `outputs` is any
     non-empty selection of "nngp" and "ntk". `datasets` are the ids of those the inputs came from.
-    `landmarks` are those of the job that this one `extends` (its id), frozen when that was made.
+    `landmarks` are those that another job was made with, where this one must have the same: the job
+    that it `extends` (its id), or that of a prediction's training inputs.
     """
 
     architecture: Architecture

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from service.answers.records import PredictionRecord
 from service.records import JobRecord
 from service.store.datasets import Dataset
 from service.store.uploads import Upload
@@ -124,6 +125,78 @@ class ZarrResource(BaseModel):
     expires_at: datetime
 
 
+class PredictionResource(PredictionRecord):
+    """A prediction: what was asked, how far it is, and where its arrays are."""
+
+    tenant: str = Field(default="", exclude=True)
+    links: dict[str, str] = Field(
+        description="self, one for each output, and its kernel jobs: kernels.train and so on"
+    )
+
+    @classmethod
+    def of(cls, record: PredictionRecord) -> PredictionResource:
+        """The resource of a prediction's record; whose it is stays inside."""
+        path = f"/v1/predictions/{record.id}"
+        links = {"self": path} | {output: f"{path}/{output}" for output in record.outputs}
+        links |= {
+            f"kernels.{role}": f"/v1/kernels/{kernel.id}" for role, kernel in record.kernels.items()
+        }
+        return cls(**record.model_dump(exclude={"tenant"}), links=links)
+
+
+class PredictionList(BaseModel):
+    """One page of predictions, newest first."""
+
+    predictions: list[PredictionResource]
+    next: str | None = Field(description="the cursor of the next page; null on the last one")
+
+
+class SpotCheck(BaseModel):
+    """Entries as served against the same entries computed in float64."""
+
+    entries: int
+    largest_relative_error: float = Field(description="relative to the largest of these entries")
+
+
+class KernelDiagnostics(BaseModel):
+    """One kernel of a job."""
+
+    smallest_eigenvalue: float | None = Field(
+        default=None,
+        description="null unless the matrix is square, of x1 with itself; as those below",
+    )
+    largest_eigenvalue: float | None = None
+    condition_number: float | None = Field(
+        default=None,
+        description="largest over smallest eigenvalue; null where the smallest is not positive",
+    )
+    mean_diagonal: float | None = None
+    asymmetry: float | None = Field(
+        default=None, description="the largest |K - K^T| over the largest |K|"
+    )
+    suggested_jitter: float | None = Field(
+        default=None,
+        description=(
+            "absolute: what to add to the diagonal to factorise it in float64, 0 for nothing; null"
+            " when a thousandth of the mean diagonal is not enough"
+        ),
+    )
+    spot_check: SpotCheck | None = Field(
+        default=None,
+        description="of exact kernels in float32; null for others, which are no worse than asked for",
+    )
+
+
+class Diagnostics(BaseModel):
+    """How well the matrices of a kernel job can be factorised, and how accurate they are."""
+
+    kernel: str = Field(description="id of the job")
+    square: bool = Field(
+        description="whether it is the matrix of x1 with itself, which has eigenvalues"
+    )
+    results: dict[str, KernelDiagnostics] = Field(description="by output, nngp and ntk")
+
+
 class Matrix(BaseModel):
     """A result, or the part of it that was asked for, as JSON."""
 
@@ -131,7 +204,7 @@ class Matrix(BaseModel):
         description='(rows, columns); (rows) for "diagonal"; further axes for "positions"'
     )
     dtype: str = Field(
-        description='"f4" or "f8"; every number reads back to the same element of this type'
+        description='"f4" or "f8" ("i8" for classes); every number reads back to the same element of this type'
     )
     data: list[Any] = Field(
         description="nested lists of that shape; null stands for what is not finite"

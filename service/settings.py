@@ -60,6 +60,9 @@ class Settings:
     # width * heads * samples of an estimate: four times the method's defaults, whose tiles can take
     # minutes on a CPU.
     max_monte_carlo_work: int = 1 << 22
+    # Training rows of a prediction, and the side of any other matrix that one worker holds whole: in
+    # float64 such a matrix takes 200 MB, and a factorisation holds up to five of them.
+    max_prediction_rows: int = 5_000
     # Longest that a request may ask to be kept waiting (Prefer: wait).
     max_wait: timedelta = timedelta(seconds=60)
 
@@ -151,6 +154,7 @@ class Settings:
             "max_request_burst": self.max_request_burst,
             "max_open_requests": self.max_open_requests,
             "max_monte_carlo_work": self.max_monte_carlo_work,
+            "max_prediction_rows": self.max_prediction_rows,
             "max_wait_s": self.max_wait.total_seconds(),
             "job_ttl_s": self.job_ttl.total_seconds(),
             "tile_ttl_s": self.tile_ttl.total_seconds(),
@@ -178,6 +182,7 @@ VARIABLES = {
     "max_request_burst": "GRAMD_MAX_REQUEST_BURST",
     "max_open_requests": "GRAMD_MAX_OPEN_REQUESTS",
     "max_monte_carlo_work": "GRAMD_MAX_MONTE_CARLO_WORK",
+    "max_prediction_rows": "GRAMD_MAX_PREDICTION_ROWS",
     "max_wait": "GRAMD_MAX_WAIT_S",
     "job_ttl": "GRAMD_JOB_TTL_S",
     "tile_ttl": "GRAMD_TILE_TTL_S",

@@ -8,6 +8,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.admission import result_ceiling
+from service.answers.answers import Answers
+from service.answers.examinations import Examinations
+from service.answers.predictions import Predictions
 from service.api_keys import ApiKeys
 from service.dispatch import Dispatch
 from service.estimates import Estimates
@@ -22,6 +25,8 @@ from service.quotas import Quotas
 from service.roster import Roster
 from service.settings import Settings
 from service.store import keys
+from service.store.answers import AnswerStore
+from service.store.arrays import ArrayStore
 from service.store.cached_tiles import CachedTiles
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
@@ -64,6 +69,8 @@ class Service:
     events: Events
     jobs: Jobs
     path_tokens: PathTokens
+    predictions: Predictions
+    examinations: Examinations
 
     async def store_problems(self) -> list[str]:
         """What is wrong with the two stores; empty when both can be used."""
@@ -124,6 +131,16 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         )  # fmt: skip
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
+        jobs = Jobs(
+            tiles_client=tiles_client, client=client, records=records, inputs=inputs,
+            datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, events=events,
+            estimates=estimates, settings=settings,
+        )  # fmt: skip
+        arrays = ArrayStore(tiles)
+        answers = Answers(
+            client=client, store=AnswerStore(client, settings.job_ttl), records=records,
+            arrays=arrays, dispatch=dispatch, events=events, settings=settings,
+        )  # fmt: skip
         yield Service(
             settings=settings,
             client=client,
@@ -146,9 +163,10 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             queue=queue,
             dispatch=dispatch,
             events=events,
-            jobs=Jobs(
-                tiles_client=tiles_client, client=client, records=records, inputs=inputs,
-                datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch,
-                events=events, estimates=estimates,                settings=settings,
+            jobs=jobs,
+            predictions=Predictions(
+                answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants,
+                settings=settings, tiles_client=tiles_client, client=client,
             ),
+            examinations=Examinations(answers, jobs, tenants, tiles),
         )  # fmt: skip

@@ -28,7 +28,7 @@ from service.logs import get_logger
 from service.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service, open_service
-from service.tasks import TileTask
+from service.tasks import Task, TileTask
 from service.tiler import Tiler
 
 log = get_logger(__name__)
@@ -84,9 +84,6 @@ def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
     # It reports every backend that is not there.
     logging.getLogger("jax").setLevel(logging.WARNING)
-    # Tiles are the unit of parallelism. LAPACK's own threads, which are chosen when JAX loads it,
-    # fight with theirs: an eigendecomposition took ten times as long.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kernels.engine.backend import keep_compiled_code, tile_threads
 
     if settings.compile_dir is not None:
@@ -147,8 +144,8 @@ async def _until_stopped(
     await asyncio.gather(serving, return_exceptions=True)
 
 
-def _overdue(task: TileTask) -> None:
-    log.critical("a tile ran past its deadline; this worker ends", tile=task.tile, job=task.job)
+def _overdue(task: Task) -> None:
+    log.critical("a task ran past its deadline; this worker ends", **task.about())
     logging.shutdown()
     os._exit(EXIT_OVERDUE)
 

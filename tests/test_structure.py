@@ -20,6 +20,8 @@ WITHOUT_JAX = [
     "kernels.spec.architecture",
     "kernels.plan.tiles",
     "kernels.result",
+    "kernels.predict.model",
+    "kernels.predict.gradient_flow",
     "kernels.finite.lipschitz",
     "service.app",
     "service.openapi",
@@ -58,6 +60,11 @@ def test_import_contracts_hold(root: Path) -> None:
 @pytest.mark.parametrize("module", WITHOUT_JAX)
 def test_what_needs_no_jax_imports_none(root: Path, module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'jax', 'jaxlib'}} & set(sys.modules)))"
+    assert python(root, code) == "[]"
+
+
+def test_the_api_process_has_what_its_image_has(root: Path) -> None:
+    code = "import sys, service.app; print(sorted({'scipy', 'matplotlib'} & set(sys.modules)))"
     assert python(root, code) == "[]"
 
 

@@ -66,6 +66,15 @@ def job_id_of(job_id: Annotated[str, Path(description="id of a kernel job")]) ->
     return job_id
 
 
+def prediction_id_of(
+    prediction_id: Annotated[str, Path(description="id of a prediction")],
+) -> str:
+    """A path's prediction id; raises UnknownJob for what can be none."""
+    if not ID.fullmatch(prediction_id):
+        raise UnknownJob(prediction_id[:64], "prediction")
+    return prediction_id
+
+
 def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")]) -> str:
     """A path's dataset id; raises UnknownDataset for what can be none."""
     if not ID.fullmatch(dataset_id):
@@ -79,5 +88,6 @@ def idempotency_key_of(request: Request) -> str | None:
 
 
 JobId = Annotated[str, Depends(job_id_of)]
+PredictionId = Annotated[str, Depends(prediction_id_of)]
 DatasetId = Annotated[str, Depends(dataset_id_of)]
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]

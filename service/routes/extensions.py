@@ -14,7 +14,7 @@ from service.queries import only
 from service.records import KernelRequest
 from service.resources import KernelResource
 from service.routes.dependencies import IdempotencyKey, JobId, ServiceNow, Tenant, waiting_answer
-from service.routes.submission import FINISHED, HEADERS, REQUEST_HEADERS, submit
+from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
     dependencies=[Depends(waiting_answer)],
     summary="Extend a job by new rows",
     response_model=KernelResource,
-    responses=FINISHED,
+    responses=finished(KernelResource),
     openapi_extra={
         "x-problems": [400, 404, 408, 409, 410, 413, 415, 422, 429, 507],
         "x-headers": HEADERS,
@@ -52,7 +52,7 @@ async def extend_kernel(
     only(request)
     await service.jobs.get(tenant, job_id)
 
-    async def make(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
+    async def read(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
         return await read_extension(service, tenant, job_id, value, parts)
 
-    return await submit(request, service, tenant, key, make)
+    return await submit(request, service, tenant, key, kernels(service, tenant, read))

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from service.bodies import FORM, JSON, media_type, read_json_body
-from service.conditional import etag_of, not_modified
+from service.conditional import state_of
 from service.kernel_requests import read_fields, read_kernel_request
 from service.presence import while_present
 from service.problems import Conflict, InvalidRequest
@@ -25,7 +25,7 @@ from service.routes.dependencies import (
     Tenant,
     waiting_answer,
 )
-from service.routes.submission import FINISHED, HEADERS, REQUEST_HEADERS, submit
+from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 
@@ -44,7 +44,7 @@ class StateBody(BaseModel):
     dependencies=[Depends(waiting_answer)],
     summary="Compute kernels",
     response_model=KernelResource,
-    responses=FINISHED,
+    responses=finished(KernelResource),
     openapi_extra={
         "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
         "x-headers": HEADERS,
@@ -70,10 +70,10 @@ async def create_kernel(
     whichever is first."""
     only(request)
 
-    async def make(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
+    async def read(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
         return await read_kernel_request(value, parts, tenant, service.datasets)
 
-    return await submit(request, service, tenant, key, make)
+    return await submit(request, service, tenant, key, kernels(service, tenant, read))
 
 
 @router.get("", summary="The jobs, newest first", openapi_extra={"x-problems": [422]})
@@ -117,11 +117,7 @@ async def get_kernel(
     if seconds:
         ended = service.jobs.wait(tenant, job_id, seconds)
         record = await while_present(request, ended) or record
-    body = KernelResource.of(record).model_dump(mode="json")
-    headers = {"ETag": etag_of(body)}
-    if not_modified(request, headers["ETag"]):
-        return Response(None, 304, headers)
-    return JSONResponse(body, 200, headers)
+    return state_of(request, KernelResource.of(record))
 
 
 @router.patch(

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import numpy as np
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from service.arrays import json_elements
 from service.bodies import JSON, NPY, OCTETS
 from service.conditional import byte_range, etag_of, not_modified
-from service.content import Content
+from service.content import DTYPES, Content
 from service.errors import TilesMissing
 from service.problems import InvalidRequest
 from service.queries import negotiate, only, read_slice
 from service.records import JobRecord, Layout
 from service.results import check_available, check_finished
 from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
+from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
 from service.state import Service
 from service.windows import Window, open_window
 
@@ -29,10 +27,6 @@ router = APIRouter(prefix="/v1/kernels", tags=["results"])
 
 # How long a fetch waits for evicted tiles to be computed again before it answers 503.
 RECOMPUTE_SECONDS = 20.0
-# Text is several times as large as the numbers, and ten times in the making.
-JSON_ELEMENTS = 65_536
-ALWAYS_SENT = ["ETag", "X-Gramd-Shape", "X-Gramd-Dtype", "Vary"]
-DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
 
 
 @router.get(
@@ -40,19 +34,12 @@ DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
     dependencies=[Depends(open_answer)],
     summary="A kernel matrix",
     response_class=Response,
-    responses={
-        206: {"description": "The bytes of Range"},
-        304: {"description": "What the client has under this ETag"},
-    },
+    responses=RESPONSES,
     openapi_extra={
         "x-problems": [404, 406, 409, 410, 416, 422, 503],
-        "x-headers": {
-            "200": [*ALWAYS_SENT, "Accept-Ranges", "Content-Length"],
-            "206": [*ALWAYS_SENT, "Accept-Ranges", "Content-Length", "Content-Range"],
-            "304": ALWAYS_SENT,
-        },
-        "x-answers": {NPY: "npy", OCTETS: "octets", JSON: "Matrix"},
-        "x-request-headers": ["Accept", "Range", "If-Range", "If-None-Match"],
+        "x-headers": HEADERS,
+        "x-answers": ANSWERS,
+        "x-request-headers": REQUEST_HEADERS,
     },
 )
 async def get_matrix(
@@ -96,33 +83,14 @@ async def get_matrix(
         touched = open_window(layout, output, rows_asked, span[1]) if rows_asked else None
     if touched is not None:
         check_finished(touched)
-    headers = {
-        "ETag": etag,
-        "X-Gramd-Shape": ",".join(map(str, part.shape)),
-        "X-Gramd-Dtype": kind,
-        "Vary": "Accept",
-    }
+    headers = {"ETag": etag, **content.about()}
     if not_modified(request, etag):
         return Response(None, 304, headers)
     if touched is not None:
         # All tiles are there before the status is sent, since a status cannot be taken back.
         await service.jobs.ensure_tiles(layout, touched.needed(), RECOMPUTE_SECONDS)
-    headers["Content-Type"] = media
-    if media != JSON:
-        headers |= {
-            "Accept-Ranges": "bytes",
-            "Content-Length": str(content.length if asked is None else len(asked)),
-            "Content-Disposition": f'attachment; filename="{job_id}-{output}.{content.suffix}"',
-        }
-    if getattr(request.state, "head", False):
-        return Response(None, 200, headers)
     runs = runs_of(service, tenant, layout, touched, DTYPES[kind])
-    if media == JSON:
-        return StreamingResponse(_json(runs, part.shape, kind), 200, headers)
-    if asked is None:
-        return StreamingResponse(_binary(runs, content.header), 200, headers)
-    headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{content.length}"
-    return StreamingResponse(content.cut(runs, asked), 206, headers)
+    return send(request, content, asked, runs, headers, f"{job_id}-{output}")
 
 
 def _columns(text: str | None, record: JobRecord) -> range:
@@ -152,26 +120,3 @@ async def runs_of(
 
     async for run in part.runs(dtype, read):
         yield run
-
-
-async def _binary(
-    runs: AsyncIterator[np.ndarray], start: bytes
-) -> AsyncIterator[bytes | memoryview]:
-    yield start
-    async for run in runs:
-        yield run.data.cast("B")
-
-
-async def _json(
-    runs: AsyncIterator[np.ndarray], shape: tuple[int, ...], kind: str
-) -> AsyncIterator[bytes]:
-    yield f'{{"shape": {json.dumps(shape)}, "dtype": "{kind}", "data": ['.encode()
-    sent = 0
-    async for run in runs:
-        flat = run.reshape(-1)
-        for first in range(0, len(flat), JSON_ELEMENTS):
-            piece = flat[first : first + JSON_ELEMENTS]
-            text = await run_sync(json_elements, piece, sent, shape)
-            yield text if sent == 0 else b",\n" + text
-            sent += len(piece)
-    yield b"]}\n"

@@ -1,11 +1,14 @@
-"""A POST that makes a job: once per Idempotency-Key, answered as Prefer asks for."""
+"""A POST that makes a job or a prediction: once per Idempotency-Key, answered as Prefer asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from anyio.to_thread import run_sync
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -27,56 +30,118 @@ HEADERS = {
     "200": ["Location", "Preference-Applied"],
 }
 REQUEST_HEADERS = ["Prefer", "Idempotency-Key"]
-# A request of the JSON value of a body and the parts beside it.
-Make = Callable[[Any, dict[str, bytearray]], Awaitable[KernelRequest]]
-FINISHED: dict[int | str, dict[str, Any]] = {
-    200: {"model": KernelResource, "description": "Finished within the seconds of Prefer: wait"}
-}
+
+
+def finished(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The second of its two answers."""
+    return {200: {"model": model, "description": "Finished within the seconds of Prefer: wait"}}
+
+
+class Waited(Protocol):
+    """What is known of something that takes a while."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+
+Record = TypeVar("Record", bound=Waited)
+
+
+@dataclass(frozen=True)
+class Collection(Generic[Record]):
+    """What a POST adds to.
+
+    path: of the collection. parts: the names that a form may have. noun: what one is called.
+    make: creates one under an id, of the JSON value of a body and the parts beside it.
+    wait: the record as soon as it has ended, or after so many seconds.
+    """
+
+    path: str
+    noun: str
+    parts: tuple[str, ...]
+    new_id: Callable[[], Awaitable[str]]
+    make: Callable[[Any, dict[str, bytearray], str], Awaitable[Record]]
+    get: Callable[[str], Awaitable[Record]]
+    wait: Callable[[str, float], Coroutine[Any, Any, Record]]
+    show: Callable[[Record], BaseModel]
+
+
+def kernels(
+    service: Service,
+    tenant: str,
+    read: Callable[[Any, dict[str, bytearray]], Awaitable[KernelRequest]],
+) -> Collection[JobRecord]:
+    """The tenant's kernel jobs, made of what `read` reads."""
+
+    async def make(value: Any, parts: dict[str, bytearray], job_id: str) -> JobRecord:
+        return await service.jobs.create(tenant, await read(value, parts), job_id)
+
+    return Collection(
+        path="/v1/kernels",
+        noun="job",
+        parts=PARTS,
+        new_id=service.jobs.new_id,
+        make=make,
+        get=partial(service.jobs.get, tenant),
+        wait=partial(service.jobs.wait, tenant),
+        show=KernelResource.of,
+    )
 
 
 async def submit(
-    request: Request, service: Service, tenant: str, key: str | None, make: Make
+    request: Request,
+    service: Service,
+    tenant: str,
+    key: str | None,
+    collection: Collection[Record],
 ) -> Response:
-    """Make the job that `make` reads in the body, or find the one that the key made before; answer
-    when it has ended, or at once, or after the seconds of Prefer."""
-    record = await _create(request, service, tenant, key, make)
+    """Make what the body asks for, or find what the key made before; answer when it has ended, or
+    at once, or after the seconds of Prefer."""
+    record = await _create(request, service, tenant, key, collection)
     # Whoever waits for an answer keeps no input in memory.
     give_back(request)
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
-    headers = {"Location": f"/v1/kernels/{record.id}"}
+    headers = {"Location": f"{collection.path}/{record.id}"}
+    status = 202
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds:g}"
-        ended = service.jobs.wait(tenant, record.id, seconds)
-        record = await while_present(request, ended) or record
-        if record.ended:
-            return _answer(record, 200, headers)
-    return _answer(record, 202, headers | {"Retry-After": "1"})
+        record = await while_present(request, collection.wait(record.id, seconds)) or record
+        status = 200 if record.ended else 202
+    if status == 202:
+        headers["Retry-After"] = "1"
+    return JSONResponse(collection.show(record).model_dump(mode="json"), status, headers)
 
 
 async def _create(
-    request: Request, service: Service, tenant: str, key: str | None, make: Make
-) -> JobRecord:
-    value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
+    request: Request,
+    service: Service,
+    tenant: str,
+    key: str | None,
+    collection: Collection[Record],
+) -> Record:
+    limit = service.settings.max_body_bytes
+    value, parts = await read_json_or_form(request, limit, collection.parts)
     same = "" if key is None else await run_sync(fingerprint, request.url.path, value, parts)
-    proposed = await service.jobs.new_id()
+    proposed = await collection.new_id()
     async with service.idempotency.once(tenant, key, same, proposed) as claim:
-        made = await _made(service, tenant, claim)
+        made = await _made(collection, claim)
         if made is None:
-            made = await service.jobs.create(tenant, await make(value, parts), claim.resource)
+            made = await collection.make(value, parts, claim.resource)
         return made
 
 
-async def _made(service: Service, tenant: str, claim: Claim) -> JobRecord | None:
-    """The job that an earlier request with the key made, if there was one and it got that far."""
+async def _made(collection: Collection[Record], claim: Claim) -> Record | None:
+    """What an earlier request with the key made, if there was one and it got that far."""
     if not claim.replayed and not claim.again:
         return None
     try:
-        return await service.jobs.get(tenant, claim.resource)
+        return await collection.get(claim.resource)
     except UnknownJob as error:
         if claim.replayed:
-            raise Gone("the job that this Idempotency-Key made is gone; send a new key") from error
+            raise Gone(
+                f"the {collection.noun} that this Idempotency-Key made is gone; send a new key"
+            ) from error
         return None
-
-
-def _answer(record: JobRecord, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(KernelResource.of(record).model_dump(mode="json"), status, headers)

@@ -9,7 +9,10 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:job:JOB:asked              hash tile digest -> index, asked for, unfinished  job
     gramd:job:JOB:done               set of finished tile indices                      job
     gramd:job:JOB:events             stream of progress and state                      job
-    gramd:jobs:{tenant}              sorted set of job ids                             job
+    gramd:job:JOB:awaits             set of the kernel jobs that an answer waits for   job
+    gramd:job:JOB:dependents         set of the answers that wait for a kernel job     job
+    gramd:jobs:{tenant}              sorted set of kernel job ids                      job
+    gramd:predictions:{tenant}       sorted set of prediction ids                      job
     gramd:live                       sorted set JOB -> when its lifetimes were renewed permanent, empties
     gramd:architecture:{tenant}:D    canonical JSON                                    job
     gramd:rows:{tenant}:D            the rows of one group                             job
@@ -45,10 +48,12 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
 Redis B (TILES_URL), which evicts the least recently used:
 
     gramd:tile:{tenant}:D            hash output -> raw values, "meta" -> JSON         tile
+                                     (a tile; a stripe of an answer's array; one of a factor)
 
 The object store (GRAMD_RESULTS_URL) has TENANT/TILE/OUTPUT, see `far_tiles`.
 """
 
+import secrets
 from datetime import timedelta
 
 DOCKET = "gramd-tiles"
@@ -110,15 +115,27 @@ def secret(tenant: str) -> str:
 
 
 def job(ref: str, part: str = "") -> str:
-    """A job's key: the record, or one of its parts (layout, pending, asked, done, events)."""
+    """A job's key: the record, or one of its parts (`JOB_PARTS`)."""
     return f"{JOB_PREFIX}{ref}:{part}" if part else f"{JOB_PREFIX}{ref}"
 
 
-JOB_PARTS = ("layout", "pending", "asked", "done", "events")
+# The first letters of ids; a kernel's diagnostics and preview have its id behind one of theirs.
+KERNEL, PREDICTION, DIAGNOSTICS, PREVIEW = "k", "p", "d", "v"
+JOB_PARTS = ("layout", "pending", "asked", "done", "events", "awaits", "dependents")
 
 
 def jobs(tenant: str) -> str:
     return f"gramd:jobs:{tenant}"
+
+
+def predictions(tenant: str) -> str:
+    return f"gramd:predictions:{tenant}"
+
+
+def listing(ref: str) -> str:
+    """The list that a job stands on, by the first letter of its id."""
+    tenant, job_id = split(ref)
+    return predictions(tenant) if job_id.startswith(PREDICTION) else jobs(tenant)
 
 
 def architecture(tenant: str, digest: str) -> str:
@@ -201,6 +218,11 @@ def deliveries(tile: str) -> str:
 
 def tile(tenant: str, digest: str) -> str:
     return f"gramd:tile:{tenant}:{digest}"
+
+
+def new_id(letter: str, moment: float) -> str:
+    """An id of a new job or prediction; ids begin with their time, so that sorting them sorts by age."""
+    return f"{letter}{int(moment * 1000):012x}{secrets.token_hex(8)}"
 
 
 def ref(tenant: str, name: str) -> str:

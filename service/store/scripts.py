@@ -5,6 +5,7 @@ A is; a Redis Cluster would need every key passed in.
 """
 
 from service.store import keys
+from service.store.waking import WAKING
 
 _PRELUDE = (
     f"""
@@ -27,6 +28,13 @@ local function announce(ref, ttl)
     'state', state, 'tiles_done', done, 'tiles_total', total)
   redis.call('EXPIRE', events, ttl)
   redis.call('PUBLISH', ANNOUNCED, cjson.encode({ref, id, state, done, total}))
+end
+
+-- Of tiles only: an answer's task goes a tile's way, and has the name of its record.
+local function tally(task, outcome, count)
+  if redis.call('EXISTS', JOB .. task) == 0 then
+    redis.call('HINCRBY', TALLIES, 'tiles:' .. outcome, count)
+  end
 end
 
 local function active(ref)
@@ -58,7 +66,7 @@ local function settle(ref, state, now, ttl)
   redis.call('ZREM', LIVE, ref)
   redis.call('HINCRBY', TALLIES, 'jobs:' .. state, 1)
 end
-"""
+""" + WAKING
 )
 
 # ARGV: window, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
@@ -137,7 +145,7 @@ local waiting = redis.call('HGETALL', WAITERS .. tile)
 if not owner or redis.call('HEXISTS', WAITERS .. tile, owner) == 0 then owner = waiting[1] end
 redis.call('HDEL', INFLIGHT, tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
-if computed then redis.call('HINCRBY', TALLIES, 'tiles:computed', 1) end
+if computed then tally(tile, 'computed', 1) end
 local ended = {}
 for i = 1, #waiting, 2 do
   local ref, indices = waiting[i], waiting[i + 1]
@@ -155,7 +163,7 @@ for i = 1, #waiting, 2 do
       redis.call('HINCRBY', job, 'tiles_done', fresh)
       redis.call('HINCRBY', job, 'tiles_computed', own)
       redis.call('HINCRBY', job, 'tiles_reused', fresh - own)
-      redis.call('HINCRBY', TALLIES, 'tiles:reused', fresh - own)
+      tally(tile, 'reused', fresh - own)
       redis.call('HSET', job, 'provenance', provenance)
       redis.call('HSETNX', job, 'first_tile_at', now)
     end
@@ -165,6 +173,7 @@ for i = 1, #waiting, 2 do
       ended[#ended + 1] = ref
     end
     announce(ref, ttl)
+    rest(ref, ttl)
   end
 end
 return ended
@@ -179,7 +188,7 @@ local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), A
 local refs = redis.call('HKEYS', WAITERS .. tile)
 redis.call('HDEL', INFLIGHT, tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
-redis.call('HINCRBY', TALLIES, 'tiles:failed', 1)
+tally(tile, 'failed', 1)
 local ended = {}
 for _, ref in ipairs(refs) do
   redis.call('HDEL', JOB .. ref .. ':asked', name_of(tile))
@@ -190,6 +199,7 @@ for _, ref in ipairs(refs) do
     announce(ref, ttl)
     ended[#ended + 1] = ref
   end
+  disappoint(ref, now, ttl, problem)
 end
 return ended
 """
@@ -202,22 +212,25 @@ CANCEL = (
 local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not active(ref) then return 0 end
 withdraw(ref)
+redis.call('DEL', JOB .. ref .. ':awaits')
 settle(ref, 'cancelled', now, ttl)
 announce(ref, ttl)
+disappoint(ref, now, ttl, gone(ref, 'cancelled'))
 return 1
 """
 )
 
-# ARGV: job, its list of jobs, names of its parts -> nothing
+# ARGV: job, its list of jobs, now, ttl, names of its parts -> nothing
 DELETE = (
     _PRELUDE
     + """
 local ref = ARGV[1]
 withdraw(ref)
+disappoint(ref, ARGV[3], tonumber(ARGV[4]), gone(ref, 'deleted'))
 redis.call('ZREM', LIVE, ref)
 redis.call('ZREM', ARGV[2], name_of(ref))
 redis.call('DEL', JOB .. ref)
-for i = 3, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
+for i = 5, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
 """
 )
 
@@ -240,6 +253,28 @@ if added > 0 then
   redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
 end
 return added
+"""
+)
+
+# ARGV: answer, now, ttl, kernel jobs -> nothing; the answer waits until they are all at rest
+AWAIT = (
+    _PRELUDE
+    + """
+await(ARGV[1], ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
+"""
+)
+
+# ARGV: answer, now, ttl, kernel jobs -> how often it has been put off; like AWAIT, of a task that is
+# running and found that tiles were evicted
+POSTPONE = (
+    _PRELUDE
+    + """
+local ref = ARGV[1]
+redis.call('HDEL', INFLIGHT, ref)
+redis.call('DEL', DELIVERIES .. ref)
+if redis.call('EXISTS', WAITERS .. ref) == 0 then return 0 end
+await(ref, ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
+return redis.call('HINCRBY', JOB .. ref, 'postponed', 1)
 """
 )
 

@@ -76,6 +76,7 @@ def test_every_operation_is_complete(document):
     ("name", "path"),
     [
         ("KernelBody", "/v1/kernels"),
+        ("PredictionBody", "/v1/predictions"),
         ("ArchitectureBody", "/v1/architectures"),
         ("BoundsBody", "/v1/bounds"),
         ("OpenDatasetBody", "/v1/datasets"),
