@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from gramd import kernels, questions
 from gramd.arrays import Array, Inputs
+from gramd.async_resources import AsyncDatasets, AsyncKernelJobs
 from gramd.connection import AsyncConnection
 from gramd.datasets import Dataset
 from gramd.kernels import Kernel
 from gramd.progress import Progress
-from gramd.async_resources import AsyncDatasets, AsyncKernelJobs
 from gramd.retry import Retry
 
 
