@@ -57,10 +57,12 @@ def _lower(headers: httpx.Headers) -> Mapping[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _lost(error: httpx.TransportError) -> Lost:
+def _lost(error: httpx.TransportError, url: str) -> Lost:
     # Nothing reached the service when there was no connection to send it over.
     before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-    return Lost(str(error) or type(error).__name__, sent=not isinstance(error, before))
+    sent = not isinstance(error, before)
+    what = "the connection broke off" if sent else "no connection"
+    return Lost(f"{what} ({str(error) or type(error).__name__}) at {url}", sent=sent)
 
 
 class Connection:
@@ -103,7 +105,7 @@ class Connection:
                     step.sink.feed(data)
                 return Reply(response.status_code, headers)
         except httpx.TransportError as error:
-            raise _lost(error) from error
+            raise _lost(error, self.url) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -150,7 +152,7 @@ class AsyncConnection:
                     step.sink.feed(data)
                 return Reply(response.status_code, headers)
         except httpx.TransportError as error:
-            raise _lost(error) from error
+            raise _lost(error, self.url) from error
 
     async def close(self) -> None:
         """Close the connections."""
