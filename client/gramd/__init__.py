@@ -36,6 +36,7 @@ from gramd.errors import (
 )
 from gramd.jobs import Job
 from gramd.kernels import Kernel
+from gramd.predictions import Prediction
 from gramd.retry import Retry
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "NotAllowed",
     "NotFinished",
     "NotFound",
+    "Prediction",
     "Problem",
     "Retry",
     "ServerTrouble",

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gramd import datasets, jobs, kernels
+from gramd import datasets, jobs, kernels, predictions
 from gramd.arrays import Array, Inputs
 from gramd.connection import AsyncConnection
 from gramd.datasets import Dataset, DatasetLike
 from gramd.jobs import Job, JobLike
 from gramd.kernels import Kernel
+from gramd.predictions import Prediction
 from gramd.progress import Progress, listener
 from gramd.retry import Retry
 
@@ -147,3 +148,35 @@ class AsyncKernelJobs(AsyncJobs):
         return await self._connection.run(
             kernels.fetch(job, output, rows, cols, dtype, self._retry)
         )
+
+
+class AsyncPredictionJobs(AsyncJobs):
+    """Predictions, step by step: `client.predictions`. `client.predict(...)` does it in one call."""
+
+    collection = predictions.COLLECTION
+
+    async def submit(
+        self,
+        spec: Mapping[str, Any],
+        x_train: Inputs | Dataset,
+        y_train: Any,
+        x_test: Inputs | Dataset,
+        *,
+        mask_train: Any = None,
+        mask_test: Any = None,
+        model: Mapping[str, Any] | str | None = None,
+        task: str = "regression",
+        outputs: Sequence[str] | None = None,
+        dtype: str = "float32",
+        method: Mapping[str, Any] | str | None = None,
+    ) -> Job:
+        """A new prediction, arguments as for `client.predict`."""
+        options = predictions.options_of(model, task, outputs, dtype, method)
+        masks = (mask_train, mask_test)
+        return await self._connection.run(
+            predictions.submit(spec, x_train, y_train, x_test, masks, options, self._retry)
+        )
+
+    async def collect(self, job: JobLike) -> Prediction:
+        """All results of a prediction that has succeeded; raises JobFailed for one that has not."""
+        return await self._connection.run(predictions.collect(job, self._retry))

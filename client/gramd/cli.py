@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_common(whole, None, False)
     # The same after the command; there, what is left out must not undo what stood before it.
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     _add_common(common, argparse.SUPPRESS, argparse.SUPPRESS)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     add = partial(subparsers.add_parser, parents=[common])

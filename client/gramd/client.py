@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from gramd import kernels, questions
+from gramd import kernels, predictions, questions
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
 from gramd.datasets import Dataset
 from gramd.kernels import Kernel
+from gramd.predictions import Prediction
 from gramd.progress import Progress
-from gramd.resources import Datasets, KernelJobs
+from gramd.resources import Datasets, KernelJobs, PredictionJobs
 from gramd.retry import Retry
 
 
@@ -42,6 +43,7 @@ class Client:
         self._progress = progress
         self.datasets = Datasets(self._connection, self._retry)
         self.kernels = KernelJobs(self._connection, self._retry, progress)
+        self.predictions = PredictionJobs(self._connection, self._retry, progress)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._connection.url!r})"
@@ -82,6 +84,49 @@ class Client:
         submitting = kernels.submit(spec, x1, x2, mask1, mask2, options, self._retry, kernels.FIRST)
         shown = self._progress if progress is None else progress
         return self._connection.run(kernels.compute(submitting, self._retry, shown, timeout))
+
+    def predict(
+        self,
+        spec: Mapping[str, Any],
+        x_train: Inputs | Dataset,
+        y_train: Any,
+        x_test: Inputs | Dataset,
+        *,
+        mask_train: Any = None,
+        mask_test: Any = None,
+        model: Mapping[str, Any] | str | None = None,
+        task: str = "regression",
+        outputs: Sequence[str] | None = None,
+        dtype: str = "float32",
+        method: Mapping[str, Any] | str | None = None,
+        progress: Progress = None,
+        timeout: float | None = None,
+    ) -> Prediction:
+        """What infinitely wide networks that learnt y_train say of x_test, in one call.
+
+        Args:
+            spec: the network, `gramd.spec.network(...)` or its JSON.
+            x_train: inputs (n, d), (n, T, d) or (n, H, W, C), a list of arrays (T_i, d) of differing
+                lengths, or a dataset; x_test: m of the same kind.
+            y_train: targets (n) or (n, outputs); for classification (n) whole numbers, the classes.
+            mask_train: true where a position of x_train is real; mask_test: of x_test.
+            model: {"type": "gaussian_process"} if left out, "gradient_flow" or "kernel_ridge", with
+                parameters such as "time" and "diag_reg" beside the type; docs/client.md has more.
+            task: "regression" or "classification".
+            outputs: any of "mean", "variance", "covariance" and "classes"; the mean, and the classes
+                of a classification, if left out.
+            dtype: of the kernels, "float32" or "float64"; all that follows is float64.
+            method, progress, timeout: as for `kernel`.
+
+        Raises InvalidRequest, LimitExceeded, JobFailed, StillRunning, Unreachable.
+        """
+        options = predictions.options_of(model, task, outputs, dtype, method)
+        masks, again = (mask_train, mask_test), self._retry
+        submitting = predictions.submit(
+            spec, x_train, y_train, x_test, masks, options, again, kernels.FIRST
+        )
+        shown = self._progress if progress is None else progress
+        return self._connection.run(predictions.compute(submitting, again, shown, timeout))
 
     def describe(
         self, spec: Mapping[str, Any], input_shape: Sequence[int] | None = None

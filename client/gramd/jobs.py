@@ -52,12 +52,12 @@ class Job:
     @property
     def tiles_done(self) -> int:
         """Pieces of the result that are there."""
-        return self.document.get("tiles_done", 0)
+        return self._tiles("tiles_done")
 
     @property
     def tiles_total(self) -> int:
-        """Pieces that it has."""
-        return self.document.get("tiles_total", 0)
+        """Pieces that it has; of a prediction, those of its kernels."""
+        return self._tiles("tiles_total")
 
     @property
     def eta_s(self) -> float | None:
@@ -78,6 +78,10 @@ class Job:
     def error(self) -> dict[str, Any] | None:
         """The problem document of a job that failed."""
         return self.document.get("error")
+
+    def _tiles(self, name: str) -> int:
+        parts: Mapping[str, Mapping[str, int]] = self.document.get("kernels") or {}
+        return self.document.get(name, sum(part.get(name, 0) for part in parts.values()))
 
     def result(self, name: str) -> str:
         """The path of one of its arrays; raises ValueError for one that it does not have."""
