@@ -86,8 +86,10 @@ class Job:
     def result(self, name: str) -> str:
         """The path of one of its arrays; raises ValueError for one that it does not have."""
         links: dict[str, str] = self.document["links"]
-        if name == "self" or name not in links:
-            known = ", ".join(sorted(set(links) - {"self"})) or "none"
+        # Beside its arrays, a prediction links its kernel jobs: kernels.train and so on.
+        arrays = sorted(link for link in links if link != "self" and "." not in link)
+        if name not in arrays:
+            known = ", ".join(arrays) or "none"
             raise ValueError(f"the job {self.id} has no result {name!r}; it has: {known}")
         return links[name]
 

@@ -11,7 +11,7 @@ from gramd.errors import UnexpectedAnswer
 from gramd.exchange import OCTETS, Request, Talk, exchange
 from gramd.retry import Retry
 
-DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
+DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8"), "i8": np.dtype("<i8")}
 # The dtypes that `fetch` takes, by the names that the service has for them.
 KINDS = {"float32": "f4", "float64": "f8", "f4": "f4", "f8": "f8"}
 
