@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.datasets import make_blobs
+from sklearn.utils.estimator_checks import check_estimator
 
 import gramd
 from gramd.sklearn import NNGPClassifier, NNGPRegressor, NTKClassifier, NTKRegressor
@@ -53,7 +55,7 @@ def test_a_prediction_step_by_step(client: gramd.Client) -> None:
 
 
 def test_classes_of_sequences_of_differing_lengths(client: gramd.Client) -> None:
-    ragged = [RNG.normal(size=(3 + i % 3, 2)) + (-1) ** i for i in range(12)]
+    ragged = [RNG.normal(size=(3 + i % 3, 2)) / 4 + (-1) ** i for i in range(12)]
     labels = np.arange(12) % 2 + 7
     answer = client.predict(ATTENTION, ragged[:9], labels[:9], ragged[9:], task="classification")
     assert answer.mean.shape == (3, 2)
@@ -112,3 +114,17 @@ def test_classifiers_name_the_classes_they_were_given(
     assert two.decision_function(x).shape == (30,)
     with pytest.raises(ValueError, match="two classes"):
         estimator(DENSE, url=url).fit(x, np.zeros(30))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        NNGPRegressor,
+        NTKRegressor,
+        pytest.param(NNGPClassifier, marks=pytest.mark.slow),
+        pytest.param(NTKClassifier, marks=pytest.mark.slow),
+    ],
+)
+def test_estimators_are_what_scikit_learn_expects(url: str, estimator: type[BaseEstimator]) -> None:
+    results = check_estimator(estimator(url=url), on_skip=None)
+    assert sum(result["status"] == "passed" for result in results) > 45

@@ -109,6 +109,11 @@ class _Flow(_Network):
 
 
 class _Regressor(RegressorMixin, _Network):
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def fit(self, X: Any, y: Any) -> Self:
         """Learn y (n) or (n, outputs) of X (n, features), or (n, T, d) and other inputs as they are."""
         checked: Any = validate_data(self, X, y, multi_output=True, y_numeric=True, allow_nd=True)
