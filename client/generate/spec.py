@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from kernels.method import Method
+from kernels.predict.model import Model
 from kernels.registry import vocabulary
 
 FOLDER = Path(__file__).parent.parent / "gramd" / "spec"
+LONGEST_DEFAULT = 4
 _SCALARS = {"number": "float", "integer": "int", "boolean": "bool", "string": "str"}
 _BOUNDS = (
     ("minimum", ">="),
@@ -27,6 +29,8 @@ _TITLES = {
     "feature_map": "Feature maps of linear attention and of the delta rule.",
     "decay": "How positional kernels fall off with distance.",
     "method": "How kernels are computed: in closed form, nearly so, or by finite networks.",
+    "model": "What is made of kernels: the models of a prediction.",
+    "diag_reg": "What a model adds to the diagonal of its training kernel.",
 }
 
 
@@ -49,12 +53,17 @@ class Vocabulary:
             self.notes[schema["title"]] = f"{entry['equation']}\n\nSource: {entry['source']}."
         for _, schema in list(self._nested("layers")):
             self._walk(schema)
-        methods: TypeAdapter[Any] = TypeAdapter(Method)
-        document = methods.json_schema()
-        self.definitions |= document["$defs"]
-        for option in document["anyOf"]:
-            schema = self.definitions[_named(option["$ref"])]
-            self._add("method", schema["properties"]["type"]["const"], schema)
+        unions: dict[str, TypeAdapter[Any]] = {
+            "method": TypeAdapter(Method),
+            "model": TypeAdapter(Model),
+        }
+        for module, union in unions.items():
+            document = union.json_schema()
+            self.definitions |= document["$defs"]
+            for option in document["anyOf"]:
+                schema = self.definitions[_named(option["$ref"])]
+                self._add(module, schema["properties"]["type"]["const"], schema)
+                self._walk(schema)
         return self
 
     def _add(self, module: str, name: str, schema: Any) -> bool:
@@ -118,7 +127,9 @@ def _function(name: str, schema: Mapping[str, Any], known: Vocabulary) -> str:
     signature = [f"{n}: {_kind(properties[n])}" for n in required]
     if others:
         signature.append("*")
-        signature += [f"{n}: {_kind(properties[n])} = {default!r}" for n, default in others.items()]
+        for n, default in others.items():
+            optional = " | None" if default is None and "None" not in _kind(properties[n]) else ""
+            signature.append(f"{n}: {_kind(properties[n])}{optional} = {default!r}")
     kind = schema["properties"].get("type", {}).get("const")
     call = [repr(kind), "{" + ", ".join(f"{n!r}: {n}" for n in required) + "}"]
     call += [f"{n}={_pair(n, properties[n], default)}" for n, default in others.items()]
@@ -169,6 +180,8 @@ def _kind(part: Mapping[str, Any]) -> str:
         return "Given"
     if "enum" in part:
         return f"Literal{part['enum']!r}"
+    if "const" in part:
+        return f"Literal[{part['const']!r}]"
     if part.get("type") == "array":
         inner = part["items"]
         return f"Sequence[{'Given' if 'oneOf' in inner else _kind(inner)}]"
@@ -178,11 +191,14 @@ def _kind(part: Mapping[str, Any]) -> str:
 
 
 def _default(part: Mapping[str, Any]) -> Any:
-    """What a signature shows: the name alone of a part that has its own defaults."""
+    """What a signature shows: the name alone of a part that has its own defaults, and None, which
+    leaves it to the service, for a long list."""
     default = part["default"]
     if isinstance(default, dict):
         return default["type"]
-    return tuple(default) if isinstance(default, list) else default
+    if isinstance(default, list):
+        return tuple(default) if len(default) <= LONGEST_DEFAULT else None
+    return default
 
 
 def _limits(part: Mapping[str, Any]) -> str:

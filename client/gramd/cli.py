@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     add = partial(subparsers.add_parser, parents=[common])
     _add_kernel(add)
+    _add_predict(add)
     _add_check(add)
     _add_jobs(add)
     layers = add("layers", help="the vocabulary, or one layer or mechanism of it")
@@ -103,11 +104,40 @@ def _add_kernel(add: Add) -> None:
     kernel.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     kernel.add_argument("--form", choices=("matrix", "diagonal", "positions"), default="matrix")
     kernel.add_argument(
-        "--method", type=commands.method, metavar="METHOD",
+        "--method", type=commands.kind, metavar="METHOD",
         help='exact, additive, monte_carlo, or JSON: {"type": "additive", "tolerance": 1e-4}',
     )  # fmt: skip
     kernel.add_argument("--timeout", type=float, metavar="S", help="wait so many seconds at most")
     kernel.set_defaults(run=commands.kernel)
+
+
+def _add_predict(add: Add) -> None:
+    predict = add("predict", help="what networks that learnt Y of X say of NEW, into a file")
+    predict.add_argument("spec", metavar="SPEC.json", help='the network, {"layers": [...]}')
+    predict.add_argument("x_train", metavar="X.npy", help="training inputs")
+    predict.add_argument("y_train", metavar="Y.npy", help="targets (n) or (n, outputs)")
+    predict.add_argument("x_test", metavar="NEW.npy", help="inputs to predict for")
+    predict.add_argument(
+        "--mask", metavar="M.npy", help="boolean, true where a position of X is real"
+    )
+    predict.add_argument("--mask-new", metavar="M2.npy", help="the same for NEW")
+    predict.add_argument(
+        "--output", "-o", metavar="P.npz", required=True,
+        help="an array for each of --outputs, and the receipt as JSON",
+    )  # fmt: skip
+    predict.add_argument(
+        "--model", type=commands.kind, metavar="MODEL",
+        help='gaussian_process (default), gradient_flow, kernel_ridge, or JSON: {"type":'
+        ' "gradient_flow", "time": 10, "diag_reg": {"type": "loo"}}',
+    )  # fmt: skip
+    predict.add_argument("--task", choices=("regression", "classification"), default="regression")
+    predict.add_argument(
+        "--outputs", type=commands.predicted, help="of mean, variance, covariance and classes"
+    )
+    predict.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    predict.add_argument("--method", type=commands.kind, metavar="METHOD", help="as for kernel")
+    predict.add_argument("--timeout", type=float, metavar="S", help="wait so many seconds at most")
+    predict.set_defaults(run=commands.predict)
 
 
 def _add_check(add: Add) -> None:
@@ -126,6 +156,7 @@ def _add_jobs(add: Add) -> None:
     )
     jobs.add_argument("job", metavar="ID", nargs="?")
     jobs.add_argument("--limit", type=int, default=20, help="of the list (default: 20)")
+    jobs.add_argument("--predictions", action="store_true", help="predictions, not kernels")
     jobs.add_argument("--json", action="store_true", help="the list as JSON")
     jobs.set_defaults(run=commands.jobs)
 

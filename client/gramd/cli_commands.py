@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from gramd.arrays import Array
 from gramd.client import Client
 from gramd.jobs import Job
-from gramd.kernels import Kernel
+from gramd.predictions import OUTPUTS
+from gramd.resources import Jobs
 
 
 class BadFile(Exception):
@@ -36,14 +38,42 @@ def kernel(client: Client, options: argparse.Namespace) -> None:
         form=options.form,
         method=options.method,
     )
+    ended = waited(client.kernels, job, options.timeout)
+    result = client.kernels.collect(ended)
+    save(result.arrays, result.receipt, target)
+
+
+def predict(client: Client, options: argparse.Namespace) -> None:
+    """`gramd predict`: means, variances and classes into a file."""
+    target = writable(options.output, len(options.outputs or ("mean", "classes")))
+    job = client.predictions.submit(
+        document(options.spec),
+        array(options.x_train),
+        array(options.y_train),
+        array(options.x_test),
+        mask_train=array(options.mask),
+        mask_test=array(options.mask_new),
+        model=options.model,
+        task=options.task,
+        outputs=options.outputs,
+        dtype=options.dtype,
+        method=options.method,
+    )
+    ended = waited(client.predictions, job, options.timeout)
+    result = client.predictions.collect(ended)
+    save(result.arrays, result.receipt, target)
+
+
+def waited(resource: Jobs, job: Job, timeout: float | None) -> Job:
+    """The job when it has ended; its warnings are shown, and how to end it when nobody waits."""
     for warning in job.warnings:
         print(f"gramd: {warning}", file=sys.stderr)
     try:
-        ended = client.kernels.wait(job, timeout=options.timeout)
+        return resource.wait(job, timeout=timeout)
     except KeyboardInterrupt:
-        print(f"\nthe job goes on; gramd jobs cancel {job.id} ends it", file=sys.stderr)
+        which = "--predictions " if resource.collection == "predictions" else ""
+        print(f"\nthe job goes on; gramd jobs {which}cancel {job.id} ends it", file=sys.stderr)
         raise
-    save(client.kernels.collect(ended), target)
 
 
 def check(client: Client, options: argparse.Namespace) -> None:
@@ -74,7 +104,7 @@ def limits(client: Client, _: argparse.Namespace) -> None:
 
 def jobs(client: Client, options: argparse.Namespace) -> None:
     """`gramd jobs`: the list, or something done with one."""
-    resource = client.kernels
+    resource = client.predictions if options.predictions else client.kernels
     if options.action == "list":
         found = resource.newest(options.limit)
         if options.json:
@@ -94,7 +124,8 @@ def jobs(client: Client, options: argparse.Namespace) -> None:
 
 def row(job: Job) -> str:
     """One line of the list."""
-    shape = " x ".join(map(str, job.document.get("shape", ())))
+    shapes: dict[str, list[int]] = job.document.get("shapes") or {}
+    shape = " x ".join(map(str, job.document.get("shape") or next(iter(shapes.values()), ())))
     tiles = f"{job.tiles_done}/{job.tiles_total}"
     outputs = ",".join(job.document.get("outputs", ()))
     return f"{job.id}  {job.state:9}  {tiles:>9} tiles  {shape:>15}  {outputs}"
@@ -105,14 +136,17 @@ def show(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def save(result: Kernel, target: Path) -> None:
+def save(arrays: Mapping[str, Array], receipt: Mapping[str, Any], target: Path) -> None:
     """All arrays and the receipt, or the single array."""
-    arrays: dict[str, Any] = dict(result.arrays)
-    with target.open("wb") as file:
-        if target.suffix == ".npy":
-            np.save(file, next(iter(arrays.values())))
-        else:
-            np.savez(file, **arrays, receipt=np.array(json.dumps(result.receipt)))
+    try:
+        with target.open("wb") as file:
+            if target.suffix == ".npy":
+                np.save(file, next(iter(arrays.values())))
+            else:
+                named: dict[str, Any] = dict(arrays)
+                np.savez(file, **named, receipt=np.array(json.dumps(receipt)))
+    except OSError as error:
+        raise BadFile(f"cannot write {target}: {error.strerror}") from error
 
 
 def writable(name: str, arrays: int) -> Path:
@@ -153,12 +187,18 @@ def array(name: str | None) -> Array | None:
     return found
 
 
-def names(text: str) -> tuple[str, ...]:
+def names(text: str, known: tuple[str, ...] = ("nngp", "ntk")) -> tuple[str, ...]:
     """nngp,ntk"""
     found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not found or set(found) - {"nngp", "ntk"} or len(set(found)) != len(found):
-        raise argparse.ArgumentTypeError(f"expected nngp, ntk or nngp,ntk, got {text!r}")
+    if not found or set(found) - set(known) or len(set(found)) != len(found):
+        choices = ", ".join(known)
+        raise argparse.ArgumentTypeError(f"expected some of {choices}, by commas; got {text!r}")
     return found
+
+
+def predicted(text: str) -> tuple[str, ...]:
+    """mean,variance"""
+    return names(text, OUTPUTS)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -169,8 +209,8 @@ def shape(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected sizes such as 12,5, got {text!r}") from None
 
 
-def method(text: str) -> dict[str, Any]:
-    """A method's name, or its JSON."""
+def kind(text: str) -> dict[str, Any]:
+    """The name of a method or model, or its JSON."""
     if not text.lstrip().startswith("{"):
         return {"type": text}
     try:

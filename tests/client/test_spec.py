@@ -12,11 +12,12 @@ from pydantic import TypeAdapter
 
 import gramd
 from gramd import spec as s
-from gramd.spec import decay, feature_map, layers, mechanism, method
+from gramd.spec import decay, diag_reg, feature_map, layers, mechanism, method, model
 from kernels.layers.attention import Attention
 from kernels.layers.positional import Positional
 from kernels.mechanisms.delta import Delta
 from kernels.method import Method
+from kernels.predict.model import Model
 from kernels.registry import AnyLayer, AnyMechanism, mechanisms, vocabulary
 from kernels.spec.architecture import parse_architecture
 
@@ -40,12 +41,14 @@ def example(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
                 return {"type": "dense"}
             values = [example(option, definitions) for option in options]
             usual = part.get("default")
-            other = [v for v in values if not (usual and v["type"] == usual["type"])]
+            usual = usual["type"] if isinstance(usual, dict) else usual
+            kinds = [v["type"] if isinstance(v, dict) else v for v in values]
+            other = [v for v, kind in zip(values, kinds, strict=True) if kind != usual]
             return (other or values)[-1]
     if "$ref" in part:
         return built(definitions[part["$ref"].rsplit("/", 1)[-1]], definitions)
-    if "enum" in part:
-        return part["enum"][-1]
+    if "enum" in part or "const" in part:
+        return part["enum"][-1] if "enum" in part else part["const"]
     if part.get("type") == "array":
         if "enum" in part["items"]:
             return list(part["items"]["enum"])
@@ -84,10 +87,12 @@ def parts() -> Iterator[tuple[str, ModuleType, str, Mapping[str, Any], Mapping[s
     for name in ("ReLUFeatures", "EluPlusOne", "DPFP"):
         kind = inner[name]["properties"]["type"]["const"]
         yield name, feature_map, kind, inner[name], inner
-    methods = TypeAdapter(Method).json_schema()["$defs"]
-    for schema in methods.values():
-        kind = schema["properties"]["type"]["const"]
-        yield kind, method, kind, schema, methods
+    for module, union in ((method, Method), (model, Model)):
+        definitions = TypeAdapter(union).json_schema()["$defs"]
+        for schema in definitions.values():
+            kind = schema["properties"]["type"]["const"]
+            owner = module if hasattr(module, kind) else diag_reg
+            yield kind, owner, kind, schema, definitions
 
 
 PARTS = [

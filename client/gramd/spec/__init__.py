@@ -21,9 +21,11 @@ anything, and says where it is wrong. Modules and functions are made from the se
 from __future__ import annotations
 
 from gramd.spec import decay as decay
+from gramd.spec import diag_reg as diag_reg
 from gramd.spec import feature_map as feature_map
 from gramd.spec import mechanism as mechanism
 from gramd.spec import method as method
+from gramd.spec import model as model
 from gramd.spec.document import Document, Given
 from gramd.spec.layers import *  # noqa: F403  (layers.py says what it has)
 
