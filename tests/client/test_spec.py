@@ -123,6 +123,8 @@ def test_every_parameter_can_be_given_and_stands_in_the_json(
         # What is default is left out, and means the same.
         default = schema["properties"][key]["default"]
         default = default["type"] if isinstance(default, dict) else default
+        if isinstance(default, list) and len(default) > 4:  # None stands for it in the signature
+            default = None
         assert build(**given, **{key: default}) == smallest, key
 
 
