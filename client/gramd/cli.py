@@ -16,6 +16,7 @@ from gramd import cli_commands as commands
 from gramd.client import Client
 from gramd.connection import DEFAULT_URL
 from gramd.errors import GramdError, JobFailed, StillRunning, Unreachable
+from gramd.retry import Retry
 
 REFUSED, USAGE, UNREACHABLE, FAILED, RUNNING, INTERRUPTED = 1, 2, 3, 4, 5, 130
 Add: TypeAlias = Callable[..., argparse.ArgumentParser]
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = parser().parse_args(arguments)
     try:
-        with Client(options.url, progress=None if not options.quiet else False) as client:
+        retry = Retry(attempts=options.tries)
+        shown = False if options.quiet else None
+        with Client(options.url, retry=retry, progress=shown) as client:
             options.run(client, options)
     except commands.BadFile as error:
         return _fail(str(error), USAGE)
@@ -60,10 +63,10 @@ def parser() -> argparse.ArgumentParser:
         description="NNGP and NTK matrices of infinitely wide networks, from a gramd service.",
         epilog="The API key, if the service asks for one, is read from GRAMD_KEY. " + _codes(),
     )
-    _add_common(whole, None, False)
+    _add_common(whole, None, False, Retry().attempts)
     # The same after the command; there, what is left out must not undo what stood before it.
     common = _Parser(add_help=False)
-    _add_common(common, argparse.SUPPRESS, argparse.SUPPRESS)
+    _add_common(common, argparse.SUPPRESS, argparse.SUPPRESS, argparse.SUPPRESS)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     add = partial(subparsers.add_parser, parents=[common])
     _add_kernel(add)
@@ -78,9 +81,11 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _add_common(to: argparse.ArgumentParser, url: Any, quiet: Any) -> None:
+def _add_common(to: argparse.ArgumentParser, url: Any, quiet: Any, tries: Any) -> None:
     where = f"of the service (default: GRAMD_URL, else {DEFAULT_URL})"
     to.add_argument("--url", default=url, help=where)
+    often = "of a call that gets no answer (default: 6)"
+    to.add_argument("--tries", type=int, metavar="N", default=tries, help=often)
     silent = "no progress on standard error"
     to.add_argument("--quiet", action="store_true", default=quiet, help=silent)
 

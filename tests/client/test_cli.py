@@ -40,7 +40,10 @@ def test_a_kernel_into_a_file(folder: Path, capfd: pytest.CaptureFixture[str]) -
         np.testing.assert_array_equal(found["ntk"], expected["ntk"])
         assert json.loads(str(found["receipt"]))["dtype"] == "float64"
     assert capfd.readouterr() == ("", ""), "no progress where no terminal is"
-    assert cli.main("kernel attention.json x.npy --outputs ntk --output k.npy".split()) == 0
+    assert (
+        cli.main(["kernel", "attention.json", "x.npy", "--outputs", "ntk", "--output", "k.npy"])
+        == 0
+    )
     assert np.load(folder / "k.npy").shape == (6, 6)
 
 
@@ -117,7 +120,7 @@ def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) 
 def test_a_service_that_is_not_there_has_its_own_exit_code(root: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(root / "client")}
     done = subprocess.run(
-        [sys.executable, "-m", "gramd", "limits", "--url", "http://127.0.0.1:1"],
+        [sys.executable, "-m", "gramd", "limits", "--tries", "2", "--url", "http://127.0.0.1:1"],
         env=environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == cli.UNREACHABLE

@@ -42,13 +42,14 @@ def example(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
             values = [example(option, definitions) for option in options]
             usual = part.get("default")
             usual = usual["type"] if isinstance(usual, dict) else usual
-            kinds = [v["type"] if isinstance(v, dict) else v for v in values]
+            kinds = [v.get("type") if isinstance(v, dict) else v for v in values]
             other = [v for v, kind in zip(values, kinds, strict=True) if kind != usual]
             return (other or values)[-1]
     if "$ref" in part:
         return built(definitions[part["$ref"].rsplit("/", 1)[-1]], definitions)
     if "enum" in part or "const" in part:
-        return part["enum"][-1] if "enum" in part else part["const"]
+        values = part.get("enum") or [part["const"]]
+        return next((v for v in values[::-1] if v != part.get("default")), values[0])
     if part.get("type") == "array":
         if "enum" in part["items"]:
             return list(part["items"]["enum"])
