@@ -21,6 +21,11 @@ WATCHED = 1.0
 # Between questions, should something in between not let them be held.
 SHORTEST = 0.3
 PAGE = 100
+# What a job may compute; it links other things as well.
+ARRAYS = (
+    *("nngp", "nngp_stderr", "ntk", "ntk_stderr"),
+    *("mean", "variance", "covariance", "classes"),
+)
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,16 @@ class Job:
         parts: Mapping[str, Mapping[str, int]] = self.document.get("kernels") or {}
         return self.document.get(name, sum(part.get(name, 0) for part in parts.values()))
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of its arrays."""
+        return tuple(name for name in ARRAYS if name in self.document["links"])
+
     def result(self, name: str) -> str:
         """The path of one of its arrays; raises ValueError for one that it does not have."""
         links: dict[str, str] = self.document["links"]
-        # Beside its arrays, a prediction links its kernel jobs: kernels.train and so on.
-        arrays = sorted(link for link in links if link != "self" and "." not in link)
-        if name not in arrays:
-            known = ", ".join(arrays) or "none"
+        if name not in self.results:
+            known = ", ".join(self.results) or "none"
             raise ValueError(f"the job {self.id} has no result {name!r}; it has: {known}")
         return links[name]
 

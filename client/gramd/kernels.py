@@ -102,15 +102,9 @@ def collect(job: JobLike, retry: Retry) -> Talk[Kernel]:
     known = job if isinstance(job, Job) else (yield from jobs.look(COLLECTION, job, retry))
     known.check()
     arrays: dict[str, Array] = {}
-    for name in results_of(known):
+    for name in known.results:
         arrays[name] = yield from matrices.fetch(known.result(name), retry)
     return Kernel(known, arrays)
-
-
-def results_of(job: Job) -> list[str]:
-    """The names of a kernel job's arrays."""
-    known = ("nngp", "nngp_stderr", "ntk", "ntk_stderr")
-    return [name for name in known if name in job.document["links"]]
 
 
 def fetch(

@@ -113,7 +113,6 @@ def collect(job: JobLike, retry: Retry) -> Talk[Prediction]:
     known = job if isinstance(job, Job) else (yield from jobs.look(COLLECTION, job, retry))
     known.check()
     arrays: dict[str, Array] = {}
-    for name in OUTPUTS:
-        if name in known.document["links"]:
-            arrays[name] = yield from matrices.fetch(known.result(name), retry)
+    for name in known.results:
+        arrays[name] = yield from matrices.fetch(known.result(name), retry)
     return Prediction(known, arrays)

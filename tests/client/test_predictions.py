@@ -39,7 +39,7 @@ def test_a_posterior_in_one_call(client: gramd.Client) -> None:
     np.testing.assert_allclose(answer.variance, np.diag(covariance), rtol=1e-6, atol=1e-9)
     with pytest.raises(KeyError, match="ask for classes"):
         _ = answer.classes
-    with pytest.raises(ValueError, match="it has: covariance, mean, variance"):
+    with pytest.raises(ValueError, match="it has: mean, variance, covariance"):
         answer.job.result("kernels.train")
 
 
