@@ -30,6 +30,8 @@ class Bar:
             self._bar.total = job.tiles_total
         self._bar.set_description_str(job.state, refresh=False)
         self._bar.update(job.tiles_done - self._bar.n)
+        # News is rare: each is drawn, however soon after the one before.
+        self._bar.refresh()
 
     def close(self) -> None:
         """Take the bar away."""
