@@ -24,13 +24,13 @@ help: ## print this list
 
 install: $(STAMP) ## create .venv with everything, pinned and checked by hash
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml client/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "gramd needs Python 3.11 or newer on PATH (or: make install PYTHON=...)" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the pinned dependencies (a few minutes the first time, nothing when unchanged)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
 		-r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
 demo: install ## digits through the embedded service: NNGP and NTK, accuracy, a picture
@@ -94,7 +94,7 @@ sbom: install ## bills of materials of the images, CycloneDX, in sbom/
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/lint-imports --no-cache >.import-lint.log || { cat .import-lint.log; rm -f .import-lint.log; exit 1; }
+	@PYTHONPATH=client $(BIN)/lint-imports --no-cache >.import-lint.log || { cat .import-lint.log; rm -f .import-lint.log; exit 1; }
 	@rm -f .import-lint.log
 
 format: install ## rewrite the sources as ruff likes them
@@ -107,12 +107,16 @@ types: install ## pyright, strict
 generated: install ## generated files are up to date
 	@$(BIN)/python -m service.openapi --check
 	@$(BIN)/python -m kernels.reference --check
+	@$(BIN)/python -m client.generate --check
 
 openapi: install ## regenerate openapi.yaml from the code
 	@$(BIN)/python -m service.openapi
 
 docs: install ## regenerate docs/layers.md from the code
 	@$(BIN)/python -m kernels.reference
+
+client: install ## regenerate the client's spec builder and its asynchronous half
+	@$(BIN)/python -m client.generate
 
 cov: install ## tests with branch coverage
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term --cov-report=html $(ARGS)
@@ -130,4 +134,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention test test-all lint format types generated openapi docs cov audit sbom lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention test test-all lint format types generated openapi docs client cov audit sbom lock clean
