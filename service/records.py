@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Exactness
@@ -83,6 +83,7 @@ class JobRecord(BaseModel):
     warnings: tuple[str, ...] = ()
     receipt: dict[str, Any] | None = None
 
+    @computed_field(description="the names of its arrays")
     @property
     def results(self) -> tuple[str, ...]:
         """The names of the arrays that can be fetched."""

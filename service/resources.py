@@ -101,13 +101,21 @@ class KernelResource(JobRecord):
     """A kernel job: what was asked, how far it is, and where its matrices are."""
 
     tenant: str = Field(default="", exclude=True)
-    links: dict[str, str] = Field(description="self, and one for each result")
+    links: dict[str, str] = Field(
+        description=(
+            "self; one for each of `results`; and what else there is about the job, which is no array:"
+            " events and, of matrices, diagnostics and preview"
+        )
+    )
 
     @classmethod
     def of(cls, record: JobRecord) -> KernelResource:
         """The resource of a job's record; whose it is stays inside."""
         path = f"/v1/kernels/{record.id}"
         links = {"self": path} | {result: f"{path}/{result}" for result in record.results}
+        links |= {"events": f"{path}/events"}
+        if record.form == "matrix":
+            links |= {"diagnostics": f"{path}/diagnostics", "preview": f"{path}/preview.png"}
         return cls(**record.model_dump(exclude={"tenant"}), links=links)
 
 
@@ -130,7 +138,10 @@ class PredictionResource(PredictionRecord):
 
     tenant: str = Field(default="", exclude=True)
     links: dict[str, str] = Field(
-        description="self, one for each output, and its kernel jobs: kernels.train and so on"
+        description=(
+            "self; one for each of `results`; and its kernel jobs, which are no arrays: kernels.train"
+            " and so on"
+        )
     )
 
     @classmethod

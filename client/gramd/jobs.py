@@ -21,11 +21,6 @@ WATCHED = 1.0
 # Between questions, should something in between not let them be held.
 SHORTEST = 0.3
 PAGE = 100
-# What a job may compute; it links other things as well.
-ARRAYS = (
-    *("nngp", "nngp_stderr", "ntk", "ntk_stderr"),
-    *("mean", "variance", "covariance", "classes"),
-)
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ class Job:
     @property
     def results(self) -> tuple[str, ...]:
         """The names of its arrays."""
-        return tuple(name for name in ARRAYS if name in self.document["links"])
+        return tuple(self.document["results"])
 
     def result(self, name: str) -> str:
         """The path of one of its arrays; raises ValueError for one that it does not have."""
@@ -118,7 +113,7 @@ def read_job(reply: Reply) -> Job:
 
 
 def _job(document: Any) -> Job:
-    whole = isinstance(document, dict) and {"id", "state", "links"} <= document.keys()
+    whole = isinstance(document, dict) and {"id", "state", "results", "links"} <= document.keys()
     if not whole:
         raise UnexpectedAnswer(f"expected a job, got {str(document)[:200]!r}")
     return Job(document)

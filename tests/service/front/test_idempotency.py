@@ -75,6 +75,23 @@ async def test_a_deleted_job_is_gone_and_not_made_again(client):
     problem(await client.post("/v1/kernels", json=BODY, headers=KEY), 410)
 
 
+async def test_a_prediction_is_made_once_with_its_kernel_jobs(client, working):
+    asked = {"architecture": DENSE, "x_train": [[1.0], [2.0]], "y_train": [0, 1], "x_test": [[3.0]]}
+    first = (await client.post("/v1/predictions", json=asked, headers=KEY)).json()
+    assert await count(client) == len(first["kernels"]) == 2
+    async with working():
+        again = await client.post(
+            "/v1/predictions", json=asked, headers=KEY | {"Prefer": "wait=60"}
+        )
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+    assert again.json()["state"] == "succeeded"
+    other = await client.post("/v1/predictions", json=asked | {"y_train": [1, 0]}, headers=KEY)
+    assert problem(other, 422)["parameter"] == "Idempotency-Key"
+    assert await count(client) == 2
+    await client.delete(first["links"]["self"])
+    problem(await client.post("/v1/predictions", json=asked, headers=KEY), 410)
+
+
 async def test_an_open_dataset_is_opened_once(client):
     opened = [
         (await client.post("/v1/datasets", json={"shape": [2, 2]}, headers=KEY)).json()["id"]
