@@ -21,15 +21,14 @@ from service.errors import UnknownJob
 from service.kernel_requests import (
     MASKS,
     ArraysBody,
-    Source,
     as_body_errors,
     read_architecture,
     read_fields,
     read_side,
-    read_sources,
 )
 from service.problems import Gone, InvalidInput, InvalidRequest
 from service.records import JobRecord, KernelRequest
+from service.sources import Source, read_sources
 from service.state import Service
 from service.store import keys
 from service.strict_json import read_json

@@ -13,21 +13,18 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-import numpy as np
 from anyio.to_thread import run_sync
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernels.errors import InputError, KernelError, SpecError
 from kernels.inputs import Form, Inputs, check_job, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.arrays import read_list, read_npy
-from service.errors import UnknownDataset
 from service.problems import InvalidArchitecture, InvalidInput, InvalidRequest
 from service.records import KernelRequest
+from service.sources import LIST, REFERENCE, Array, DatasetReference, Source, read_sources
 from service.store.datasets import DatasetStore
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -36,23 +33,6 @@ Body = TypeVar("Body", bound=BaseModel)
 MASKS = {"x1": "mask1", "x2": "mask2"}
 ARRAYS = (*MASKS, *MASKS.values())
 PARTS = ("request", *ARRAYS)
-
-
-class DatasetReference(BaseModel):
-    """An uploaded dataset in the place of an array; its mask comes with it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    dataset: str = Field(description="id of a dataset of POST /v1/datasets", max_length=64)
-
-
-# Errors name the branch that was meant; the tags stand in their locations, which are no part of the
-# body.
-_LIST, _REFERENCE = "(list)", "(reference)"
-Array = Annotated[
-    Annotated[list[Any], Tag(_LIST)] | Annotated[DatasetReference, Tag(_REFERENCE)],
-    Discriminator(lambda value: _REFERENCE if isinstance(value, dict) else _LIST),
-]
 
 
 class ArraysBody(BaseModel):
@@ -113,28 +93,6 @@ class KernelBody(ArraysBody):
             " max_monte_carlo_work)"
         ),
     )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the values of one array are: exactly one of a part, a list and a dataset; None of them
-    when absent."""
-
-    part: bytearray | None = None
-    inline: list[Any] | None = None
-    stored: np.ndarray | None = None
-
-    @property
-    def given(self) -> bool:
-        return any(place is not None for place in (self.part, self.inline, self.stored))
-
-    def read(self, name: str) -> np.ndarray | None:
-        """The array, as it came; raises InvalidRequest with a pointer below /name."""
-        if self.part is not None:
-            return read_npy(self.part, f"/{name}")
-        if self.inline is not None:
-            return read_list(self.inline, f"/{name}", boolean=name.startswith("mask"))
-        return self.stored
 
 
 def read_fields(model: type[Body], value: Any) -> Body:
@@ -204,66 +162,6 @@ async def read_kernel_request(
     return await run_sync(_build, body, architecture, arrays)
 
 
-async def read_sources(
-    body: BaseModel,
-    masks: Mapping[str, str],
-    parts: Mapping[str, bytearray],
-    tenant: str,
-    datasets: DatasetStore,
-) -> dict[str, Source]:
-    """Where the arrays of a body are, by name.
-
-    masks: the field of the mask of each array. Raises InvalidRequest for what is given twice, and
-    for a mask of nothing.
-    """
-    sources: dict[str, Source] = {}
-    for name, mask in masks.items():
-        sources[name], stored = await array_source(
-            name, getattr(body, name), parts, tenant, datasets
-        )
-        sources[mask] = _mask_source(mask, getattr(body, mask), parts, stored)
-        if sources[mask].given and not sources[name].given:
-            raise InvalidRequest(f"{mask} is given without {name}", pointer=f"/{mask}")
-    return sources
-
-
-async def array_source(
-    name: str,
-    given: list[Any] | DatasetReference | None,
-    parts: Mapping[str, bytearray],
-    tenant: str,
-    datasets: DatasetStore,
-) -> tuple[Source, np.ndarray | None]:
-    """Where an array is that the body has as `given`, and the mask that a dataset brings along."""
-    if name in parts and given is not None:
-        raise InvalidRequest(
-            f"{name} is given twice, as a part and in the request", pointer=f"/{name}"
-        )
-    if name in parts:
-        return Source(part=parts[name]), None
-    if isinstance(given, DatasetReference):
-        try:
-            x, mask = await datasets.load(tenant, given.dataset)
-        except UnknownDataset as error:
-            raise InvalidRequest(str(error), pointer=f"/{name}/dataset") from error
-        return Source(stored=x), mask
-    return Source(inline=given), None
-
-
-def _mask_source(
-    name: str,
-    given: list[Any] | None,
-    parts: Mapping[str, bytearray],
-    stored: np.ndarray | None,
-) -> Source:
-    """Where a mask is that the body has as `given`; `stored` came with a dataset."""
-    if (name in parts) + (given is not None) + (stored is not None) > 1:
-        raise InvalidRequest(
-            f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}"
-        )
-    return Source(part=parts.get(name), inline=given, stored=stored)
-
-
 def read_side(number: int, arrays: Mapping[str, Source], dtype: str) -> Inputs | None:
     """The inputs of one side, None when it is absent; raises InvalidRequest, InputError."""
     x = arrays[f"x{number}"].read(f"x{number}")
@@ -297,7 +195,7 @@ def _build(
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A pydantic location as a pointer into the body."""
-    given = [step for step in location if step not in (_LIST, _REFERENCE)]
+    given = [step for step in location if step not in (LIST, REFERENCE)]
     # Behind a field of several models stands the type by which its model was found, behind one of
     # several types what was tried.
     steps = [

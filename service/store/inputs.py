@@ -17,7 +17,7 @@ from kernels.inputs import Inputs
 from service.errors import OverLimit
 from service.store import keys
 from service.store.connection import now, raw
-from service.store.scripts import HOLD, RELEASE
+from service.store.holding import HOLD, RELEASE
 
 _LENGTH = struct.Struct("<I")
 

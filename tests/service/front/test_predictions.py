@@ -108,7 +108,7 @@ async def test_kernel_ridge_and_the_factor_that_new_test_inputs_reuse(client, wo
     assert not again["receipt"]["reused"]
     assert same["receipt"]["reused"]
     assert again["receipt"]["loo"] == record["receipt"]["loo"]
-    assert await service.records.unfinished() == 0
+    assert await service.records.unfinished("default") == 0
 
 
 @pytest.mark.parametrize(("time", "outputs"), [(0.3, "variance"), ("infinity", "covariance")])
@@ -389,10 +389,10 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
     object.__setattr__(service.settings, "max_unfinished_jobs", 1)
     assert problem(await client.post("/v1/predictions", json=body()), 429)["actual"] == 2
     assert (await client.get("/v1/kernels")).json()["kernels"] == []
-    assert await service.records.unfinished() == 0
+    assert await service.records.unfinished("default") == 0
     kept = {name.split(b":")[1] for name in await left_behind()}
-    # The tenant's secret, and a tile on its way to a worker that will drop it.
-    assert kept <= {b"secret", b"turn", b"inflight", b"architecture", b"held"}
+    # The tenant's secret, counts, and a tile on its way to a worker that will drop it.
+    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"architecture", b"held"}
 
 
 async def test_a_tile_store_that_cannot_keep_the_kernels_is_named(
