@@ -154,6 +154,15 @@ async def test_tenants_share_nothing(
         )
     used = BODY | {"x1": {"dataset": dataset["id"]}}
     problem(await client.post("/v1/kernels", json=used, headers=theirs), 422)
+    asked = {"architecture": DENSE, "x_train": [[1.0]], "y_train": [0.5], "x_test": [[2.0]]}
+    prediction = (await client.post("/v1/predictions", json=asked, headers=ours)).json()
+    path = prediction["links"]["self"]
+    problem(await client.get(path, headers=theirs), 404)
+    problem(await client.get(prediction["links"]["mean"], headers=theirs), 404)
+    problem(await client.get(jobs[0]["links"]["diagnostics"], headers=theirs), 404)
+    problem(await client.delete(path, headers=theirs), 404)
+    assert (await client.get("/v1/predictions", headers=theirs)).json()["predictions"] == []
+    assert (await client.delete(path, headers=rotated)).status_code == 204
     lists = [
         {job["id"] for job in (await client.get("/v1/kernels", headers=headers)).json()["kernels"]}
         for headers in (ours, theirs, rotated)

@@ -14,6 +14,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from .serving import PATIENCE_S, REQUEST, Served
 
+PREDICTION = {
+    "architecture": REQUEST["architecture"],
+    "x_train": [[1.0, 0.5], [0.0, 2.0]], "y_train": [0.0, 1.0], "x_test": [[1.0, 1.0]],
+}  # fmt: skip
+OTHER_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -64,6 +69,12 @@ def test_one_trace_leads_from_the_request_to_its_tile(
     answer = httpx.post(f"{served.url}/v1/kernels", json=REQUEST, headers=headers, timeout=70)
     job = answer.json()
     assert job["state"] == "succeeded"
+    headers["traceparent"] = f"00-{OTHER_TRACE}-{PARENT}-01"
+    answer = httpx.post(
+        f"{served.url}/v1/predictions", json=PREDICTION, headers=headers, timeout=70
+    )
+    prediction = answer.json()
+    assert prediction["state"] == "succeeded"
     served.process.terminate()
     assert served.process.wait(PATIENCE_S) == 0
     ours = [(who, s) for who, s in collector.spans if s.trace_id.hex() == TRACE]
@@ -86,6 +97,11 @@ def test_one_trace_leads_from_the_request_to_its_tile(
 
     assert attributes("POST /v1/kernels")["gramd.request_id"] == "r1"
     assert attributes("tile")["gramd.job"] == attributes("create job")["gramd.job"] == job["id"]
+    spans = {s.name: (who, s) for who, s in collector.spans if s.trace_id.hex() == OTHER_TRACE}
+    assert set(spans) == {"POST /v1/predictions", "create job", "tile", "compute", "answer"}
+    (sender, made), (_, asked) = spans["answer"], spans["POST /v1/predictions"]
+    assert (sender, made.parent_span_id) == ("gramd-worker", asked.span_id)
+    assert attributes("answer")["gramd.job"] == prediction["id"]
 
 
 def test_without_the_extra_nothing_is_traced_and_nothing_breaks(
