@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kernels.demand import Demand
 from kernels.engine.backend import policy
+from kernels.engine.compiled import kept
 from kernels.engine.heads import heads_of_group
 from kernels.engine.landmarks import PositionKernels
 from kernels.engine.passes import (
@@ -71,8 +72,7 @@ class Pairs:
             shared: what the tiles of an estimated result have in common.
             workspace: keeps the one-input passes.
         """
-        structure, values = zip(*(layer.split() for layer in layers), strict=True)
-        numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
+        structure, numbers = _split(tuple(layers), rows1.dtype)
         final = Demand.FULL if form == "positions" else Demand.POINT
         network = Network(structure, bool(rows1.grid), ntk, final, shared.groups)
         columns = rows1 if rows2 is None else rows2
@@ -137,6 +137,13 @@ class Pairs:
             ]
             for name in network.kernels
         }
+
+
+@kept(16)
+def _split(layers: tuple[Layer, ...], dtype: str) -> tuple[tuple[Layer, ...], Any]:
+    """The structure of a network, and its numbers on the device; the same for all its tiles."""
+    structure, values = zip(*(layer.split() for layer in layers), strict=True)
+    return structure, jax.tree.map(lambda value: jnp.asarray(value, dtype), values)
 
 
 def _merged(parts: Sequence[tuple[Sequence[Pair], Matrix]], edge: int) -> Matrix:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -56,10 +56,7 @@ class Network:
 
     def program(self) -> Program:
         """The plans for one input and for two."""
-        return Program(
-            plan_one_input(self.layers, self.positions),
-            plan_pair(self.layers, self.positions, self.final),
-        )
+        return _program(self.layers, self.positions, self.final)
 
     def within_tolerance(self) -> Network:
         """The same, exact for every input whose error the caller does not tolerate; if slower."""
@@ -93,6 +90,11 @@ class Network:
         if Demand.FULL in self.forms:
             return max(1, self.replicates) * prod(grid1) * prod(grid2)
         return prod(grid1) if Demand.DIAGONAL in self.forms else 1
+
+
+@lru_cache(64)
+def _program(layers: tuple[Layer, ...], positions: bool, final: Demand) -> Program:
+    return Program(plan_one_input(layers, positions), plan_pair(layers, positions, final))
 
 
 def _own_covariance(x: Array, form: Demand) -> Array | None:
