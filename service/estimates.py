@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from kernels.plan.cost import tile_costs
 from service import blueprint
-from service.admission import check_request, check_result
+from service.admission import check_request, check_result, is_too_large
 from service.errors import OverLimit
 from service.pace import P90, Kind, Pace, shape_name
 from service.records import KernelRequest
@@ -116,6 +116,8 @@ class Estimates:
         """The estimate of a request; nothing is stored."""
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
+        if self._settings.results_url and is_too_large(drawn, await ceiling(self._tiles_client)):
+            drawn = drawn.far()
         there = await self._tiles.exists(tenant, drawn.digests)
         missing = [index for index, found in enumerate(there) if not found]
         forecast = await self.forecast(tenant, request, drawn, missing)

@@ -129,6 +129,26 @@ class AsyncClient:
         shown = self._progress if progress is None else progress
         return await self._connection.run(predictions.compute(submitting, again, shown, timeout))
 
+    async def estimate(
+        self,
+        spec: Mapping[str, Any],
+        x1: Inputs | Dataset,
+        x2: Inputs | Dataset | None = None,
+        *,
+        mask1: Any = None,
+        mask2: Any = None,
+        outputs: Sequence[str] = ("nngp", "ntk"),
+        dtype: str = "float32",
+        form: str = "matrix",
+        method: Mapping[str, Any] | str | None = None,
+    ) -> dict[str, Any]:
+        """What `kernel` with these arguments would take: tiles and how many are cached, bytes, seconds
+        ("p50", "p90"), and whether it is admitted. Nothing is computed."""
+        options = kernels.options_of(outputs, dtype, form, method)
+        return await self._connection.run(
+            kernels.estimate(spec, x1, x2, mask1, mask2, options, self._retry)
+        )
+
     async def describe(
         self, spec: Mapping[str, Any], input_shape: Sequence[int] | None = None
     ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gramd import datasets, jobs, kernels, predictions
+from gramd import datasets, jobs, kernels, predictions, questions
 from gramd.arrays import Array, Inputs
 from gramd.connection import AsyncConnection
 from gramd.datasets import Dataset, DatasetLike
@@ -122,6 +122,43 @@ class AsyncKernelJobs(AsyncJobs):
         return await self._connection.run(
             kernels.submit(spec, x1, x2, mask1, mask2, options, self._retry)
         )
+
+    async def extend(
+        self,
+        job: JobLike,
+        x1: Inputs | Dataset | None = None,
+        x2: Inputs | Dataset | None = None,
+        *,
+        mask1: Any = None,
+        mask2: Any = None,
+    ) -> Job:
+        """A new job: the whole matrix of a job's rows followed by new ones, of which only the tiles at
+        the border are computed.
+
+        Args:
+            x1: new rows; of a matrix of x1 with itself they extend both sides.
+            x2: new columns, of a job that has an x2.
+            mask1: true where a position of x1 is real; mask2: of x2.
+        """
+        return await self._connection.run(kernels.extend(job, x1, x2, mask1, mask2, self._retry))
+
+    async def diagnostics(self, job: JobLike, *, timeout: float | None = None) -> dict[str, Any]:
+        """Eigenvalues, condition number, asymmetry and suggested jitter of each result of a job that
+        has succeeded, and a float64 spot check of one in float32: `results` by name.
+
+        Waits for the job if it runs. Raises NotFinished after `timeout` seconds.
+        """
+        return await self._connection.run(questions.diagnostics(job, self._retry, timeout))
+
+    async def preview(self, job: JobLike, *, timeout: float | None = None) -> bytes:
+        """A PNG image of a job that has succeeded: heatmaps and spectra. Raises as `diagnostics`."""
+        return await self._connection.run(questions.preview(job, self._retry, timeout))
+
+    async def zarr(self, job: JobLike) -> str:
+        """The URL of a read-only Zarr v3 group of a job that has succeeded, good for an hour; whoever
+        has it needs no key."""
+        path = await self._connection.run(questions.zarr(job, self._retry))
+        return f"{self._connection.url}{path}"
 
     async def collect(self, job: JobLike) -> Kernel:
         """All results of a job that has succeeded; raises JobFailed for one that has not."""

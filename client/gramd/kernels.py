@@ -71,12 +71,53 @@ def submit(
 ) -> Talk[Job]:
     """A new job; it may have ended already when `wait` seconds were given."""
     parcel = Parcel({"architecture": dict(spec), **options})
-    yield from parcel.put("x1", x1, mask1, "mask1", retry)
-    if x2 is not None:
-        yield from parcel.put("x2", x2, mask2, "mask2", retry)
-    elif mask2 is not None:
-        raise ValueError("mask2 is given without x2")
+    yield from _put(parcel, x1, x2, mask1, mask2, retry)
     return read_job((yield from exchange(parcel.request("/v1/kernels", wait), retry)))
+
+
+def estimate(
+    spec: Mapping[str, Any],
+    x1: Inputs | Dataset,
+    x2: Inputs | Dataset | None,
+    mask1: Any,
+    mask2: Any,
+    options: Mapping[str, Any],
+    retry: Retry,
+) -> Talk[dict[str, Any]]:
+    """What such a job would take."""
+    parcel = Parcel({"architecture": dict(spec), **options})
+    yield from _put(parcel, x1, x2, mask1, mask2, retry)
+    return (yield from exchange(parcel.request("/v1/estimates", None), retry)).json()
+
+
+def extend(
+    job: JobLike,
+    x1: Inputs | Dataset | None,
+    x2: Inputs | Dataset | None,
+    mask1: Any,
+    mask2: Any,
+    retry: Retry,
+) -> Talk[Job]:
+    """A new job: the matrix of a job's rows followed by new ones."""
+    parcel = Parcel({})
+    yield from _put(parcel, x1, x2, mask1, mask2, retry)
+    path = f"{path_of(COLLECTION, job)}/extensions"
+    return read_job((yield from exchange(parcel.request(path, None), retry)))
+
+
+def _put(
+    parcel: Parcel,
+    x1: Inputs | Dataset | None,
+    x2: Inputs | Dataset | None,
+    mask1: Any,
+    mask2: Any,
+    retry: Retry,
+) -> Talk[None]:
+    for side, x, mask in ((1, x1, mask1), (2, x2, mask2)):
+        if x is not None:
+            yield from parcel.put(f"x{side}", x, mask, f"mask{side}", retry)
+        elif mask is not None:
+            raise ValueError(f"mask{side} is given without x{side}")
 
 
 def options_of(

@@ -1,7 +1,9 @@
 """Kernels through the client are those of the library, whole, in part, and of ragged inputs."""
 
 import asyncio
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -152,3 +154,45 @@ async def test_the_asynchronous_client_is_the_same_with_await(url: str) -> None:
     for shift, kernel in enumerate(kernels):
         np.testing.assert_array_equal(kernel.ntk, kernel_matrix(DENSE, X + shift)["ntk"])
     np.testing.assert_array_equal(rows, kernel_matrix(DENSE, X)["nngp"][:2])
+
+
+def test_what_there_is_to_know_of_a_job(client: gramd.Client) -> None:
+    asked = client.estimate(DENSE, X + 2, outputs=("nngp",))
+    assert (asked["tiles"]["total"], asked["admitted"]) == (1, True)
+    job = client.kernels.submit(DENSE, X + 2, outputs=("nngp",))
+    # It waits for the job, and for the worker that looks at its matrix.
+    found = client.kernels.diagnostics(job)
+    values = np.linalg.eigvalsh(
+        kernel_matrix(DENSE, X + 2, outputs=("nngp",))["nngp"].astype(float)
+    )
+    assert found["results"]["nngp"]["largest_eigenvalue"] == pytest.approx(values[-1], rel=1e-6)
+    assert client.kernels.preview(job.id).startswith(b"\x89PNG")
+    # Readers of Zarr send no key.
+    document = httpx.get(f"{client.kernels.zarr(job)}/nngp/zarr.json").json()
+    assert (document["zarr_format"], document["shape"]) == (3, [7, 7])
+    assert client.estimate(DENSE, X + 2, outputs=("nngp",))["tiles"]["cached"] == 1
+
+
+def test_new_rows_extend_a_matrix(client: gramd.Client) -> None:
+    job = client.kernels.submit(DENSE, X[:4], X)
+    longer = client.kernels.wait(client.kernels.extend(job, X[4:]))
+    np.testing.assert_array_equal(
+        client.kernels.collect(longer).ntk, kernel_matrix(DENSE, X, X)["ntk"]
+    )
+    with pytest.raises(gramd.InvalidRequest, match="new rows"):
+        client.kernels.extend(job)
+    with pytest.raises(ValueError, match="mask1 is given without x1"):
+        client.kernels.extend(job, mask1=np.ones((1, 4), bool))
+
+
+def test_the_same_with_await(url: str) -> None:
+    async def ask() -> tuple[dict[str, Any], bytes, str]:
+        async with gramd.AsyncClient(url) as client:
+            job = await client.kernels.submit(DENSE, X)
+            found = await client.kernels.diagnostics(job)
+            return found, await client.kernels.preview(job), await client.kernels.zarr(job)
+
+    found, picture, group = asyncio.run(ask())
+    assert set(found["results"]) == {"nngp", "ntk"}
+    assert picture.startswith(b"\x89PNG")
+    assert group.startswith(url)

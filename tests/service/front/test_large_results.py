@@ -77,6 +77,8 @@ async def test_a_large_result_is_written_to_the_object_store_and_read_from_it(
         assert len(files(folder)) == 3 * job["tiles_total"] > 3
         expected = kernel_matrix(DENSE, ROWS, outputs=("ntk",), dtype="float64")["ntk"]
         assert np.array_equal(await matrix(client, job), expected)
+        estimate = (await client.post("/v1/estimates", json=body())).json()
+        assert estimate["tiles"]["cached"] == job["tiles_total"]
         part = await matrix(client, job, "?rows=100:103&cols=600:")
         assert np.array_equal(part, expected[100:103, 600:])
         again = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
