@@ -10,6 +10,7 @@ Where to go:
     plan/        buckets of lengths, tiles of the result, landmarks                 no JAX
     estimate/    attention with random logits: draws, moments, standard errors
     engine/      one-input pass, pair pass, tiles, the policy of the backend
+    predict/     answers from matrices: Gaussian processes, gradient flow, ridge    no JAX
     result.py    what comes out, and what is known of its error                     no JAX
     matrix.py    the front door: `kernel_matrix`
 

@@ -21,7 +21,7 @@ from service.queue import Queue
 from service.roster import Roster
 from service.store import keys, scripts
 from service.store.connection import now, raw
-from service.tasks import TileTask
+from service.tasks import AnswerTask, Task, read_flight
 
 # Tiles in flight per worker slot: one being computed, one waiting, so that no slot runs dry.
 IN_FLIGHT_PER_SLOT = 2
@@ -45,35 +45,36 @@ class Dispatch:
         self._cancel = client.register_script(scripts.CANCEL)
         self._delete = client.register_script(scripts.DELETE)
         self._refill = client.register_script(scripts.REFILL)
+        self._postpone = client.register_script(scripts.POSTPONE)
 
     async def pump(self) -> None:
         """Put tiles in flight while there is room, taking jobs in turn."""
         slots = sum(card.slots for card in await self._roster.alive())
         window = max(IN_FLIGHT_AT_LEAST, IN_FLIGHT_PER_SLOT * slots)
         flights: list[bytes] = await self._take(args=[window, self._ttl])
-        await self._queue.add([TileTask.from_flight(flight) for flight in flights])
+        await self._queue.add([read_flight(flight) for flight in flights])
 
-    async def begin(self, task: TileTask) -> int:
+    async def begin(self, task: Task) -> int:
         """A worker begins the tile: how often it has been begun, 0 when nobody waits for it."""
         deliveries = int(keys.DELIVERIES.total_seconds())
         moment = await now(self._client)
         return int(await self._begin(args=[task.ref, moment, self._ttl, deliveries]))
 
-    async def begun(self, task: TileTask) -> int:
+    async def begun(self, task: Task) -> int:
         """How often the tile has been begun so far, not counting this time."""
         return int(await self._client.get(keys.deliveries(task.ref)) or 0)
 
-    async def unbegin(self, task: TileTask) -> None:
+    async def unbegin(self, task: Task) -> None:
         """The tile's worker stops for reasons of its own: that beginning does not count."""
         await self._unbegin(keys=[keys.deliveries(task.ref)])
 
-    async def wanted(self, task: TileTask) -> bool:
+    async def wanted(self, task: Task) -> bool:
         """Whether any job still waits for the tile."""
         return bool(await self._client.exists(keys.waiters(task.ref)))
 
     async def finish(
         self,
-        task: TileTask,
+        task: Task,
         *,
         computed: bool,
         provenance: Mapping[str, Any],
@@ -86,7 +87,7 @@ class Dispatch:
             args += [name, value]
         return [ref.decode() for ref in await self._finish(args=args)]
 
-    async def fail(self, task: TileTask, problem: Mapping[str, Any]) -> list[str]:
+    async def fail(self, task: Task, problem: Mapping[str, Any]) -> list[str]:
         """The tile cannot be computed; returns the jobs that failed for it."""
         moment = await now(self._client)
         args = [task.ref, moment, self._ttl, json.dumps(problem)]
@@ -98,16 +99,22 @@ class Dispatch:
 
     async def delete(self, ref: str) -> None:
         """Forget a job and everything kept for it (tiles live out their time)."""
-        tenant, _ = keys.split(ref)
-        await self._delete(args=[ref, keys.jobs(tenant), *keys.JOB_PARTS])
+        moment = await now(self._client)
+        await self._delete(args=[ref, keys.listing(ref), moment, self._ttl, *keys.JOB_PARTS])
 
     async def refill(self, ref: str, entries: Sequence[str]) -> None:
         """Have tiles of an ended job computed again (entries as in its pending list)."""
         await self._refill(args=[ref, self._ttl, *entries])
         await self.pump()
 
+    async def postpone(self, task: AnswerTask, kernels: Sequence[str]) -> int:
+        """Put an answer that is being computed off until these kernel jobs are whole again; returns
+        how often it has been."""
+        moment = await now(self._client)
+        return int(await self._postpone(args=[task.ref, moment, self._ttl, *kernels]))
+
     async def sweep(self) -> None:
         """Queue again every tile in flight, then fill up; harmless at any time."""
         flights: list[bytes] = raw(await self._client.hvals(keys.INFLIGHT))
-        await self._queue.add([TileTask.from_flight(flight) for flight in flights])
+        await self._queue.add([read_flight(flight) for flight in flights])
         await self.pump()

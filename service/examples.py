@@ -22,6 +22,18 @@ EXAMPLES: dict[str, Any] = {
         "outputs": ["nngp", "ntk"],
         "dtype": "float32",
     },
+    "PredictionBody": {
+        "architecture": {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]},
+        "x_train": [[1.0, 0.5], [0.0, 2.0], [0.3, 0.1]],
+        "y_train": [0.2, 1.1, -0.4],
+        "x_test": [[0.5, 0.5], [1.0, 1.5]],
+        "model": {
+            "type": "gaussian_process",
+            "kernel": "nngp",
+            "diag_reg": {"type": "relative", "value": 0.001},
+        },
+        "outputs": ["mean", "variance"],
+    },
     "ArchitectureBody": {"architecture": ATTENTION, "input_shape": [8, 8]},
     "BoundsBody": {
         "lengths": [16, 128],
@@ -29,6 +41,9 @@ EXAMPLES: dict[str, Any] = {
         "wv": [[[1.0], [0.0]], [[0.0], [1.0]]],
         "wo": [[0.7, 0.1], [-0.2, 0.4]],
     },
+    "ExtensionBody": {"x1": [[[0.2, 0.4], [1.0, 0.0], [0.5, 0.5]]]},
+    "OpenDatasetBody": {"shape": [100000, 128, 16], "dtype": "float32", "part_rows": 1024},
+    "SealBody": {"state": "sealed"},
     "StateBody": {"state": "cancelled"},
     "Matrix": {"shape": [1, 2], "dtype": "f4", "data": [[1.5, 0.25]]},
     "ProblemDocument": {

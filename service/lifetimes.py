@@ -24,7 +24,8 @@ class Lifetimes:
         self._ttl = ttl
 
     async def renew(self, ref: str) -> None:
-        """Give the job its full lifetime from now on. A job deleted meanwhile stays deleted."""
+        """Give the job its full lifetime from now on, and the kernel jobs that it is made of theirs.
+        A job deleted meanwhile stays deleted."""
         tenant, _ = keys.split(ref)
         try:
             layout, _ = await self._records.layout(ref)
@@ -37,10 +38,12 @@ class Lifetimes:
             pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)
             for part in keys.JOB_PARTS:
                 pipe.expire(keys.job(ref, part), self._ttl)
-            pipe.expire(keys.jobs(tenant), self._ttl + keys.TOMBSTONE)
+            pipe.expire(keys.listing(ref), self._ttl + keys.TOMBSTONE)
             # xx: a job that has ended meanwhile must not come back to life.
             pipe.zadd(keys.LIVE, {ref: moment}, xx=True)
             await pipe.execute()
+        for kernel in layout.get("kernels", {}).values():
+            await self.renew(keys.ref(tenant, kernel))
 
     async def renew_live(self) -> None:
         """Renew every unfinished job that has used up a quarter of its lifetime."""

@@ -14,13 +14,12 @@ from docket import Disposition, Docket, Worker
 
 from kernels.inputs import Form
 from service.store import keys
-from service.tasks import TileTask
+from service.tasks import AnswerTask, Task, TileTask
 
-logger = logging.getLogger(__name__)
-
-Handler = Callable[[TileTask], Awaitable[None]]
+Handler = Callable[[Task], Awaitable[None]]
 
 TASK = "compute_tile"
+ANSWER = "make_answer"
 # Docket looks for work this often while it has none or is full; its default of 250 ms would make
 # a job of small tiles take a quarter second each.
 CHECK_INTERVAL = timedelta(milliseconds=15)
@@ -28,41 +27,49 @@ RECONNECTION_DELAY = timedelta(seconds=1)
 
 
 class Queue:
-    """Tiles to compute, in the order in which they were added."""
+    """Tiles to compute and answers to make, in the order in which they were added."""
 
     def __init__(self, docket: Docket, lease: timedelta) -> None:
         self._docket = docket
         self._lease = lease
         # Enqueueing is by name, and Docket wants the name registered with its signature.
         docket.register(_not_here, names=[TASK])
+        docket.register(_no_answers_here, names=[ANSWER])
 
-    async def add(self, tasks: Sequence[TileTask]) -> None:
-        """Queue tiles; those already queued or running are left as they are.
+    async def add(self, tasks: Sequence[Task]) -> None:
+        """Queue tasks; those already queued or running are left as they are.
 
         Raises what Redis raised for the first one that could not be queued.
         """
         if not tasks:
             return
-        calls = [self._docket.call(TASK, key=task.key)(*astuple(task)) for task in tasks]
+        calls = [self._docket.call(_name(task), key=task.key)(*astuple(task)) for task in tasks]
         for execution in await self._docket.add_many(calls):
             if execution.disposition is Disposition.FAILED:
-                raise execution.schedule_exception or RuntimeError("a tile could not be queued")
+                raise execution.schedule_exception or RuntimeError("a task could not be queued")
 
     async def serve(self, handler: Handler, *, name: str, slots: int) -> None:
-        """Hand tiles to `handler`, `slots` at a time, until cancelled; then wait for those begun."""
+        """Hand tasks to `handler`, `slots` at a time, until cancelled; then wait for those begun."""
 
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
             dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+            job: str = "", request: str = "", trace: str = "",
         ) -> None:  # fmt: skip
             await handler(
                 TileTask(
                     tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
-                    landmarks,
+                    landmarks, job, request, trace,
                 )
             )  # fmt: skip
 
+        async def make_answer(
+            tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
+        ) -> None:
+            await handler(AnswerTask(tenant, answer, kind, flight, request, trace))
+
         self._docket.register(compute_tile, names=[TASK])
+        self._docket.register(make_answer, names=[ANSWER])
         async with Worker(
             self._docket,
             name=name,
@@ -76,9 +83,20 @@ class Queue:
             await worker.run_forever()
 
 
+def _name(task: Task) -> str:
+    return TASK if isinstance(task, TileTask) else ANSWER
+
+
+async def _no_answers_here(
+    tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
+) -> None:
+    raise RuntimeError("this process only queues answers; a worker makes them")
+
+
 async def _not_here(
     tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
     dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+    job: str = "", request: str = "", trace: str = "",
 ) -> None:  # fmt: skip
     raise RuntimeError("this process only queues tiles; a worker computes them")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from service.answers.records import PredictionRecord
 from service.records import JobRecord
 from service.store.datasets import Dataset
+from service.store.uploads import Upload
 
 
 class Status(BaseModel):
@@ -59,6 +63,7 @@ class ArchitectureResource(BaseModel):
 class DatasetResource(Dataset):
     """An uploaded dataset."""
 
+    state: Literal["sealed"] = "sealed"
     links: dict[str, str]
 
     @classmethod
@@ -67,17 +72,50 @@ class DatasetResource(Dataset):
         return cls(**dataset.model_dump(), links={"self": f"/v1/datasets/{dataset.id}"})
 
 
+class OpenDatasetResource(BaseModel):
+    """A dataset that is being filled in parts: part k has the rows from k * part_rows on."""
+
+    id: str
+    state: Literal["open", "sealing"]
+    shape: tuple[int, ...]
+    dtype: str
+    masked: bool
+    bytes: int = Field(description="booked against max_input_bytes")
+    part_rows: int = Field(description="rows of every part but the last, which may have fewer")
+    parts: int = Field(description="how many parts there are to be")
+    received: tuple[int, ...] = Field(description="the parts that are there")
+    created_at: datetime
+    expires_at: datetime
+    links: dict[str, str] = Field(description="self, and parts, below which part k is")
+
+    @classmethod
+    def of(cls, upload: Upload) -> OpenDatasetResource:
+        """The resource of an upload that is not sealed yet."""
+        path = f"/v1/datasets/{upload.id}"
+        fields = asdict(upload)
+        del fields["dataset"]
+        return cls(**fields, parts=upload.parts, links={"self": path, "parts": f"{path}/parts"})
+
+
 class KernelResource(JobRecord):
     """A kernel job: what was asked, how far it is, and where its matrices are."""
 
     tenant: str = Field(default="", exclude=True)
-    links: dict[str, str] = Field(description="self, and one for each result")
+    links: dict[str, str] = Field(
+        description=(
+            "self; one for each of `results`; and what else there is about the job, which is no array:"
+            " events and, of matrices, diagnostics and preview"
+        )
+    )
 
     @classmethod
     def of(cls, record: JobRecord) -> KernelResource:
         """The resource of a job's record; whose it is stays inside."""
         path = f"/v1/kernels/{record.id}"
         links = {"self": path} | {result: f"{path}/{result}" for result in record.results}
+        links |= {"events": f"{path}/events"}
+        if record.form == "matrix":
+            links |= {"diagnostics": f"{path}/diagnostics", "preview": f"{path}/preview.png"}
         return cls(**record.model_dump(exclude={"tenant"}), links=links)
 
 
@@ -88,6 +126,88 @@ class KernelList(BaseModel):
     next: str | None = Field(description="the cursor of the next page; null on the last one")
 
 
+class ZarrResource(BaseModel):
+    """A way into a job's results for readers of Zarr."""
+
+    links: dict[str, str] = Field(description="zarr, the group; it needs no other key")
+    expires_at: datetime
+
+
+class PredictionResource(PredictionRecord):
+    """A prediction: what was asked, how far it is, and where its arrays are."""
+
+    tenant: str = Field(default="", exclude=True)
+    links: dict[str, str] = Field(
+        description=(
+            "self; one for each of `results`; and its kernel jobs, which are no arrays: kernels.train"
+            " and so on"
+        )
+    )
+
+    @classmethod
+    def of(cls, record: PredictionRecord) -> PredictionResource:
+        """The resource of a prediction's record; whose it is stays inside."""
+        path = f"/v1/predictions/{record.id}"
+        links = {"self": path} | {output: f"{path}/{output}" for output in record.outputs}
+        links |= {
+            f"kernels.{role}": f"/v1/kernels/{kernel.id}" for role, kernel in record.kernels.items()
+        }
+        return cls(**record.model_dump(exclude={"tenant"}), links=links)
+
+
+class PredictionList(BaseModel):
+    """One page of predictions, newest first."""
+
+    predictions: list[PredictionResource]
+    next: str | None = Field(description="the cursor of the next page; null on the last one")
+
+
+class SpotCheck(BaseModel):
+    """Entries as served against the same entries computed in float64."""
+
+    entries: int
+    largest_relative_error: float = Field(description="relative to the largest of these entries")
+
+
+class KernelDiagnostics(BaseModel):
+    """One kernel of a job."""
+
+    smallest_eigenvalue: float | None = Field(
+        default=None,
+        description="null unless the matrix is square, of x1 with itself; as those below",
+    )
+    largest_eigenvalue: float | None = None
+    condition_number: float | None = Field(
+        default=None,
+        description="largest over smallest eigenvalue; null where the smallest is not positive",
+    )
+    mean_diagonal: float | None = None
+    asymmetry: float | None = Field(
+        default=None, description="the largest |K - K^T| over the largest |K|"
+    )
+    suggested_jitter: float | None = Field(
+        default=None,
+        description=(
+            "absolute: what to add to the diagonal to factorise it in float64, 0 for nothing; null"
+            " when a thousandth of the mean diagonal is not enough"
+        ),
+    )
+    spot_check: SpotCheck | None = Field(
+        default=None,
+        description="of exact kernels in float32; null for others, which are no worse than asked for",
+    )
+
+
+class Diagnostics(BaseModel):
+    """How well the matrices of a kernel job can be factorised, and how accurate they are."""
+
+    kernel: str = Field(description="id of the job")
+    square: bool = Field(
+        description="whether it is the matrix of x1 with itself, which has eigenvalues"
+    )
+    results: dict[str, KernelDiagnostics] = Field(description="by output, nngp and ntk")
+
+
 class Matrix(BaseModel):
     """A result, or the part of it that was asked for, as JSON."""
 
@@ -95,7 +215,7 @@ class Matrix(BaseModel):
         description='(rows, columns); (rows) for "diagonal"; further axes for "positions"'
     )
     dtype: str = Field(
-        description='"f4" or "f8"; every number reads back to the same element of this type'
+        description='"f4" or "f8" ("i8" for classes); every number reads back to the same element of this type'
     )
     data: list[Any] = Field(
         description="nested lists of that shape; null stands for what is not finite"

@@ -1,10 +1,13 @@
-"""One tile as a task: everything a worker needs to compute it, in plain strings."""
+"""What workers do, as tasks in plain strings: a tile, or an answer made of finished tiles."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from kernels.inputs import Form
+from kernels.inputs import Form, Inputs
+from kernels.result import TileResult
+from kernels.spec.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,9 @@ class TileTask:
     when its last run is ending is a task of its own and not taken for that run.
 
     `landmarks` names inputs frozen with the job, for networks that need some, else "".
+
+    `job` is the first to ask for the tile, `request` the id of the HTTP request that made the job, and
+    `trace` its place in a trace (W3C traceparent), "" where there is none: for logs and traces only.
 
     `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
     """
@@ -30,6 +36,9 @@ class TileTask:
     method: str
     flight: str
     landmarks: str = ""
+    job: str = ""
+    request: str = ""
+    trace: str = ""
 
     @property
     def ref(self) -> str:
@@ -41,17 +50,81 @@ class TileTask:
         """What the queue knows this run by."""
         return f"{self.ref}:{self.flight}"
 
-    @classmethod
-    def from_flight(cls, flight: bytes | str) -> "TileTask":
-        """The task of an entry of the in-flight table (see `store.scripts.TAKE`)."""
-        entry: dict[str, Any] = json.loads(flight)
-        tenant, _, digest = entry["tile"].partition(":")
-        common: dict[str, Any] = json.loads(entry["task"])
-        return cls(
-            tenant,
-            digest,
-            rows1=entry["rows1"],
-            rows2=entry["rows2"],
-            flight=entry["flight"],
-            **common,
-        )
+    def about(self) -> dict[str, str]:
+        """What every log line of this tile says."""
+        return {
+            "tenant": self.tenant,
+            "tile": self.tile,
+            "job": self.job,
+            "request_id": self.request,
+        }
+
+
+@dataclass(frozen=True)
+class AnswerTask:
+    """Something made of finished kernel jobs: a prediction, diagnostics, a preview.
+
+    `answer` is the id of its record, by which it is found; its layout there has the rest. `kind` says
+    what is to be made; `flight`, `request` and `trace` are as in `TileTask`.
+    """
+
+    tenant: str
+    answer: str
+    kind: str
+    flight: str
+    request: str = ""
+    trace: str = ""
+
+    @property
+    def ref(self) -> str:
+        """Its name across tenants; what a tile's digest is to a tile, its id is to an answer."""
+        return f"{self.tenant}:{self.answer}"
+
+    @property
+    def key(self) -> str:
+        """What the queue knows this run by."""
+        return f"{self.ref}:{self.flight}"
+
+    def about(self) -> dict[str, str]:
+        """What every log line of this answer says."""
+        return {
+            "tenant": self.tenant,
+            "job": self.answer,
+            "kind": self.kind,
+            "request_id": self.request,
+        }
+
+
+Task = TileTask | AnswerTask
+
+
+def read_flight(flight: bytes | str) -> Task:
+    """The task of an entry of the in-flight table (see `store.scripts.TAKE`)."""
+    entry: dict[str, Any] = json.loads(flight)
+    tenant, _, name = entry["tile"].partition(":")
+    common: dict[str, Any] = json.loads(entry["task"])
+    if "answer" in common:
+        return AnswerTask(tenant, name, common.pop("answer"), entry["flight"], **common)
+    return TileTask(
+        tenant,
+        name,
+        rows1=entry["rows1"],
+        rows2=entry["rows2"],
+        flight=entry["flight"],
+        job=entry["owner"].partition(":")[2],
+        **common,
+    )
+
+
+class Compute(Protocol):
+    """Computes one tile; `service.worker.compute` does."""
+
+    def __call__(
+        self,
+        architecture: Architecture,
+        rows1: Inputs,
+        rows2: Inputs | None,
+        landmarks: Inputs | None,
+        task: TileTask,
+        should_stop: Callable[[], bool],
+    ) -> TileResult: ...

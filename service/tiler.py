@@ -1,6 +1,7 @@
 """What a worker does with one tile, from its delivery to its place in the store.
 
-A tile ends in one of five ways: computed, found in the cache, unwanted (its jobs were cancelled),
+An answer (a prediction, say) is delivered, watched and given up like a tile; `service.answers.maker`
+makes it. A tile ends in one of five ways: computed, found in the cache, unwanted (its jobs were cancelled),
 failed (its jobs fail and others go on), or given back because the worker stops. One that passes its
 deadline is stopped and fails. One that hangs ends its worker; a tile that takes its worker down with
 it is delivered again, alone on its next worker so that it harms no other, and given up after
@@ -8,29 +9,43 @@ it is delivered again, alone on its next worker so that it harms no other, and g
 """
 
 import asyncio
-import logging
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, TypeVar
 
+from opentelemetry.trace import Span
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.contextvars import bound_contextvars
 
 from kernels.errors import KernelError, Stopped
 from kernels.inputs import Inputs
+from kernels.method import parse_method
+from kernels.plan.cost import tile_cost
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
+from service import compiling, tracing
+from service.answers.maker import Maker, NoRoom
+from service.answers.recipes import recipes
 from service.errors import ServiceError
+from service.logs import get_logger
+from service.pace import Kind, shape_name
 from service.provenance import provenance
 from service.roster import WorkerCard
 from service.sharing import Sharing
 from service.shelf import InputsGone, Shelf
 from service.state import Service
-from service.tasks import TileTask
+from service.store import keys
+from service.tasks import Compute, Task, TileTask
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
+
+Result = TypeVar("Result")
 
 # A tile that has not stopped after this many times its deadline hangs.
 HOPELESS = 2
@@ -39,32 +54,20 @@ WATCH_S = 0.5
 
 
 class PastDeadline(ServiceError):
-    """A tile was stopped after the `seconds` that it may take."""
+    """A task was stopped after the `seconds` that it may take."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"a tile of this job was stopped after {seconds:g} s (tile_deadline_s): make the network "
-            "or the inputs smaller, or width, heads or samples of an estimate, or raise "
-            "GRAMD_TILE_DEADLINE_S"
+    def __init__(self, task: Task, seconds: float) -> None:
+        smaller = (
+            "a tile of this job was stopped after {} s (tile_deadline_s): make the network or the "
+            "inputs smaller, or width, heads or samples of an estimate"
+            if isinstance(task, TileTask)
+            else "this was stopped after {} s (tile_deadline_s): ask for fewer rows"
         )
-
-
-class Compute(Protocol):
-    """Computes one tile; `service.worker.compute` does."""
-
-    def __call__(
-        self,
-        architecture: Architecture,
-        rows1: Inputs,
-        rows2: Inputs | None,
-        landmarks: Inputs | None,
-        task: TileTask,
-        should_stop: Callable[[], bool],
-    ) -> TileResult: ...
+        super().__init__(smaller.format(f"{seconds:g}") + ", or raise GRAMD_TILE_DEADLINE_S")
 
 
 # Called when a tile has passed its deadline; does not return in a worker process.
-Overdue = Callable[[TileTask], None]
+Overdue = Callable[[Task], None]
 
 
 class Tiler:
@@ -80,33 +83,38 @@ class Tiler:
         self._overdue = overdue
         self._about = provenance(card)
         self._shelf = Shelf(service.inputs, service.settings.worker_cache_bytes)
+        self._maker = Maker(service, self._shelf, pool, recipes(compute), self._about)
         self._sharing = Sharing()
-        self.active: set[TileTask] = set()
+        self.active: set[Task] = set()
         self.draining = False
         self._stopping = False
 
-    async def handle(self, task: TileTask) -> None:
+    async def handle(self, task: Task) -> None:
         """Take one tile to its end, then let the next one in."""
         dispatch = self._service.dispatch
-        suspect = await dispatch.begun(task) > 0
-        async with self._sharing.alone() if suspect else self._sharing.together():
-            await self._attempts(task)
-        await dispatch.pump()
+        with (
+            bound_contextvars(**task.about()),
+            _span(task),
+        ):
+            suspect = await dispatch.begun(task) > 0
+            async with self._sharing.alone() if suspect else self._sharing.together():
+                await self._attempts(task)
+            await dispatch.pump()
 
-    async def _attempts(self, task: TileTask) -> None:
+    async def _attempts(self, task: Task) -> None:
         """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
         dispatch, allowed = self._service.dispatch, self._service.settings.max_deliveries
         reason = "its worker died or ran past the deadline each time"
         while not self.draining:
             count = await dispatch.begin(task)
             if count == 0:
-                logger.info("tile %s: nobody waits for it", task.ref)
+                log.info("nobody waits for the task")
                 return
             if count > allowed:
                 await self._fail(
                     task,
                     "tile-failed",
-                    f"a tile of this job was begun {allowed} times and never finished: {reason}",
+                    f"{_noun(task)} was begun {allowed} times and never finished: {reason}",
                 )
                 return
             self.active.add(task)
@@ -121,8 +129,8 @@ class Tiler:
                 # It stopped when it was asked to: it was computing, and would take as long again.
                 await self._fail(task, "tile-too-long", str(error))
                 return
-            except (KernelError, InputsGone) as error:
-                await self._fail(task, "tile-refused", f"a tile was refused: {error}")
+            except (KernelError, InputsGone, NoRoom) as error:
+                await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
                 return
             except (RedisConnectionError, RedisTimeoutError):
                 # A store is away, which no tile is to blame for: the sweep queues it again, however
@@ -132,12 +140,22 @@ class Tiler:
             except Exception as error:
                 # Boundary: whatever a tile raises must not end the worker; it is told to the
                 # jobs that wait once the tile is given up.
-                logger.exception("tile %s failed (beginning %d)", task.ref, count)
+                log.exception("task failed", beginning=count)
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 self.active.discard(task)
 
-    async def _once(self, task: TileTask) -> None:
+    async def _once(self, task: Task) -> None:
+        if isinstance(task, TileTask):
+            return await self._tile(task)
+        made = await self._watched(task, partial(self._maker.make, task))
+        # Put off, until what was evicted is there again, it will be delivered anew.
+        if made is not None:
+            log.info("answer made", computed=made.computed)
+            await self._finish(task, computed=made.computed, about=made.about, error={})
+        return None
+
+    async def _tile(self, task: TileTask) -> None:
         service, tenant = self._service, task.tenant
         if (await service.tiles.exists(tenant, [task.tile]))[0]:
             meta = await service.tiles.meta(tenant, task.tile) or {}
@@ -151,37 +169,39 @@ class Tiler:
             await self._shelf.rows(tenant, digest) if digest else None
             for digest in (task.rows2, task.landmarks)
         ]
-        started = time.monotonic()
-        result = await self._watched(task, architecture, rows1, *others)
-        meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
+        with tracing.span("compute"):
+            timed = partial(_timed, self._compute)
+            result, seconds, compile_seconds = await self._watched(
+                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task)
+            )
+        meta: dict[str, Any] = {"seconds": round(seconds, 6)}
+        log.info("tile computed", seconds=meta["seconds"])
+        await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
+        await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
+    async def _on_a_thread(self, function: Callable[..., Result], *args: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
     async def _watched(
-        self,
-        task: TileTask,
-        architecture: Architecture,
-        rows1: Inputs,
-        rows2: Inputs | None,
-        landmarks: Inputs | None,
-    ) -> TileResult:
-        """Compute on a thread while this coroutine watches the deadline and the waiting jobs."""
+        self, task: Task, work: Callable[[Callable[[], bool]], Coroutine[Any, Any, Result]]
+    ) -> Result:
+        """Work while this coroutine watches the deadline and the waiting jobs."""
         unwanted = late = False
 
         def should_stop() -> bool:
             return unwanted or late
 
-        future = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._compute, architecture, rows1, rows2, landmarks, task, should_stop
-        )
+        future = asyncio.create_task(work(should_stop))
         allowed = self._service.settings.tile_deadline.total_seconds()
         began = time.monotonic()
         while True:
             ready, _ = await asyncio.wait({future}, timeout=WATCH_S)
             if ready and late and isinstance(future.exception(), Stopped):
-                raise PastDeadline(allowed)
+                raise PastDeadline(task, allowed)
             if ready:
                 return future.result()
             late = time.monotonic() > began + allowed
@@ -193,12 +213,31 @@ class Tiler:
                 self._overdue(task)
             unwanted = self._stopping or not await self._wanted(task)
 
-    async def _wanted(self, task: TileTask) -> bool:
+    async def _learn(
+        self, task: TileTask, architecture: Architecture, sides: tuple[Inputs, Inputs | None],
+        seconds: float, compile_seconds: float,
+    ) -> None:  # fmt: skip
+        """Remember how long the tile took, for estimates."""
+        rows1, rows2 = sides[0], sides[1] or sides[0]
+        outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
+        cost = tile_cost(
+            architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
+            dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
+        )  # fmt: skip
+        await self._service.pace.learn(
+            task.tenant, task.architecture,
+            Kind(self._about["device_kind"], task.dtype, method.type),
+            cost=cost, seconds=seconds, compile_seconds=compile_seconds,
+            layers=len(architecture.expanded),
+            shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
+        )  # fmt: skip
+
+    async def _wanted(self, task: Task) -> bool:
         try:
             return await self._service.dispatch.wanted(task)
         except RedisError:
             # Not knowing is no reason to throw away work; the store may be back by its end.
-            logger.warning("tile %s: the queue's Redis cannot be reached", task.ref)
+            log.warning("the queue's Redis cannot be reached")
             return True
 
     def stop(self) -> None:
@@ -207,21 +246,43 @@ class Tiler:
         self._stopping = True
 
     async def _finish(
-        self, task: TileTask, *, computed: bool, about: dict[str, str], error: dict[str, float]
+        self, task: Task, *, computed: bool, about: Mapping[str, Any], error: dict[str, float]
     ) -> None:
         ended = await self._service.dispatch.finish(
             task, computed=computed, provenance=about, error_estimate=error
         )
         for ref in ended:
+            log.info("job succeeded", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
-    async def _fail(self, task: TileTask, kind: str, detail: str) -> None:
-        logger.error("tile %s given up: %s", task.ref, detail)
+    async def _fail(self, task: Task, kind: str, detail: str) -> None:
+        log.error("task given up", reason=detail)
+        what = "kernel" if isinstance(task, TileTask) else task.kind
         problem = {
             "type": f"urn:gramd:problem:{kind}",
-            "title": "The kernel could not be computed",
+            "title": f"The {what} could not be computed",
             "status": 422 if kind == "tile-refused" else 500,
             "detail": detail,
         }
         for ref in await self._service.dispatch.fail(task, problem):
+            log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
+
+
+def _span(task: Task) -> AbstractContextManager[Span]:
+    if isinstance(task, TileTask):
+        return tracing.span("tile", parent=task.trace, gramd__tile=task.tile, gramd__job=task.job)
+    return tracing.span(
+        "answer", parent=task.trace, gramd__answer=task.kind, gramd__job=task.answer
+    )
+
+
+def _timed(compute: Compute, *args: Any) -> tuple[TileResult, float, float]:
+    """The result, the seconds it took, and those of them that went into compiling."""
+    started, compiled = time.monotonic(), compiling.spent()
+    result = compute(*args)
+    return result, time.monotonic() - started, compiling.spent() - compiled
+
+
+def _noun(task: Task) -> str:
+    return "a tile of this job" if isinstance(task, TileTask) else f"the {task.kind}"

@@ -22,14 +22,16 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.errors import StartError
+from service import compiling, tracing
+from service.errors import ResultStoreAway, StartError
+from service.logs import get_logger
 from service.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service, open_service
-from service.tasks import TileTask
+from service.tasks import Task, TileTask
 from service.tiler import Tiler
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # How often a worker says that it is alive; well under `keys.WORKER_SEEN`.
 ANNOUNCE_S = 2.0
@@ -71,6 +73,7 @@ def warm_up() -> tuple[str, str]:
 
     from kernels.engine.tile import compute_tile
 
+    compiling.listen()
     architecture = parse_architecture({"layers": [{"type": "dense"}, {"type": "relu"}]})
     rows = read_inputs(np.eye(2, dtype=np.float32), dtype="float32")
     compute_tile(architecture, rows, None, outputs=("nngp", "ntk"))
@@ -81,14 +84,12 @@ def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
     # It reports every backend that is not there.
     logging.getLogger("jax").setLevel(logging.WARNING)
-    # Tiles are the unit of parallelism. LAPACK's own threads, which are chosen when JAX loads it,
-    # fight with theirs: an eigendecomposition took ten times as long.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kernels.engine.backend import keep_compiled_code, tile_threads
 
     if settings.compile_dir is not None:
         keep_compiled_code(str(settings.compile_dir))
-    return asyncio.run(_work(settings, tile_threads(settings.workers)))
+    with tracing.exporting("worker"):
+        return asyncio.run(_work(settings, tile_threads(settings.workers)))
 
 
 async def _work(settings: Settings, slots: int) -> int:
@@ -111,7 +112,7 @@ async def _work(settings: Settings, slots: int) -> int:
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(_sweep(service)),
             ]
-            logger.info("worker %s: %d tiles at once on %s", name, slots, device_kind)
+            log.info("worker ready", worker=name, slots=slots, device_kind=device_kind)
             serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
             try:
                 await _until_stopped(serving, stopped, tiler, settings.grace.total_seconds())
@@ -138,13 +139,13 @@ async def _until_stopped(
     serving.cancel()
     finished, _ = await asyncio.wait({serving}, timeout=grace)
     if not finished:
-        logger.info("%d tiles are given back", len(tiler.active))
+        log.info("tiles are given back", tiles=len(tiler.active))
         tiler.stop()
     await asyncio.gather(serving, return_exceptions=True)
 
 
-def _overdue(task: TileTask) -> None:
-    logger.critical("tile %s ran past its deadline; this worker ends", task.ref)
+def _overdue(task: Task) -> None:
+    log.critical("a task ran past its deadline; this worker ends", **task.about())
     logging.shutdown()
     os._exit(EXIT_OVERDUE)
 
@@ -154,7 +155,7 @@ async def _announce(service: Service, card: WorkerCard) -> None:
         try:
             await service.roster.announce(card)
         except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            log.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(ANNOUNCE_S)
 
 
@@ -164,6 +165,8 @@ async def _sweep(service: Service) -> None:
         try:
             await service.dispatch.sweep()
             await service.lifetimes.renew_live()
-        except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            if service.tiles.far is not None and (deleted := await service.tiles.far.delete_due()):
+                log.info("tiles past their lifetime deleted", tiles=deleted)
+        except (RedisError, OSError, ResultStoreAway):
+            log.warning("a store cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(service.settings.sweep_interval.total_seconds())

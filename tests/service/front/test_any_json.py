@@ -74,8 +74,21 @@ STARTS = [
     {"architecture": ATTENTION, "input_shape": [4, 2]},
     {"architecture": RICH["architecture"], "input_shape": [4, 2]},
     EXAMPLES["BoundsBody"],
+    EXAMPLES["PredictionBody"],
+    {
+        "architecture": DENSE,
+        "x_train": [[1.0], [2.0]],
+        "y_train": [0, 1],
+        "x_test": [[1.5]],
+        "task": "classification",
+        "model": {"type": "gradient_flow", "time": 1.0, "diag_reg": {"type": "loo", "grid": [1.0]}},
+        "outputs": ["classes", "covariance"],
+    },
     {"lengths": [2], "gaussian": {"channels": 4, "heads": 2, "failure_probability": 0.1}},
 ]
+
+
+PATHS = ["/v1/kernels", "/v1/predictions", "/v1/architectures", "/v1/bounds"]
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -114,7 +127,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=mutated(), path=st.sampled_from(["/v1/kernels", "/v1/architectures", "/v1/bounds"]))
+@given(body=mutated(), path=st.sampled_from(PATHS))
 async def test_any_json_is_taken_or_refused(
     client: httpx.AsyncClient, body: Any, path: str
 ) -> None:

@@ -9,7 +9,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +26,10 @@ from kernels.errors import Stopped
 from kernels.inputs import Inputs, read_inputs
 from kernels.result import ErrorEstimate, TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
+from service.children import stop
 from service.jobs import JobRecord, KernelRequest
 from service.roster import WorkerCard
+from service.settings import Settings
 from service.state import Service
 from service.tasks import TileTask
 from service.tiler import Tiler
@@ -176,5 +184,27 @@ def launch(root: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pope
             stack.enter_context(process)
             stack.callback(process.kill)
             return process
+
+        yield one
+
+
+@contextmanager
+def worker_process(settings: Settings, root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m service worker` on the test's stores."""
+    environ = {**os.environ, **settings.to_env()}
+    process = subprocess.Popen([sys.executable, "-m", "service", "worker"], env=environ, cwd=root)
+    try:
+        yield process
+    finally:
+        stop(process, 20)
+
+
+@pytest.fixture
+def start(settings: Settings, root: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start worker processes that end with the test."""
+    with ExitStack() as stack:
+
+        def one(**changes: object) -> subprocess.Popen[bytes]:
+            return stack.enter_context(worker_process(replace(settings, **changes), root))  # pyright: ignore[reportArgumentType]
 
         yield one

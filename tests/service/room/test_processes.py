@@ -1,25 +1,18 @@
 """Real worker processes, killed: nothing is lost, and what cannot be computed is given up."""
 
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.tiles import place
 from kernels.spec.architecture import parse_architecture
-from service.children import stop
 from service.jobs import JobRecord, KernelRequest, Layout
-from service.settings import Settings
 from service.state import Service
 from service.worker import EXIT_OVERDUE
 
@@ -48,28 +41,6 @@ def attention_request(n: int, positions: int) -> KernelRequest:
         outputs=("nngp", "ntk"),
         dtype="float32",
     )
-
-
-@contextmanager
-def worker_process(settings: Settings, root: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m service worker` on the test's stores."""
-    environ = {**os.environ, **settings.to_env()}
-    process = subprocess.Popen([sys.executable, "-m", "service", "worker"], env=environ, cwd=root)
-    try:
-        yield process
-    finally:
-        stop(process, 20)
-
-
-@pytest.fixture
-def start(settings: Settings, root: Path) -> Iterator[Start]:
-    """Start worker processes that end with the test."""
-    with ExitStack() as stack:
-
-        def one(**changes: object) -> subprocess.Popen[bytes]:
-            return stack.enter_context(worker_process(replace(settings, **changes), root))  # pyright: ignore[reportArgumentType]
-
-        yield one
 
 
 async def assemble(service: Service, layout: Layout, output: str) -> np.ndarray:

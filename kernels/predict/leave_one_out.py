@@ -1,0 +1,94 @@
+"""Leave-one-out scores in closed form, and the diag_reg that is best by them.
+
+With C = K + diag_reg I, what the other rows predict for row i, and with what variance, is
+
+    mu_i = y_i - [C^-1 y]_i / [C^-1]_ii        sigma_i^2 = 1 / [C^-1]_ii
+
+(Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.10 to 5.12; sigma_i^2
+includes the noise diag_reg). One eigendecomposition gives them for every diag_reg.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.predict.model import Criterion
+from kernels.predict.spectrum import Spectrum
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well each row is predicted from the others, over all rows and outputs.
+
+    Attributes:
+        mse: mean squared error.
+        log_density: mean log density of the left-out targets under a Gaussian process.
+    """
+
+    mse: float
+    log_density: float
+
+    def of(self, criterion: Criterion) -> float:
+        """The larger, the better."""
+        return -self.mse if criterion == "mse" else self.log_density
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The diag_reg of a grid with the best score; the smallest of several.
+
+    Attributes:
+        diag_reg: absolute.
+        scores: of the whole grid, in its order.
+    """
+
+    diag_reg: float
+    scores: tuple[Score, ...]
+
+
+def score(weights: Array, inverse_diagonal: Array, targets: Array) -> Score:
+    """The score of one regularisation.
+
+    Args:
+        weights: C^-1 y, (n, k).
+        inverse_diagonal: of C^-1, (n,).
+        targets: y, (n, k).
+    """
+    assert weights.shape == targets.shape, "C^-1 y is of y's shape"
+    variance = 1 / inverse_diagonal[:, None]
+    error = weights * variance
+    density = -0.5 * (error**2 / variance + np.log(2 * np.pi * variance))
+    return Score(float(np.mean(error**2)), float(np.mean(density)))
+
+
+def choose(
+    spectrum: Spectrum, targets: Array, grid: Sequence[float], criterion: Criterion
+) -> Choice:
+    """The best diag_reg of a grid.
+
+    Args:
+        spectrum: of K.
+        targets: (n, k).
+        grid: candidates, relative to the mean diagonal of K.
+        criterion: what is compared.
+    """
+    projected = spectrum.vectors.T @ targets
+    squares = spectrum.vectors**2
+    scores: list[Score] = []
+    for relative in grid:
+        diag_reg = relative * spectrum.mean_diagonal
+        inverse = 1 / (spectrum.values + diag_reg + spectrum.jitter(diag_reg))
+        weights = spectrum.vectors @ (projected * inverse[:, None])
+        scores.append(score(weights, squares @ inverse, targets))
+    best = max(item.of(criterion) for item in scores)
+    place = min(
+        (place for place, item in enumerate(scores) if item.of(criterion) == best),
+        key=lambda place: grid[place],
+    )
+    return Choice(grid[place] * spectrum.mean_diagonal, tuple(scores))

@@ -1,0 +1,63 @@
+"""Diagnostics and previews of finished kernel jobs, as the API sees them: made once, when asked."""
+
+import asyncio
+from typing import Any
+
+from service.answers.answers import Answers
+from service.answers.names import answer_digest, matrix_digest
+from service.errors import TilesMissing, UnknownJob
+from service.jobs import Jobs
+from service.records import JobRecord
+from service.store import keys
+from service.store.tiles import TileStore
+from service.tenants import Tenants
+
+LETTERS = {"diagnostics": keys.DIAGNOSTICS, "preview": keys.PREVIEW}
+
+
+class Examinations:
+    """One answer of each kind a kernel job, under an id that follows from the job's."""
+
+    def __init__(self, answers: Answers, jobs: Jobs, tenants: Tenants, tiles: TileStore) -> None:
+        self._answers = answers
+        self._jobs = jobs
+        self._tenants = tenants
+        self._tiles = tiles
+
+    async def fields(self, record: JobRecord, kind: str, seconds: float) -> dict[str, Any]:
+        """The stored fields of the answer, made now if nobody has asked before, as soon as it has
+        ended or after `seconds`. The job must have succeeded."""
+        ref = keys.ref(record.tenant, LETTERS[kind] + record.id)
+        try:
+            fields = await self._answers.fields(ref)
+        except UnknownJob:
+            fields = {"state": "expired"}
+        if fields["state"] == "expired":
+            await self._answers.delete(ref)
+            await self._start(record, kind, ref)
+        return await self._answers.wait(ref, seconds)
+
+    async def _start(self, record: JobRecord, kind: str, ref: str) -> None:
+        secret = await self._tenants.secret(record.tenant)
+        layout = await self._jobs.layout(record.tenant, record.id)
+        stored = await self._answers.layout(keys.ref(record.tenant, record.id))
+        matrix = await asyncio.to_thread(matrix_digest, secret, layout)
+        whole = {
+            "architecture": record.architecture,
+            "rows1": [],
+            "rows2": [],
+            "kernels": {"kernel": record.id},
+            "result": answer_digest(secret, kind, {"kernel": matrix}),
+            "datasets": stored.get("datasets", []),
+        }
+        await self._answers.start(ref, kind, {"result": whole["result"]}, whole)
+
+    async def content(self, record: JobRecord, kind: str, base: str, seconds: float) -> bytes:
+        """What was made, made again when it was evicted; raises TilesMissing."""
+        ref = keys.ref(record.tenant, LETTERS[kind] + record.id)
+        place = await self._answers.array(ref, base, kind, seconds)
+        stripes = [await self._tiles.read(record.tenant, digest, kind) for digest in place.digests]
+        found = [stripe.tobytes() for stripe in stripes if stripe is not None]
+        if len(found) < len(stripes):
+            raise TilesMissing(1, 1)
+        return b"".join(found)

@@ -1,0 +1,59 @@
+"""What a worker reads of kernel jobs: whole matrices, diagonals or stripes of rows, in float64."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+
+from service.errors import ServiceError
+from service.jobs import Jobs
+from service.records import Layout
+from service.store.tiles import TileStore
+from service.windows import open_window
+
+FLOAT64 = np.dtype(np.float64)
+
+
+class Evicted(ServiceError):
+    """Something that was there a moment ago has left the tile store."""
+
+
+class KernelValues:
+    """One kernel job whose tiles have all been computed."""
+
+    def __init__(self, jobs: Jobs, tiles: TileStore, layout: Layout) -> None:
+        self._jobs = jobs
+        self._tiles = tiles
+        self.layout = layout
+
+    async def recompute(self) -> Sequence[int]:
+        """Ask for the tiles that were evicted; returns them."""
+        return await self._jobs.recompute(self.layout, range(len(self.layout.digests)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of each result."""
+        return self.layout.plan.shape
+
+    async def whole(self, output: str) -> np.ndarray:
+        """One result in the caller's order; raises Evicted."""
+        values = np.empty(self.shape, FLOAT64)
+        flat, filled = values.reshape(-1), 0
+        async for run in self.stripes(output):
+            flat[filled : filled + run.size] = run.reshape(-1)
+            filled += run.size
+        return values
+
+    async def stripes(self, output: str) -> AsyncIterator[np.ndarray]:
+        """The same, a few rows at a time: whole rows, as `service.windows` cuts them."""
+        plan = self.layout.plan
+        window = open_window(self.layout, output, range(plan.n1), range(plan.n2))
+        async for run in window.runs(FLOAT64, lambda index: self.tile(index, output)):
+            yield run
+
+    async def tile(self, index: int, output: str) -> np.ndarray:
+        """One tile as it is stored; raises Evicted."""
+        tenant, digest = self.layout.record.tenant, self.layout.digests[index]
+        values = await self._tiles.read(tenant, digest, output)
+        if values is None:
+            raise Evicted(f"tile {index} of kernel job {self.layout.record.id}")
+        return values

@@ -1,0 +1,279 @@
+"""Predictions, as the API sees them: kernel jobs of the same tenant, and an answer made of them."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from redis.asyncio import Redis
+
+from kernels.inputs import Inputs
+from kernels.method import MonteCarlo
+from kernels.plan.landmarks import choose_landmarks
+from service.answers.admission import check_prediction, shapes_of
+from service.answers.answers import Answers, prediction_ref
+from service.answers.names import answer_digest, matrix_digest
+from service.answers.records import KernelProgress, PredictionRecord, PredictionRequest
+from service.errors import UnknownJob
+from service.jobs import Jobs
+from service.logs import get_logger
+from service.records import JobRecord, KernelRequest
+from service.settings import Settings
+from service.store import keys
+from service.store.arrays import ArrayStore, StoredArray
+from service.store.connection import ceiling, now, store_with_room
+from service.store.inputs import InputStore
+from service.tenants import Tenants
+
+log = get_logger(__name__)
+
+KIND = "prediction"
+
+
+class Predictions:
+    """The predictions of all tenants. One per process."""
+
+    def __init__(
+        self,
+        *,
+        answers: Answers,
+        arrays: ArrayStore,
+        jobs: Jobs,
+        inputs: InputStore,
+        tenants: Tenants,
+        settings: Settings,
+        tiles_client: Redis,
+        client: Redis,
+    ) -> None:
+        self._answers = answers
+        self._arrays = arrays
+        self._jobs = jobs
+        self._inputs = inputs
+        self._tenants = tenants
+        self._settings = settings
+        self._tiles_client = tiles_client
+        self._client = client
+
+    async def new_id(self) -> str:
+        """An id for a new prediction."""
+        return keys.new_id(keys.PREDICTION, await now(self._client))
+
+    async def create(
+        self, tenant: str, request: PredictionRequest, answer_id: str | None = None
+    ) -> PredictionRecord:
+        """Create the kernel jobs, and the prediction that waits for them.
+
+        `answer_id` is one of `new_id`, for who needs to know it beforehand.
+        Raises OverLimit when a limit is passed; then nothing is left behind.
+        """
+        check_prediction(request, self._settings, await ceiling(self._tiles_client))
+        made: dict[str, JobRecord] = {}
+        try:
+            for role, wanted in (await asyncio.to_thread(kernel_requests, request)).items():
+                made[role] = await self._jobs.create(tenant, wanted)
+            async with store_with_room(self._client):
+                answer_id = answer_id or await self.new_id()
+                record = await self._create(tenant, answer_id, request, made)
+                log.info("prediction created", job=record.id)
+                return record
+        except BaseException:
+            # Whatever went wrong, a request that is not answered leaves no work behind.
+            for record in made.values():
+                await self._jobs.delete(tenant, record.id)
+            raise
+
+    async def _create(
+        self, tenant: str, answer_id: str, request: PredictionRequest, made: dict[str, JobRecord]
+    ) -> PredictionRecord:
+        targets = Inputs(request.targets.values, None)
+        rows = await asyncio.to_thread(targets.digest)
+        document = (request.architecture.digest, request.architecture.canonical_json())
+        await self._inputs.put(tenant, answer_id, document, {rows: targets})
+        secret = await self._tenants.secret(tenant)
+        whole = {
+            role: matrix_digest(secret, await self._jobs.layout(tenant, record.id))
+            for role, record in made.items()
+        }
+        work = {
+            "task": request.task,
+            "model": request.model.canonical(),
+            "outputs": list(request.outputs),
+            "flat": request.targets.flat,
+            "labels": request.targets.labels,
+            "prior": request.prior_kernel,
+        }
+        layout = {
+            "architecture": request.architecture.digest,
+            "rows1": [rows],
+            "rows2": [],
+            "kernels": {role: record.id for role, record in made.items()},
+            "matrices": whole,
+            "result": answer_digest(secret, KIND, {"kernels": whole, "targets": rows, **work}),
+            "datasets": list(request.datasets),
+            "work": work,
+        }
+        fields = {
+            "architecture": request.architecture.digest,
+            "dtype": request.dtype,
+            "method": request.method.model_dump(),
+            "task_name": request.task,
+            "model": request.model.canonical(),
+            "outputs": list(request.outputs),
+            "shapes": shapes_of(request),
+            "labels": request.targets.labels,
+            "kernels": layout["kernels"],
+            "inputs": await asyncio.to_thread(_digests, request) | {"y_train": rows},
+            "warnings": list(request.warnings),
+            "result": layout["result"],
+        }
+        ref = keys.ref(tenant, answer_id)
+        await self._answers.start(ref, KIND, fields, layout, listed=True)
+        return await self.get(tenant, answer_id)
+
+    async def get(self, tenant: str, answer_id: str) -> PredictionRecord:
+        """The record; raises UnknownJob."""
+        ref = prediction_ref(tenant, answer_id)
+        return await self._record(tenant, await self._answers.fields(ref))
+
+    async def wait(self, tenant: str, answer_id: str, seconds: float) -> PredictionRecord:
+        """The record as soon as it has ended, or after `seconds`; raises UnknownJob."""
+        ref = prediction_ref(tenant, answer_id)
+        return await self._record(tenant, await self._answers.wait(ref, seconds))
+
+    async def list(
+        self, tenant: str, cursor: str | None, limit: int
+    ) -> tuple[list[PredictionRecord], str | None]:
+        """A page, newest first, and the cursor of the next."""
+        ids, following = await self._answers.page(tenant, cursor, limit)
+        found: list[PredictionRecord] = []
+        gone: list[str] = []
+        for answer_id in ids:
+            try:
+                found.append(await self.get(tenant, answer_id))
+            except UnknownJob:
+                gone.append(answer_id)
+        await self._answers.forget(tenant, gone)
+        return found, following
+
+    async def cancel(self, tenant: str, answer_id: str) -> PredictionRecord:
+        """Stop it and its kernel jobs; what they have finished stays cached. One that has ended
+        stays as it is. Raises UnknownJob."""
+        record = await self.get(tenant, answer_id)
+        await self._answers.cancel(keys.ref(tenant, answer_id))
+        if not record.ended:
+            await self._each_kernel(tenant, record, self._jobs.cancel)
+        return await self.get(tenant, answer_id)
+
+    async def delete(self, tenant: str, answer_id: str) -> None:
+        """Forget it and its kernel jobs, stopping them first; raises UnknownJob."""
+        record = await self.get(tenant, answer_id)
+        ref = keys.ref(tenant, answer_id)
+        await self._answers.cancel(ref)
+        try:
+            targets = (await self._answers.layout(ref))["rows1"]
+        except UnknownJob:  # expired: the record is all that is left
+            targets = []
+        await self._answers.delete(ref)
+        await self._inputs.release(tenant, answer_id, targets)
+        await self._each_kernel(tenant, record, self._jobs.delete)
+
+    async def base(self, tenant: str, record: PredictionRecord) -> str:
+        """The digest of everything that its outputs depend on; raises UnknownJob."""
+        return (await self._answers.layout(keys.ref(tenant, record.id)))["result"]
+
+    async def array(
+        self, tenant: str, record: PredictionRecord, output: str, seconds: float
+    ) -> StoredArray:
+        """One output of a prediction that has succeeded; raises TilesMissing, as `Answers.array`."""
+        ref = keys.ref(tenant, record.id)
+        return await self._answers.array(ref, await self.base(tenant, record), output, seconds)
+
+    async def stripe(self, array: StoredArray, stripe: int) -> np.ndarray | None:
+        """The rows of one of its stripes; None when they have just been evicted."""
+        return await self._arrays.stripe(array, stripe)
+
+    async def _each_kernel(self, tenant: str, record: PredictionRecord, change: Any) -> None:
+        for kernel in record.kernels.values():
+            try:
+                await change(tenant, kernel.id)
+            except UnknownJob:
+                # Somebody deleted it, or it expired: there is nothing to change.
+                continue
+
+    async def _record(self, tenant: str, fields: dict[str, Any]) -> PredictionRecord:
+        """The public record of the stored fields, with what follows from its kernel jobs."""
+        kernels = {
+            role: await self._progress(tenant, kernel) for role, kernel in fields["kernels"].items()
+        }
+        started = any(kernel.state != "queued" or kernel.tiles_done for kernel in kernels.values())
+        if fields["state"] == "queued" and started:
+            fields["state"] = "running"
+        fields["task"] = fields.pop("task_name")
+        fields["kernels"] = kernels
+        if fields["state"] == "succeeded":
+            fields["receipt"] = _receipt(fields)
+        return PredictionRecord.model_validate(fields)
+
+    async def _progress(self, tenant: str, kernel: str) -> KernelProgress:
+        try:
+            record = await self._jobs.get(tenant, kernel)
+        except UnknownJob:
+            return KernelProgress(id=kernel, state="expired", tiles_total=0, tiles_done=0)
+        return KernelProgress(
+            id=kernel,
+            state=record.state,
+            tiles_total=record.tiles_total,
+            tiles_done=record.tiles_done,
+        )
+
+
+def kernel_requests(request: PredictionRequest) -> dict[str, KernelRequest]:
+    """The kernel jobs of a prediction, by role. Looks at all inputs, so it belongs on a thread."""
+    # One Gram matrix: what stands for all inputs must be the same in all its parts.
+    landmarks = choose_landmarks(request.architecture, request.train, None, request.method)
+
+    def wanted(
+        rows: Inputs, columns: Inputs | None, outputs: tuple[str, ...], form: Any = "matrix"
+    ) -> KernelRequest:
+        return KernelRequest(
+            architecture=request.architecture,
+            inputs1=rows,
+            inputs2=columns,
+            outputs=outputs,
+            dtype=request.dtype,
+            form=form,
+            method=request.method,
+            datasets=request.datasets,
+            landmarks=landmarks,
+        )
+
+    found = {
+        "train": wanted(request.train, None, request.train_kernels),
+        "cross": wanted(request.test, request.train, request.train_kernels),
+    }
+    if request.spread:
+        # Estimates by Monte Carlo are of whole matrices only.
+        whole = "covariance" in request.outputs or isinstance(request.method, MonteCarlo)
+        form = "matrix" if whole else "diagonal"
+        found["test"] = wanted(request.test, None, (request.prior_kernel,), form)
+    return found
+
+
+def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
+    about = dict(fields.get("provenance", {}))
+    started = fields.get("started_at") or fields["created_at"]
+    return {
+        "architecture": fields["architecture"],
+        "inputs": fields["inputs"],
+        "dtype": fields["dtype"],
+        "method": fields["method"],
+        "model": fields["model"],
+        "task": fields["task"],
+        **about,
+        "reused": bool(fields["tiles_reused"]),
+        "seconds": round(max(0.0, fields["finished_at"] - fields["created_at"]), 3),
+        "solve_seconds": round(max(0.0, fields["finished_at"] - started), 3),
+    }
+
+
+def _digests(request: PredictionRequest) -> dict[str, str]:
+    return {"x_train": request.train.digest(), "x_test": request.test.digest()}

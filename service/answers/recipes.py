@@ -1,0 +1,72 @@
+"""How each kind of answer is made."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from service.answers.examiner import DiagnosticsRecipe, PreviewRecipe
+from service.answers.factors import Factors
+from service.answers.kernels import KernelValues
+from service.answers.maker import OpenRecipe, Recipe, Workshop
+from service.answers.solver import Solver
+from service.shelf import InputsGone
+from service.tasks import Compute
+
+
+class PredictionRecipe:
+    """Arrays of a prediction, one for each output asked for."""
+
+    def __init__(
+        self, names: list[str], kernels: Mapping[str, KernelValues], solver: Solver
+    ) -> None:
+        self.names = names
+        self._kernels = kernels
+        self._solver = solver
+
+    async def needed(self) -> list[KernelValues]:
+        """See `Recipe`."""
+        return [self._kernels[role] for role in await self._solver.roles_needed()]
+
+    async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """See `Recipe`."""
+        return await self._solver.solve()
+
+
+async def _prediction(workshop: Workshop) -> Recipe:
+    layout, service, tenant = workshop.layout, workshop.service, workshop.task.tenant
+    (digest,) = layout["rows1"]
+    rows = await service.inputs.rows(tenant, digest)
+    if rows is None:
+        raise InputsGone(f"the targets {digest} are no longer stored")
+    kernels = await workshop.kernels()
+    factors = Factors(
+        tenant,
+        layout["matrices"]["train"],
+        workshop.arrays,
+        service.datasets,
+        layout["datasets"],
+        workshop.run,
+    )
+    solver = Solver(layout["work"], rows.x, kernels, factors, workshop.run)
+    return PredictionRecipe(layout["work"]["outputs"], kernels, solver)
+
+
+async def _diagnostics(workshop: Workshop, compute: Compute) -> Recipe:
+    (kernel,) = (await workshop.kernels()).values()
+    return DiagnosticsRecipe(workshop, kernel, compute)
+
+
+async def _preview(workshop: Workshop) -> Recipe:
+    (kernel,) = (await workshop.kernels()).values()
+    return PreviewRecipe(workshop, kernel)
+
+
+def recipes(compute: Compute) -> dict[str, OpenRecipe]:
+    """By kind; `compute` computes tiles, for spot checks."""
+    return {
+        "prediction": _prediction,
+        "diagnostics": partial(_diagnostics, compute=compute),
+        "preview": _preview,
+    }

@@ -1,0 +1,107 @@
+"""What a prediction is: what was asked, what is known about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+from kernels.inputs import Inputs
+from kernels.method import Method
+from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, Model
+from kernels.predict.targets import Targets, Task
+from kernels.spec.architecture import Architecture
+from service.records import ENDED, State
+
+Output = Literal["mean", "variance", "covariance", "classes"]
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """A validated request for predictions: inputs fit the architecture, targets the inputs.
+
+    `datasets` are the ids of those that anything of it came from.
+    """
+
+    architecture: Architecture
+    train: Inputs
+    test: Inputs
+    targets: Targets
+    task: Task
+    model: Model
+    method: Method
+    dtype: str
+    outputs: tuple[Output, ...]
+    warnings: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def spread(self) -> bool:
+        """Whether it needs the kernel of the test inputs with themselves."""
+        return "variance" in self.outputs or "covariance" in self.outputs
+
+    @property
+    def train_kernels(self) -> tuple[str, ...]:
+        """Kernels of the training inputs, and of the test inputs with them, that it needs."""
+        if isinstance(self.model, GradientFlow):
+            return ("nngp", "ntk") if self.spread else ("ntk",)
+        return (self.model.kernel,)
+
+    @property
+    def prior_kernel(self) -> str:
+        """The kernel of the test inputs with themselves: the covariance before any training."""
+        return self.model.kernel if isinstance(self.model, GaussianProcess) else "nngp"
+
+
+class KernelProgress(BaseModel):
+    """One of the kernel jobs that a prediction is made of."""
+
+    id: str
+    state: State
+    tiles_total: int
+    tiles_done: int
+
+
+class PredictionRecord(BaseModel):
+    """What is known about a prediction; its JSON form is the heart of `GET /v1/predictions/{id}`.
+
+    `kernels` are its kernel jobs by role: "train" (x_train with itself), "cross" (x_test with
+    x_train) and, where the spread is asked for, "test" (x_test with itself, or its diagonal only).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    tenant: str
+    state: State
+    architecture: str = Field(description="digest of the canonical form")
+    dtype: str = Field(description="of the kernels; the answers are float64")
+    method: dict[str, Any]
+    task: Task
+    model: GaussianProcess | GradientFlow | KernelRidge = Field(discriminator="type")
+    outputs: tuple[Output, ...]
+    shapes: dict[str, tuple[int, ...]] = Field(description="of each output")
+    labels: tuple[int, ...] | None = Field(
+        description="the classes, one a column of the mean; null for regression"
+    )
+    kernels: dict[str, KernelProgress] = Field(
+        description="its kernel jobs: train, cross and, where the spread is asked for, test"
+    )
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime
+    error: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    receipt: dict[str, Any] | None = None
+
+    @computed_field(description="the names of its arrays: its outputs")
+    @property
+    def results(self) -> tuple[Output, ...]:
+        """The names of the arrays that can be fetched."""
+        return self.outputs
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state can no longer change (except to expired)."""
+        return self.state in ENDED

@@ -1,0 +1,159 @@
+"""POST and GET /v1/predictions, GET, PATCH and DELETE /v1/predictions/{id}: answers from kernels."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.answers.records import PredictionRecord
+from service.answers.requests import PARTS, read_prediction_request
+from service.bodies import FORM, JSON, media_type, read_json_body
+from service.conditional import state_of
+from service.kernel_requests import read_fields
+from service.presence import while_present
+from service.problems import Conflict, InvalidRequest
+from service.queries import only, waiting_seconds
+from service.resources import PredictionList, PredictionResource
+from service.routes.dependencies import (
+    ID,
+    IdempotencyKey,
+    PredictionId,
+    ServiceNow,
+    Tenant,
+    waiting_answer,
+)
+from service.routes.kernels import StateBody
+from service.routes.submission import HEADERS, REQUEST_HEADERS, Collection, finished, submit
+
+router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[Depends(waiting_answer)],
+    summary="Predict",
+    response_model=PredictionResource,
+    responses=finished(PredictionResource),
+    openapi_extra={
+        "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
+        "x-headers": HEADERS,
+        "x-body": {
+            JSON: "PredictionBody",
+            FORM: {"request": "PredictionBody"} | dict.fromkeys(PARTS[1:], "npy?"),
+        },
+        "x-request-headers": REQUEST_HEADERS,
+    },
+)
+async def create_prediction(
+    request: Request, service: ServiceNow, tenant: Tenant, key: IdempotencyKey
+) -> Response:
+    """What infinitely wide networks that learnt `y_train` say of `x_test`: the posterior of a Gaussian
+    process, an ensemble trained by gradient flow, or kernel ridge. Its kernels are kernel jobs like
+    any others, and the factorisation of the training kernel is kept for the next test inputs. Bodies
+    and `Prefer: wait=N` are as those of POST /v1/kernels."""
+    only(request)
+
+    async def make(value: Any, parts: dict[str, bytearray], prediction_id: str) -> PredictionRecord:
+        wanted = await read_prediction_request(value, parts, tenant, service.datasets)
+        return await service.predictions.create(tenant, wanted, prediction_id)
+
+    predictions = Collection(
+        path="/v1/predictions",
+        noun="prediction",
+        parts=PARTS,
+        new_id=service.predictions.new_id,
+        make=make,
+        get=partial(service.predictions.get, tenant),
+        wait=partial(service.predictions.wait, tenant),
+        show=PredictionResource.of,
+    )
+    return await submit(request, service, tenant, key, predictions)
+
+
+@router.get("", summary="The predictions, newest first", openapi_extra={"x-problems": [422]})
+async def list_predictions(
+    request: Request,
+    service: ServiceNow,
+    tenant: Tenant,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next` of the page before")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="predictions on one page")] = 50,
+) -> PredictionList:
+    """A page of predictions; `next` is the cursor of the page after it."""
+    only(request, "cursor", "limit")
+    if cursor is not None and not ID.fullmatch(cursor):
+        raise InvalidRequest("this cursor comes from no page of ours", parameter="cursor")
+    records, following = await service.predictions.list(tenant, cursor, limit)
+    found = [PredictionResource.of(record) for record in records]
+    return PredictionList(predictions=found, next=following)
+
+
+@router.get(
+    "/{prediction_id}",
+    dependencies=[Depends(waiting_answer)],
+    summary="One prediction",
+    response_model=PredictionResource,
+    responses={304: {"description": "As it was when the client got this ETag"}},
+    openapi_extra={
+        "x-problems": [404, 422],
+        "x-headers": {"200": ["ETag"], "304": ["ETag"]},
+        "x-request-headers": ["Prefer", "If-None-Match"],
+    },
+)
+async def get_prediction(
+    request: Request, prediction_id: PredictionId, service: ServiceNow, tenant: Tenant
+) -> Response:
+    """Its state, its kernel jobs, its receipt and links. With `Prefer: wait=N` the answer comes when
+    it has ended or after N seconds."""
+    only(request)
+    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
+    record = await service.predictions.get(tenant, prediction_id)
+    if seconds:
+        ended = service.predictions.wait(tenant, prediction_id, seconds)
+        record = await while_present(request, ended) or record
+    return state_of(request, PredictionResource.of(record))
+
+
+@router.patch(
+    "/{prediction_id}",
+    summary="Cancel a prediction",
+    openapi_extra={
+        "x-problems": [400, 404, 408, 409, 413, 415, 422],
+        "x-body": {JSON: "StateBody"},
+    },
+)
+async def cancel_prediction(
+    request: Request, prediction_id: PredictionId, service: ServiceNow, tenant: Tenant
+) -> PredictionResource:
+    """`{"state": "cancelled"}`: it and its kernel jobs stop; what they have finished stays cached."""
+    only(request)
+    media_type(request, (JSON,))
+    read_fields(StateBody, await read_json_body(request, service.settings.max_body_bytes))
+    record = await service.predictions.cancel(tenant, prediction_id)
+    if record.state != "cancelled":
+        raise Conflict(
+            f"the prediction is {record.state}; only one that has not ended can be cancelled"
+        )
+    return PredictionResource.of(record)
+
+
+@router.delete(
+    "/{prediction_id}",
+    status_code=204,
+    summary="Remove a prediction",
+    openapi_extra={"x-problems": [404, 422]},
+)
+async def delete_prediction(
+    request: Request, prediction_id: PredictionId, service: ServiceNow, tenant: Tenant
+) -> Response:
+    """It and its kernel jobs are stopped and forgotten. Tiles and factors stay cached until they are
+    evicted."""
+    only(request)
+    await service.predictions.delete(tenant, prediction_id)
+    return Response(status_code=204)

@@ -1,0 +1,79 @@
+"""Answers wait for kernel jobs: the Lua that wakes them when those come to rest, or fails them.
+
+A kernel job is at rest when it has succeeded and nothing of it is being computed (again). What waits
+for it is in its `dependents`, and what an answer waits for in its `awaits`; an answer that waits for
+nothing puts its one task into the round. Part of the prelude of every script of `store.scripts`.
+"""
+
+WAKING = """
+local function at_rest(ref)
+  return redis.call('HGET', JOB .. ref, 'state') == '"succeeded"'
+    and redis.call('HLEN', JOB .. ref .. ':asked') == 0
+    and redis.call('LLEN', JOB .. ref .. ':pending') == 0
+end
+
+local function wake(ref, ttl)
+  local known = active(ref) or redis.call('HGET', JOB .. ref, 'state') == '"succeeded"'
+  if not known or redis.call('EXISTS', JOB .. ref .. ':awaits') == 1 then return end
+  local pending = JOB .. ref .. ':pending'
+  if redis.call('LLEN', pending) == 0 then
+    redis.call('RPUSH', pending, cjson.encode({'0', name_of(ref), '', ''}))
+    redis.call('EXPIRE', pending, ttl)
+    redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
+  end
+end
+
+-- A job may have come to rest: those who wait for it need not any longer.
+local function rest(ref, ttl)
+  if not at_rest(ref) then return end
+  for _, dependent in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':dependents')) do
+    redis.call('SREM', JOB .. dependent .. ':awaits', ref)
+    wake(dependent, ttl)
+  end
+  redis.call('DEL', JOB .. ref .. ':dependents')
+end
+
+-- An answer whose kernels will not come fails; one that had them once, and was to be computed
+-- again, has expired.
+local function give_up(ref, now, ttl, problem)
+  withdraw(ref)
+  redis.call('DEL', JOB .. ref .. ':awaits')
+  if active(ref) then
+    redis.call('HSET', JOB .. ref, 'error', problem)
+    settle(ref, 'failed', now, ttl)
+    announce(ref, ttl)
+  elseif redis.call('HGET', JOB .. ref, 'state') == '"succeeded"' then
+    redis.call('HSET', JOB .. ref, 'expires_at', now)
+  end
+end
+
+local function disappoint(ref, now, ttl, problem)
+  for _, dependent in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':dependents')) do
+    give_up(dependent, now, ttl, problem)
+  end
+  redis.call('DEL', JOB .. ref .. ':dependents')
+end
+
+local function gone(ref, what)
+  return cjson.encode({type = 'urn:gramd:problem:kernel-' .. what, status = 409,
+    title = 'A kernel that this needs was not computed',
+    detail = 'the kernel job ' .. name_of(ref) .. ' that this needs was ' .. what})
+end
+
+local function await(ref, now, ttl, kernels)
+  for _, kernel in ipairs(kernels) do
+    local state = redis.call('HGET', JOB .. kernel, 'state')
+    if not state or state == '"cancelled"' then
+      return give_up(ref, now, ttl, gone(kernel, state and 'cancelled' or 'deleted'))
+    elseif state == '"failed"' then
+      return give_up(ref, now, ttl, redis.call('HGET', JOB .. kernel, 'error'))
+    elseif not at_rest(kernel) then
+      redis.call('SADD', JOB .. ref .. ':awaits', kernel)
+      redis.call('SADD', JOB .. kernel .. ':dependents', ref)
+      redis.call('EXPIRE', JOB .. ref .. ':awaits', ttl)
+      redis.call('EXPIRE', JOB .. kernel .. ':dependents', ttl)
+    end
+  end
+  wake(ref, ttl)
+end
+"""

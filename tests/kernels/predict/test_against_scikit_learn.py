@@ -1,0 +1,123 @@
+"""Posterior, likelihood and ridge on the same matrices as scikit-learn's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.kernel_ridge import KernelRidge
+
+from kernels.errors import NumericsError
+from kernels.predict import gaussian_process, leave_one_out, ridge
+from kernels.predict.factor import JITTERS, Factor, factorise
+from kernels.predict.model import GRID
+from kernels.predict.spectrum import decompose
+from tests.kernels.predict.matrices import Precomputed, kernels_of
+
+N, M = 40, 9
+
+
+def problem(outputs: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    x, nngp, _ = kernels_of(N, M)
+    y = np.sin(x[:N, :1] * np.arange(1, outputs + 1)) + 0.1
+    return nngp, y
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_gaussian_process(outputs: int) -> None:
+    nngp, y = problem(outputs)
+    rows = np.arange(N + M)[:, None]
+    theirs = GaussianProcessRegressor(Precomputed(nngp), alpha=0.05, optimizer=None)
+    theirs.fit(rows[:N], y)
+    mean, covariance = theirs.predict(rows[N:], return_cov=True)
+
+    factor = factorise(nngp[:N, :N], 0.05)
+    weights = ridge.dual_weights(factor, y)
+    cross, prior = nngp[N:, :N], nngp[N:, N:]
+    assert (factor.jitter, factor.attempts) == (0.0, 1)
+    np.testing.assert_allclose(ridge.predict(cross, weights), mean.reshape(M, outputs), atol=1e-8)
+    found = gaussian_process.posterior_covariance(factor, cross, prior)
+    np.testing.assert_allclose(found, covariance.reshape(M, M, -1)[..., 0], atol=1e-8)
+    variance = gaussian_process.posterior_variance(factor, cross, np.diagonal(prior))
+    np.testing.assert_allclose(variance, np.diagonal(found), atol=1e-12)
+    likelihood = gaussian_process.log_marginal_likelihood(factor, weights, y)
+    assert likelihood == pytest.approx(theirs.log_marginal_likelihood_value_, abs=1e-8)
+
+
+def test_kernel_ridge() -> None:
+    _, _, ntk = kernels_of(N, M)
+    _, y = problem()
+    theirs = KernelRidge(alpha=0.3, kernel="precomputed").fit(ntk[:N, :N], y)
+    weights = ridge.dual_weights(factorise(ntk[:N, :N], 0.3), y)
+    np.testing.assert_allclose(
+        ridge.predict(ntk[N:, :N], weights), theirs.predict(ntk[N:, :N]), atol=1e-8
+    )
+
+
+def test_leave_one_out_is_what_leaving_one_out_gives() -> None:
+    nngp, y = problem()
+    train = nngp[:N, :N]
+    errors, densities = [], []
+    for out in range(N):
+        rest = np.delete(np.arange(N), out)
+        factor = factorise(train[np.ix_(rest, rest)], 0.05)
+        cross = train[[out]][:, rest]
+        mean = ridge.predict(cross, ridge.dual_weights(factor, y[rest]))
+        variance = gaussian_process.posterior_variance(factor, cross, train[[out], [out]]) + 0.05
+        errors.append((mean - y[out]) ** 2)
+        densities.append(-0.5 * (errors[-1] / variance + np.log(2 * np.pi * variance)))
+    factor = factorise(train, 0.05)
+    found = leave_one_out.score(factor.solve(y), factor.inverse_diagonal, y)
+    assert found.mse == pytest.approx(np.mean(errors), rel=1e-9)
+    assert found.log_density == pytest.approx(np.mean(densities), rel=1e-9)
+
+
+@pytest.mark.parametrize("criterion", ["mse", "log_density"])
+def test_the_chosen_diag_reg_scores_best_and_as_its_own_factor_says(criterion) -> None:
+    nngp, y = problem()
+    y = y + np.random.default_rng(1).standard_normal(y.shape) * 0.3
+    spectrum = decompose(nngp[:N, :N])
+    choice = leave_one_out.choose(spectrum, y, GRID, criterion)
+    by_factors = []
+    for relative in GRID:
+        factor = factorise(nngp[:N, :N], relative * spectrum.mean_diagonal)
+        by_factors.append(leave_one_out.score(factor.solve(y), factor.inverse_diagonal, y))
+    best = int(np.argmax([item.of(criterion) for item in by_factors]))
+    assert choice.diag_reg == pytest.approx(GRID[best] * spectrum.mean_diagonal)
+    # The best one is in the middle of the grid: both noise and kernel matter here.
+    assert 0 < best < len(GRID) - 1
+    assert [item.mse for item in choice.scores] == pytest.approx(
+        [item.mse for item in by_factors], rel=1e-6
+    )
+
+
+def test_jitter_is_added_only_when_needed_and_is_told() -> None:
+    x = np.random.default_rng(0).standard_normal((30, 3))
+    singular = x @ x.T
+    factor = factorise(singular, 0.0)
+    scale = np.diagonal(singular).mean()
+    assert factor.jitter in [relative * scale for relative in JITTERS[1:]]
+    assert factor.attempts == 1 + [relative * scale for relative in JITTERS].index(factor.jitter)
+    regularised = singular + factor.jitter * np.eye(30)
+    np.testing.assert_allclose(factor.lower @ factor.lower.T, regularised, atol=1e-12)
+    assert factorise(singular, 1e-3).jitter == 0
+    assert decompose(singular).jitter(0.0) > 0
+    assert decompose(singular).jitter(1e-3) == 0
+
+
+def test_what_cannot_be_factorised_is_refused_with_what_to_do() -> None:
+    indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
+    for attempt in (lambda: factorise(indefinite, 0.0), lambda: decompose(indefinite).jitter(0.0)):
+        with pytest.raises(NumericsError, match="larger diag_reg"):
+            attempt()
+    with pytest.raises(NumericsError, match="nothing can be learnt"):
+        factorise(np.zeros((2, 2)), 0.0)
+
+
+def test_a_factor_is_made_of_its_lower_half_alone() -> None:
+    nngp, y = problem()
+    lower = np.tril(nngp[:N, :N])
+    assert isinstance(factorise(lower, 0.1), Factor)
+    np.testing.assert_array_equal(
+        factorise(lower, 0.1).solve(y), factorise(nngp[:N, :N], 0.1).solve(y)
+    )
