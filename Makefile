@@ -80,6 +80,12 @@ bench-imdb: install ## the IMDb example of arXiv 2006.10540: make bench-imdb DAT
 	@test -n "$(DATA)" || { echo "expected DATA=path/to/imdb.npz; benchmarks/imdb.py says what it holds" >&2; exit 1; }
 	@$(BIN)/python -m benchmarks.imdb $(DATA) $(ARGS)
 
+bench-growth: install ## how time grows with inputs, positions, depth and channels, and a plot
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+bench-service: install ## what the service adds: overhead, cached fetches, workers, start
+	@$(BIN)/python -m benchmarks.service $(ARGS)
+
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
