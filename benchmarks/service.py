@@ -3,7 +3,7 @@
     make bench-service
 
 - overhead: workload b with 256 inputs through HTTP, over the same in this process, alternately.
-- fetch: bytes a second of a cached matrix over HTTP, over those of Redis GET of its tiles.
+- fetch: bytes a second of a cached matrix over HTTP, over those of Redis GET of as many.
 - workers: one worker process pinned to a core, over two pinned to one each.
 - start: seconds from starting a service whose compiled code is on disk to its first result.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -30,16 +31,17 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
-from gramd import Client
 from redis import Redis
 
 from benchmarks.workloads import WORKLOADS, Array
+from gramd import Client
 from kernels.matrix import kernel_matrix
 from service.embedded import find_redis_server, servers, wait_until_answering
 
 LAYERS: Final = next(w.layers for w in WORKLOADS if w.name.startswith("b"))
 ROWS: Final = 256
 GIB: Final = 2**30
+_WORKERS: Final = re.compile(r"^gramd_workers\{.*\} (\S+)$", re.MULTILINE)
 _seeds: Iterator[int] = iter(range(10**6))
 
 
@@ -48,10 +50,12 @@ class Running:
     """A service whose parts were started one by one.
 
     Attributes:
+        url: where it is.
         client: talks to it.
         tiles: a client of its tile store.
     """
 
+    url: str
     client: Client
     tiles: Redis
 
@@ -91,7 +95,7 @@ def running(data_dir: Path, cores: Sequence[int | None]) -> Iterator[Running]:
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, len(cores))
         tiles = stack.enter_context(Redis.from_url(pair[1].url))
-        yield Running(stack.enter_context(Client(url, progress=False)), tiles)
+        yield Running(url, stack.enter_context(Client(url, progress=False)), tiles)
 
 
 def _free_port() -> int:
@@ -103,8 +107,8 @@ def _free_port() -> int:
 def _wait_until_ready(url: str, workers: int) -> None:
     while True:
         try:
-            answer = httpx.get(f"{url}/readyz")
-            if answer.is_success and len(answer.json()["workers"]) == workers:
+            metrics = httpx.get(f"{url}/metrics").text
+            if sum(map(float, _WORKERS.findall(metrics))) == workers:
                 return
         except httpx.TransportError:
             pass  # not listening yet
@@ -147,14 +151,16 @@ def overhead(service: Running, rounds: int) -> dict[str, Any]:
 
 
 def fetch(service: Running, rounds: int, n: int = 4096) -> dict[str, Any]:
-    """A cached float32 matrix of n x n over HTTP, and its tiles by Redis GET."""
+    """A cached float32 matrix of n x n over HTTP, and as many bytes by Redis GET."""
     x = np.random.default_rng(next(_seeds)).normal(size=(n, 16)).astype(np.float32)
     network = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
-    before = set(service.tiles.scan_iter())
-    service.client.kernel(network, x, outputs=["nngp"])
-    keys = [key for key in service.tiles.scan_iter() if key not in before]
-    job = service.client.kernels.list()[0]
-    url = f"{service.client._connection.url}/v1/kernels/{job.id}/nngp"
+    job = service.client.kernels.submit(network, x, outputs=["nngp"])
+    service.client.kernels.wait(job)
+    # The same bytes under plain keys, as many of them as the matrix has tiles of 512 x 512.
+    keys = [f"benchmark:{number}" for number in range((n // 512) ** 2)]
+    for key in keys:
+        service.tiles.set(key, b"\0" * (4 * 512 * 512), ex=600)
+    url = f"{service.url}/v1/kernels/{job.id}/nngp"
     plain, served = [], []
     with httpx.Client() as http:
         for _ in range(rounds):
@@ -162,7 +168,7 @@ def fetch(service: Running, rounds: int, n: int = 4096) -> dict[str, Any]:
             size = sum(len(service.tiles.get(key) or b"") for key in keys)
             plain.append(size / (perf_counter() - started))
             started = perf_counter()
-            size = sum(len(chunk) for chunk in http.stream("GET", url).__enter__().iter_raw())
+            size = len(http.get(url).raise_for_status().content)
             served.append(size / (perf_counter() - started))
     return {
         "question": "fetch",
