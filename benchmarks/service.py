@@ -30,10 +30,10 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
-from gramd import Client
 from redis import Redis
 
 from benchmarks.workloads import WORKLOADS, Array
+from gramd import Client
 from kernels.matrix import kernel_matrix
 from service.embedded import find_redis_server, servers, wait_until_answering
 
