@@ -37,8 +37,8 @@ of such inputs run all at once, of longer ones one after the other."""
 _OVERHEAD: Final = 2**23
 """8 MiB for what is not counted: lists of pairs, the stacks and heaps of threads."""
 
-_VECTORS: Final = 3
-"""Numbers that a position keeps for a layer: variance, readout weight, mask and rounding up."""
+_VECTORS: Final = 2
+"""Numbers that a position keeps for a layer: variance, readout weight or mask."""
 
 _TABLE_TERMS: Final = 160
 """The same of an elementwise activation that is interpolated: features of f and f'."""
@@ -212,17 +212,17 @@ def _end(layers: Sequence[Layer], one: Group, two: Group) -> int:
 
 def _pair_blocks(steps: Sequence[Step], kinds: int, full: bool) -> int:
     """Blocks of a micro-tile that are alive at once, at most."""
-    blocks = 1 + 3 * kinds
+    blocks = 2 + 3 * kinds
     flat = list(_every_step(steps))
     activations = [step.layer for step in flat if isinstance(step.layer, Activation)]
     if any(layer.name() not in ("relu", "leaky_relu", "abs") for layer in activations):
         blocks += 3 * kinds
     if not full:
         # Small blocks: XLA keeps what several layers share instead of computing it again.
-        blocks += 2 * kinds * len(activations)
+        blocks += (1 + kinds) * len(activations)
     for step in flat:
         if isinstance(step.layer, Attention):
-            blocks += 3 if step.layer.positional else 0
+            blocks += 1 if step.layer.positional else 0
             blocks += kinds if step.layer.residual else 0
         blocks += kinds * len(step.branches)
     return blocks
