@@ -38,7 +38,7 @@ _OVERHEAD: Final = 2**23
 """8 MiB for what is not counted: lists of pairs, the stacks and heaps of threads."""
 
 _VECTORS: Final = 2
-"""Numbers that a position keeps for a layer: variance, readout weight or mask."""
+"""Numbers that a position keeps for a layer: variance, readout weight or mask (at most)."""
 
 _TABLE_TERMS: Final = 160
 """The same of an elementwise activation that is interpolated: features of f and f'."""
@@ -123,7 +123,10 @@ def _kept(steps: Sequence[Step], grid: tuple[int, ...], groups: int, above: bool
     for step in steps:
         size, layer = prod(grid), step.layer
         times = groups + 1 if above else 1
-        total += times * size * (_TABLE_TERMS if layer.name() == "elementwise" else _VECTORS)
+        read = (layer.observes is not Demand.NOTHING) + (step.wanted_in is Demand.READOUT)
+        # A quarter for the mask, which is of bytes.
+        total += times * size * (_TABLE_TERMS if layer.name() == "elementwise" else read)
+        total += size // 4 + 1
         total += sum(_kept(branch, grid, groups, above) for branch in step.branches)
         if isinstance(layer, Attention) and step.wanted_in is not Demand.READOUT:
             if layer.estimator is not None:
