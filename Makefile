@@ -97,6 +97,9 @@ sbom: install ## bills of materials of the images, CycloneDX, in sbom/
 	@for extra in api worker cuda; do $(BIN)/cyclonedx-py requirements requirements/$$extra.txt --pyproject pyproject.toml \
 		--output-reproducible --of JSON -o sbom/$$extra.json && echo "sbom/$$extra.json" || exit 1; done
 
+bench-memory: install ## peak memory against the budget, over lengths, depths and kinds of network
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
+
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -140,4 +143,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention test test-all lint format types generated openapi docs client cov audit sbom lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention bench-memory test test-all lint format types generated openapi docs client cov audit sbom lock clean

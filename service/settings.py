@@ -81,6 +81,8 @@ class Settings:
     sweep_interval: timedelta = timedelta(seconds=3)
     # Rows that a worker keeps at hand so that a row of tiles is fetched once.
     worker_cache_bytes: int = 256 * MIB
+    # What a worker's tiles and one-input results may take together, as kernels/plan/memory.py counts.
+    worker_memory_bytes: int = 4 * GIB
 
     # Where results go that the tile store could not keep: s3://, gs://, az:// or file://; "": nowhere.
     results_url: str = ""
@@ -196,6 +198,7 @@ VARIABLES = {
     "worker_cache_bytes": "GRAMD_WORKER_CACHE_BYTES",
     "results_url": "GRAMD_RESULTS_URL",
     "max_stored_result_bytes": "GRAMD_MAX_STORED_RESULT_BYTES",
+    "worker_memory_bytes": "GRAMD_WORKER_MEMORY_BYTES",
     "tiles_bytes": "GRAMD_TILES_BYTES",
 }
 

@@ -106,7 +106,9 @@ async def _work(settings: Settings, slots: int) -> int:
             device_kind, jax_version = await loop.run_in_executor(pool, warm_up)
             card = WorkerCard(name, slots, device_kind, jax_version)
             # The tiles of a row need the same one-input results.
-            sharing = partial(compute, workspace=Workspace(kept_bytes=settings.worker_cache_bytes))
+            sharing = partial(
+                compute, workspace=Workspace(memory_bytes=settings.worker_memory_bytes)
+            )
             tiler = Tiler(service, sharing, pool, card, _overdue)
             background = [
                 asyncio.create_task(_announce(service, card)),

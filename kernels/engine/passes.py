@@ -24,11 +24,9 @@ from kernels.engine.compiled import Compiled, kept
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.estimate.places import places
 from kernels.layers.layer import Layer
+from kernels.plan.memory import SHORT
 
 Heads = tuple[Array, ...]
-
-_SHORT = 32
-"""Positions up to which the blocks of a whole group fit in cache together."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +267,7 @@ def over_rows(function: Callable[..., Any], positions: int, count: Array, *rows:
     Groups are filled up to a few compiled sizes, and what is computed of one long input alone may
     cost as much as many pairs.
     """
-    if positions <= _SHORT:
+    if positions <= SHORT:
         return jax.vmap(function)(*rows)
 
     def row(at: Any) -> Any:
