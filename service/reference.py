@@ -16,6 +16,7 @@ COMMAND: Final = "python -m service.reference"
 FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "api.md"
 
 _HEAD: Final = """<!-- Generated from the code; change that, then run: {command} -->
+
 # The REST API
 
 {description}
