@@ -119,8 +119,9 @@ generated: install ## generated files are up to date
 	@$(BIN)/python -m service.reference --check
 	@$(BIN)/python -m client.generate --check
 
-openapi: install ## regenerate openapi.yaml from the code
+openapi: install ## regenerate openapi.yaml and docs/api.md from the code
 	@$(BIN)/python -m service.openapi
+	@$(BIN)/python -m service.reference
 
 docs: install ## regenerate docs/layers.md and docs/api.md from the code
 	@$(BIN)/python -m kernels.reference
