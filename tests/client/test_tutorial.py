@@ -1,7 +1,5 @@
 """The tutorial and the how-tos: their blocks run as they stand, in order, and print what they say."""
 
-import contextlib
-import io
 import os
 import re
 import shutil
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+CLIENT = Path(__file__).resolve().parents[2] / "client"
 STATED = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -20,15 +19,17 @@ def follow(page: Path, url: str, folder: Path) -> int:
 
     Blocks of sh are for another terminal, or need what a test does not have: they are not run.
     """
-    names: dict[str, object] = {}
+    blocks = BLOCK.findall(page.read_text())
+    # One program, as a reader has one interpreter; what each block prints ends with a form feed.
+    program = "".join(
+        f"{code}\nprint(chr(12), end='')\n" for language, code in blocks if language == "python"
+    )
+    outputs = iter(_printed([sys.executable, "-c", program], folder).split("\f"))
     printed = None
     count = 0
-    for language, code in BLOCK.findall(page.read_text()):
+    for language, code in blocks:
         if language == "python":
-            out = io.StringIO()
-            with contextlib.redirect_stdout(out):
-                exec(compile(code, page.name, "exec"), names)  # noqa: S102
-            printed = out.getvalue()
+            printed = next(outputs)
         elif language == "bash":
             printed = in_shell(code.replace(STATED, url), folder)
         elif language == "text":
@@ -39,10 +40,18 @@ def follow(page: Path, url: str, folder: Path) -> int:
 
 def in_shell(code: str, folder: Path) -> str:
     """What bash prints, with this interpreter as `python`."""
+    return _printed(["bash", "-euo", "pipefail", "-c", code], folder)
+
+
+def _printed(command: list[str], folder: Path) -> str:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", code],
+        command,
         cwd=folder,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(CLIENT),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -52,9 +61,8 @@ def in_shell(code: str, folder: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _as_in_the_text(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_in_the_text(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAMD_URL", url)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="its last part needs curl")
