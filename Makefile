@@ -116,13 +116,19 @@ types: install ## pyright, strict
 generated: install ## generated files are up to date
 	@$(BIN)/python -m service.openapi --check
 	@$(BIN)/python -m kernels.reference --check
+	@$(BIN)/python -m service.reference --check
 	@$(BIN)/python -m client.generate --check
 
-openapi: install ## regenerate openapi.yaml from the code
+openapi: install ## regenerate openapi.yaml and docs/api.md from the code
 	@$(BIN)/python -m service.openapi
+	@$(BIN)/python -m service.reference
 
-docs: install ## regenerate docs/layers.md from the code
+docs: install ## regenerate docs/layers.md and docs/api.md from the code
 	@$(BIN)/python -m kernels.reference
+	@$(BIN)/python -m service.reference
+
+site: install ## build the documentation's site into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
 
 client: install ## regenerate the client's spec builder and its asynchronous half
 	@$(BIN)/python -m client.generate
@@ -139,8 +145,8 @@ lock: install ## pin the dependencies of every image and of .venv anew
 		$(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt >/dev/null || exit 1; done
 
 clean: ## remove what the tools, the service and the demo made (not .venv)
-	rm -rf sbom demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
+	rm -rf site sbom demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention bench-memory test test-all lint format types generated openapi docs client cov audit sbom lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-attention bench-memory test test-all lint format types generated openapi docs site client cov audit sbom lock clean

@@ -25,7 +25,7 @@ need a Gaussian input: they follow a `dense`, `conv` or `attention` layer, or a 
 end in one (pooling and positions in between keep what they were given).
 """
 
-_MECHANISMS: Final = """# Attention mechanisms
+_MECHANISMS: Final = """## Attention mechanisms
 
 From the logits G of one input to its mixing matrix A. A mechanism, or a feature map, may be given by
 its name alone: `"l2"` is `{"type": "l2"}` with defaults for all else.
@@ -34,17 +34,17 @@ its name alone: `"l2"` is `{"type": "l2"}` with defaults for all else.
 
 def page() -> str:
     """The text of docs/layers.md."""
-    parts = [_HEAD, *map(_section, vocabulary())]
-    parts.append(_MECHANISMS)
-    return "\n".join([*parts, *map(_section, mechanisms())])
+    layers = [_section(entry, "##") for entry in vocabulary()]
+    below = [_section(entry, "###") for entry in mechanisms()]
+    return "\n".join([_HEAD, *layers, _MECHANISMS, *below])
 
 
-def _section(entry: dict[str, Any]) -> str:
+def _section(entry: dict[str, Any], heading: str) -> str:
     schema = entry["schema"]
     if "$ref" in schema:  # a layer that contains layers refers to itself
         schema = schema["$defs"][_named(schema["$ref"])] | {"$defs": schema["$defs"]}
     equation = entry["equation"].replace("; ", "\n")
-    lines = [f"## {entry['type']}", "", entry["summary"], "", "```text", equation, "```", ""]
+    lines = [f"{heading} {entry['type']}", "", entry["summary"], "", "```text", equation, "```", ""]
     rows = [
         f"| `{name}` | {_kind(part, schema)} | {_default(name, part, schema)} |"
         for name, part in schema["properties"].items()

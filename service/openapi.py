@@ -260,16 +260,20 @@ def _problem(status: int) -> dict[str, Any]:
     }
 
 
+def document() -> dict[str, Any]:
+    """The contract of an application with default settings."""
+    from service.app import create_app
+    from service.settings import Settings
+
+    return create_app(Settings()).openapi()
+
+
 def text() -> str:
     """openapi.yaml as it must be."""
     # The API's image has no YAML: only this command writes it.
     import yaml
 
-    from service.app import create_app
-    from service.settings import Settings
-
-    document = create_app(Settings()).openapi()
-    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    body = yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=120)
     return f"# Generated from the code; change that, then run: {COMMAND}\n{body}"
 
 

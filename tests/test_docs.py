@@ -1,17 +1,27 @@
 """What users and operators need is in the documents: every setting, limit, route and dependency."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kernels.generated import keep
 from kernels.registry import mechanisms, vocabulary
+from service import reference
 from service.settings import VARIABLES, Settings
 
 # A link is a closing bracket and a path; an equation such as E[f](x, x') is not.
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([\w./-]+)(?:#[\w-]*)?\)")
+
+# What a browser fetches for a page, as against what a reader may follow, from another host.
+LOADED = re.compile(
+    r"""<(?:script|img|iframe|link(?=[^>]*(?:stylesheet|preconnect|icon)))[^>]*?(?:src|href)="((?:https?:)?//[^"]+)"""
+)
 
 
 def test_every_setting_is_in_the_operations_page(root: Path) -> None:
@@ -42,17 +52,20 @@ def test_the_defaults_of_the_operations_page_are_those_of_the_code(root: Path) -
         assert stated.get(variable) == expected, f"docs/operations.md, {variable}"
 
 
-def test_every_route_is_in_the_readme(root: Path) -> None:
-    readme = (root / "README.md").read_text()
-    paths = yaml.safe_load((root / "openapi.yaml").read_text())["paths"]
-    # `{id}` whatever the code calls it; the README names the results one by one.
-    first = {"kernels": "nngp", "predictions": "mean"}
-    named = {
-        path.replace("{output}", first[path.split("/")[2]]) if "{output}" in path else path
-        for path in paths
+def test_the_api_page_is_what_the_code_says(capsys: pytest.CaptureFixture[str]) -> None:
+    assert keep(reference.FILE, reference.page(), reference.COMMAND, ["--check"]) == 0, (
+        capsys.readouterr().out
+    )
+
+
+def test_every_route_and_schema_is_in_the_api_page(root: Path) -> None:
+    page = (root / "docs" / "api.md").read_text()
+    contract = yaml.safe_load((root / "openapi.yaml").read_text())
+    calls = {
+        f"### `{method.upper()} {path}`" for path, of in contract["paths"].items() for method in of
     }
-    plain = {re.sub(r"\{\w+_id\}", "{id}", path) for path in named}
-    assert sorted(path for path in plain if path not in readme) == []
+    schemas = {f"### {name}" for name in contract["components"]["schemas"]}
+    assert sorted((calls | schemas) - set(page.splitlines())) == []
 
 
 def test_every_layer_and_mechanism_is_in_the_readme(root: Path) -> None:
@@ -71,7 +84,30 @@ def test_every_dependency_has_a_reason(root: Path) -> None:
     assert sorted(names - {"gramd-server"} - words) == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs"])
+def test_the_site_is_built_without_a_warning_or_anything_from_elsewhere(
+    root: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        cwd=root,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    loaded = {
+        f"{page.name}: {address}"
+        for page in tmp_path.rglob("*.html")
+        for address in LOADED.findall(page.read_text())
+    }
+    assert sorted(loaded) == []
+    assert all((tmp_path / name).exists() for name in ("index.html", "SECURITY.html", "api.html"))
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs"]
+)
 def test_links_between_documents_lead_somewhere(root: Path, page: str) -> None:
     top = root / page
     broken = [

@@ -1,4 +1,4 @@
-"""The README's shell lines, run as they stand against a real service."""
+"""The shell lines of the README and of docs/jobs.md, run as they stand against a real service."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from kernels.matrix import kernel_matrix
 
 pytestmark = pytest.mark.skipif(
     shutil.which("curl") is None or shutil.which("bash") is None,
-    reason="the README's lines need curl and bash",
+    reason="the lines need curl and bash",
 )
 
 STATED = "http://127.0.0.1:8000"
@@ -58,9 +58,10 @@ def service_url(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def session(root: Path, service_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that all bash blocks of the README ran in, one shell, in their order."""
+    """The folder that all bash blocks of both ran in, one shell, in their order."""
     folder = tmp_path_factory.mktemp("session")
-    blocks = BLOCK.findall((root / "README.md").read_text())
+    pages = (root / "README.md", root / "docs" / "jobs.md")
+    blocks = [block for page in pages for block in BLOCK.findall(page.read_text())]
     assert len(blocks) >= 7
     activate = folder / ".venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
@@ -69,7 +70,7 @@ def session(root: Path, service_url: str, tmp_path_factory: pytest.TempPathFacto
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(root / "client")},
+        env={**os.environ, "PYTHONPATH": str(root / "client"), "GRAMD_URL": service_url},
         capture_output=True,
         text=True,
         timeout=200,
@@ -97,6 +98,10 @@ def test_the_dataset_job_is_the_symmetric_matrix(session: Path) -> None:
     found = np.load(session / "gram.npy")
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(found, found.T)
+
+
+def test_a_slice_is_a_slice(session: Path) -> None:
+    np.testing.assert_array_equal(np.load(session / "rows.npy"), np.load(session / "nngp.npy")[:10])
 
 
 def test_what_is_printed_tells_the_story(session: Path) -> None:
