@@ -51,12 +51,16 @@ class Step:
         wanted_in: the form in which the block below is handed to the layer.
         wanted_out: the form in which the layer's own block is handed on.
         branches: for a parallel layer, the steps of each branch.
+        masks: whether what the layer makes of masked positions has to be set to zero. It has not
+            where whoever reads it gives them the weight zero, as attention does and a readout;
+            what an elementwise layer makes of zeros is finite.
     """
 
     layer: Layer
     wanted_in: Demand
     wanted_out: Demand
     branches: tuple[tuple[Step, ...], ...] = ()
+    masks: bool = True
 
 
 def wanted_by(steps: Sequence[Step], otherwise: Demand) -> Demand:
@@ -160,6 +164,8 @@ def _walk(
             incoming = incoming.join(layer.observes)
         if not positions_in and incoming is not Demand.NOTHING:
             incoming = Demand.POINT
-        steps.append(Step(layer, incoming, wanted, branches))
+        weighed = wanted is Demand.READOUT or (bool(steps) and steps[-1].layer.separable)
+        masks = observing or not (layer.pointwise and weighed)
+        steps.append(Step(layer, incoming, wanted, branches, masks))
         wanted = incoming
     return tuple(reversed(steps))

@@ -131,7 +131,7 @@ class Parts:
         lower, own, _, _ = self.numbers(numbers)
         a = self.span.attention
         k = cross_covariance(x1, x2, Demand.FULL, None, None)
-        block = Block(k, jnp.zeros_like(k) if self.network.ntk else None)
+        block = Block.of_inputs(k, self.network.ntk)
         block = run_pair(
             self.below,
             block,

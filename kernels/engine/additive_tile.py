@@ -59,6 +59,11 @@ class AdditiveGroup:
         kernels = jax.numpy.stack(list(own.values()), axis=1)
         return cls(group, averages, kernels, packed(parts, group, averages))
 
+    def own_kernels(self, parts: Parts) -> dict[str, Matrix]:
+        """Each input with itself, exactly: (n,) by name."""
+        own = np.asarray(self.own)[: self.group.count]
+        return dict(zip(parts.network.kernels, own.T, strict=True))
+
     def above(self, parts: Parts) -> Chain:
         """What the layers above the pool observed."""
         chain = self.group.chain
@@ -97,7 +102,7 @@ def additive_tile(
         one.chain, facts1, thin[0], facts2.hats, facts2.variance, numbers, one.count
     )
     effects2 = main_effects(parts, two.grid)(
-        two.chain, facts2, thin[1].swapaxes(0, 1), facts1.hats, facts1.variance, numbers, two.count
+        two.chain, facts2, thin[1], facts1.hats, facts1.variance, numbers, two.count
     )
     kernels, estimates = combined(parts)(
         facts1, facts2, left.above(parts), right.above(parts),
@@ -121,13 +126,13 @@ def _thin(
     workspace: Workspace,
     should_stop: ShouldStop | None,
 ) -> list[Matrix]:
-    """(n, m, kernels, P) and (n, m, kernels, P') of the inputs of both groups."""
+    """(n, m, kernels, P) of the rows and (m, n, kernels, P') of the columns."""
     one, two = left.packed, right.packed
     kinds = len(parts.network.kernels)
     counts = one.bins.count, two.bins.count
     shapes = [
         (*counts, kinds, one.through.shape[1], two.through.shape[2]),
-        (*counts, kinds, two.through.shape[1], one.through.shape[2]),
+        (*counts, kinds, one.through.shape[2], two.through.shape[1]),
     ]
     thin = [np.zeros(shape, one.x.dtype) for shape in shapes]
     pairs = sorted({(int(one.bins.bin[i]), int(two.bins.bin[j])) for i, j in pairs})
@@ -147,30 +152,21 @@ def _thin(
 
     in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
     size1, size2 = left.averages.through.shape[1], right.averages.through.shape[1]
-    rows = _of_inputs(thin[0], one.bins, two.bins, size1)
-    columns = _of_inputs(thin[1].swapaxes(0, 1), two.bins, one.bins, size2).swapaxes(0, 1)
-    return [_filled(each, len(left.group.x), len(right.group.x)) for each in (rows, columns)]
+    full = len(left.group.x), len(right.group.x)
+    rows = _of_inputs(thin[0].swapaxes(3, 4), one.bins, two.bins, (*full, kinds, size1))
+    columns = _of_inputs(thin[1].swapaxes(0, 1), two.bins, one.bins, (*full[::-1], kinds, size2))
+    return [rows, columns]
 
 
-def _of_inputs(thin: Matrix, bins: Bins, others: Bins, size: int) -> Matrix:
-    """(n, m, kernels, size) of inputs, from (bins, bins', kernels, P, slots') of their bins."""
-    position, there = bins.places(size)
-    taken = thin[
-        bins.bin[:, None, None],
-        others.bin[None, :, None],
-        :,
-        np.minimum(position, thin.shape[3] - 1)[:, None, :],
-        others.slot[None, :, None],
-    ]
-    return np.where(there[:, None, :, None], taken, 0).swapaxes(2, 3)
-
-
-def _filled(thin: Matrix, rows: int, columns: int) -> Matrix:
-    """The same for groups that are filled up."""
-    if thin.shape[:2] == (rows, columns):
-        return thin
-    out = np.zeros((rows, columns, *thin.shape[2:]), thin.dtype)
-    out[: thin.shape[0], : thin.shape[1]] = thin
+def _of_inputs(thin: Matrix, bins: Bins, others: Bins, shape: tuple[int, ...]) -> Matrix:
+    """Those of inputs, (n, m, kernels, P), from (bins, bins', kernels, slots', P) of their bins;
+    zero for the inputs that groups are filled up with."""
+    out = np.zeros(shape, thin.dtype)
+    length, size = thin.shape[-1], shape[-1]
+    for i, (at, offset, real) in enumerate(zip(bins.bin, bins.offset, bins.lengths, strict=True)):
+        kept = min(real, size, length - offset)
+        of_bin = thin[at][..., offset : offset + kept]
+        out[i, : len(others.bin), :, :kept] = of_bin[others.bin, :, others.slot]
     return out
 
 

@@ -21,20 +21,36 @@ class Block(NamedTuple):
 
     Attributes:
         nngp: K(x, x'), (P, P'), (P,) or () by the form it has (see `Demand`).
-        ntk: Theta(x, x') of the same shape; None when only the nngp is wanted.
+        ntk: Theta(x, x') of the same shape, or the scalar 0 below the first layer with weights;
+            None when only the nngp is wanted.
     """
 
     nngp: Array
     ntk: Array | None
 
+    @classmethod
+    def of_inputs(cls, k: Array, ntk: bool) -> Block:
+        """Raw inputs, which no weight has reached yet."""
+        return cls(k, jnp.zeros((), k.dtype) if ntk else None)
+
     def named(self) -> dict[str, Array]:
-        """The kernels that are there, by name."""
+        """The kernels that are there, by name, all of one shape."""
         both = {"nngp": self.nngp, "ntk": self.ntk}
-        return {name: kernel for name, kernel in both.items() if kernel is not None}
+        return {
+            name: jnp.broadcast_to(kernel, self.nngp.shape)
+            for name, kernel in both.items()
+            if kernel is not None
+        }
 
     def map(self, function: Callable[[Array], Array]) -> Block:
-        """The same linear function of both kernels."""
-        return Block(function(self.nngp), None if self.ntk is None else function(self.ntk))
+        """The same linear function of both kernels; of a tangent kernel that is zero, zero."""
+        absent = self.ntk is None or self.ntk.ndim < self.nngp.ndim
+        return Block(function(self.nngp), self.ntk if absent else function(self.ntk))
+
+    def filled(self) -> Block:
+        """The same with both kernels in one shape."""
+        kernels = self.named()
+        return Block(kernels["nngp"], kernels.get("ntk"))
 
 
 @dataclass(frozen=True)

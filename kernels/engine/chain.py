@@ -201,7 +201,8 @@ def run_pair(
             )
             block = step.layer.pair(block, site)
         grid1, grid2 = step.layer.output_grid(grid1), step.layer.output_grid(grid2)
-        block = block.map(partial(_finished, mask1=one.mask, mask2=two.mask))
+        if step.masks:
+            block = block.map(partial(_finished, mask1=one.mask, mask2=two.mask))
         block = _narrowed_block(block, step.wanted_out, one, two)
         below1, below2 = one.mask, two.mask
     return block
@@ -271,7 +272,7 @@ def _own_input_of(step: Step, branch: Sequence[Step], cov: Array | None) -> Arra
 
 
 def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
-    """Zero wherever either position is masked; every layer ends with this."""
+    """Zero wherever either position is masked; see `Step.masks`."""
     if k.ndim == 2:
         k = k if mask1 is None else jnp.where(mask1[:, None], k, 0)
         return k if mask2 is None else jnp.where(mask2[None, :], k, 0)

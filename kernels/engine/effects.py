@@ -54,7 +54,7 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
     K (A'^T u') and (u^T A) K of each listed pair of bins.
 
     `through` are (n, P, S), one column for each input in the bin; results are (m, kernels, P, S')
-    and (m, kernels, P', S).
+    and (m, kernels, S, P').
     """
     sizes = prod(parts.grid(grid1)), prod(parts.grid(grid2))
 
@@ -80,7 +80,7 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
             block = parts.values((one, two), (grid1, grid2), numbers)
             kernels = block.named().values()
             rows = jnp.stack([jnp.matmul(kernel, u2) for kernel in kernels])
-            columns = jnp.stack([jnp.matmul(kernel.T, u1) for kernel in kernels])
+            columns = jnp.stack([jnp.matmul(u1.T, kernel) for kernel in kernels])
             return (
                 lax.dynamic_update_index_in_dim(out[0], rows, m, 0),
                 lax.dynamic_update_index_in_dim(out[1], columns, m, 0),
@@ -88,7 +88,7 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
 
         shape = len(pairs), len(parts.network.kernels)
         rows = jnp.zeros((*shape, sizes[0], through2.shape[2]), x1.dtype)
-        columns = jnp.zeros((*shape, sizes[1], through1.shape[2]), x1.dtype)
+        columns = jnp.zeros((*shape, through1.shape[2], sizes[1]), x1.dtype)
         return lax.fori_loop(0, count, body, (rows, columns))
 
     return Compiled(run)

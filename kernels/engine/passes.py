@@ -130,7 +130,7 @@ def _pair(
 
     def kernels_of(x1: Array, one: Chain, x2: Array, two: Chain) -> Block:
         k = cross_covariance(x1, x2, form, one.weights, two.weights)
-        below = Block(k, jnp.zeros_like(k) if network.ntk else None)
+        below = Block.of_inputs(k, network.ntk)
 
         def run(one: Chain, two: Chain, numbers: Sequence[Any]) -> Block:
             return run_pair(steps, below, grids, one, two, numbers, identical)

@@ -127,10 +127,11 @@ def _compute(
             workspace, should_stop,
         )  # fmt: skip
         error["additive"] = estimate
+        own = one.own_kernels(parts)
     else:
         tile = _with_errors(network, pairs.cross(workspace, should_stop), axis=2)
+        own = _with_errors(network, pairs.own(), axis=1) if rows2 is None else {}
     if rows2 is None:
-        own = _with_errors(network, pairs.own(), axis=1)
         tile = {name: _symmetric(k, own[name]) for name, k in tile.items()}
     ends = [_end(network.layers, side.grid) for side in (left, right)]
     shaped = {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}

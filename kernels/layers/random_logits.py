@@ -18,7 +18,7 @@ def second_moments(layer: Attention, block: Block, site: Site) -> Block:
     n = site.numbers
     scale = (n["qk_std"] * n["ov_std"]) ** 2
     bias = site.constant(n["b_std"] ** 2)
-    key, value = _keys_and_values(layer, block, site)
+    key, value = _keys_and_values(layer, block.filled(), site)
     seen = _visible_sum(layer, key.nngp * value.nngp)
     nngp = scale * seen * key.nngp + bias
     if block.ntk is None or key.ntk is None or value.ntk is None:
@@ -43,7 +43,7 @@ def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
 
     assert layer.estimator is not None
     n, estimator = site.numbers, layer.estimator
-    key, value = _keys_and_values(layer, block, site)
+    key, value = _keys_and_values(layer, block.filled(), site)
     k = Covariances(value.nngp, key.nngp, value.ntk, key.ntk)
     diagonal = site.wanted is Demand.DIAGONAL
     pooled = site.wanted is Demand.READOUT and block.ntk is None and layer.residual is None

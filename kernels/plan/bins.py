@@ -70,13 +70,6 @@ class Bins:
             out[at, offset : offset + kept, slot] = rows[row, :kept]
         return out
 
-    def places(self, size: int) -> tuple[Index, npt.NDArray[np.bool_]]:
-        """Positions in their bins of the first `size` positions of all inputs, (n, size), and
-        which of them are there; the others point to 0."""
-        steps = np.arange(size)
-        there = steps < self.lengths[:, None]
-        return np.where(there, self.offset[:, None] + steps, 0), there
-
 
 def one_each(lengths: Index, length: int) -> Bins:
     """Every input in a bin of its own."""
