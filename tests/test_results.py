@@ -72,7 +72,7 @@ def test_cifar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(path, images=(dark + 120 * label[:, None, None, None]).astype(np.uint8), label=label)
     cifar.main([str(path), "--n", "40", "--splits", "2"])
     rows = rows_of(capsys.readouterr().out)
-    assert all(first_number(rows[name][0]) > 90 for name in cifar.NETWORKS)
+    assert all(first_number(rows[name][0]) > 90 for name in cifar.FAMILIES)
     assert first_number(rows["logistic regression on pixels"][0]) > 90
 
 

@@ -33,6 +33,8 @@ from benchmarks.workloads import IMDB, POOL, RELU, Array, Data, Layers, attentio
 CONV: Final = IMDB[0]
 LAST: Final = {"type": "dense"}
 ATTENTION, DENSE, MEAN = "conv, attention, pool", "conv, dense, pool", "conv, pool"
+VECTORS = "logistic regression on mean vectors"
+COUNTS = "logistic regression on word counts (tf-idf)"
 NETWORKS: Final[dict[str, tuple[Layers, str]]] = {
     ATTENTION: (IMDB, "additive"),
     DENSE: ([CONV, RELU, LAST, RELU, POOL, LAST], "exact"),
@@ -119,16 +121,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found[name, output] = one
             row([f"{name}, {output}", *one.cells(), f"{made.seconds:.0f}"])
     for name, first, x in (
-        ("mean vectors", StandardScaler(), mean_vectors(data)),
-        ("word counts (tf-idf)", TfidfTransformer(), word_counts(options.data, options.n)),
+        (VECTORS, StandardScaler(), mean_vectors(data)),
+        (COUNTS, TfidfTransformer(), word_counts(options.data, options.n)),
     ):
         guess = by_logistic_regression(first, x, labels)
         found[name, ""] = answers(guess, labels, options.splits)
-        row([f"logistic regression on {name}", *found[name, ""].cells(), "-"])
+        row([name, *found[name, ""].cells(), "-"])
 
     print()
     head(f"{ATTENTION} minus", "nngp, as given", "nngp, shuffled", "ntk, as given", "ntk, shuffled")
-    for name in (DENSE, MEAN, "mean vectors"):
+    for name in (DENSE, MEAN, VECTORS, COUNTS):
         cells: list[str] = []
         for output in ("nngp", "ntk"):
             ours, other = found[ATTENTION, output], found.get((name, output)) or found[name, ""]
