@@ -94,9 +94,10 @@ def test_uci(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The noise 0.5 is what no model can undercut: NLL log(0.5) + log(2 pi e) / 2 = 0.726.
     y = 7 + 3 * x[:, 0] + rng.normal(size=80) * 0.5
     path = tmp_path / "uci.npz"
-    np.savez(path, made_up_X=x, made_up_y=y)
+    np.savez(path, made_up_X=np.concatenate([x, x[:9]]), made_up_y=np.concatenate([y, y[:9]]))
     uci.main([str(path), "--splits", "4"])
     rows = rows_of(capsys.readouterr().out)
+    assert "made_up: 80 x 3" in rows  # the nine that repeat others are left out
     for model in ("nngp", "ntk", uci.PEER):
         rmse, nll = (first_number(cell) for cell in rows[model][:2])
         assert 0.35 < rmse < 1.0  # the targets' own deviation is 3
