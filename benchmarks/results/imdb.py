@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         row([name, *found[name, ""].cells(), "-"])
 
     print()
-    head(f"{ATTENTION} minus", "nngp, as given", "nngp, shuffled", "ntk, as given", "ntk, shuffled")
+    head(ATTENTION, "nngp, as given", "nngp, shuffled", "ntk, as given", "ntk, shuffled")
     for name in (DENSE, MEAN, VECTORS, COUNTS):
         cells: list[str] = []
         for output in ("nngp", "ntk"):
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cells += [_difference(ours.given, other.given)]
             pairs = zip(ours.shuffled, other.shuffled, strict=True)
             cells += [percent([one - two for one, two in pairs])]
-        row([name, *cells])
+        row([f"minus {name}", *cells])
 
     if options.variants:
         print()
