@@ -24,13 +24,13 @@ help: ## print this list
 
 install: $(STAMP) ## create .venv with everything, pinned and checked by hash
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml client/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "gramd needs Python 3.11 or newer on PATH (or: make install PYTHON=...)" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the pinned dependencies (a few minutes the first time, nothing when unchanged)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
 		-r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
 demo: install ## digits through the embedded service: NNGP and NTK, accuracy, a picture
@@ -80,6 +80,12 @@ bench-imdb: install ## the IMDb example of arXiv 2006.10540: make bench-imdb DAT
 	@test -n "$(DATA)" || { echo "expected DATA=path/to/imdb.npz; benchmarks/imdb.py says what it holds" >&2; exit 1; }
 	@$(BIN)/python -m benchmarks.imdb $(DATA) $(ARGS)
 
+bench-growth: install ## how time grows with inputs, positions, depth and channels, and a plot
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+bench-service: install ## what the service adds: overhead, cached fetches, workers, start
+	@$(BIN)/python -m benchmarks.service $(ARGS)
+
 results-digits: install ## digits: infinitely wide networks, SVM, logistic regression
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.results.digits $(ARGS)
 
@@ -94,10 +100,21 @@ $(RESULTS): results-%: install
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
+audit: install ## known vulnerabilities of the locked dependencies; asks the OSV database
+	@$(BIN)/python requirements/audit.py
+
+sbom: install ## bills of materials of the images, CycloneDX, in sbom/
+	@mkdir -p sbom
+	@for extra in api worker cuda; do $(BIN)/cyclonedx-py requirements requirements/$$extra.txt --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o sbom/$$extra.json && echo "sbom/$$extra.json" || exit 1; done
+
+bench-memory: install ## peak memory against the budget, over lengths, depths and kinds of network
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
+
 lint: install ## ruff: format and rules; import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/lint-imports --no-cache >.import-lint.log || { cat .import-lint.log; rm -f .import-lint.log; exit 1; }
+	@PYTHONPATH=client $(BIN)/lint-imports --no-cache >.import-lint.log || { cat .import-lint.log; rm -f .import-lint.log; exit 1; }
 	@rm -f .import-lint.log
 
 format: install ## rewrite the sources as ruff likes them
@@ -110,12 +127,16 @@ types: install ## pyright, strict
 generated: install ## generated files are up to date
 	@$(BIN)/python -m service.openapi --check
 	@$(BIN)/python -m kernels.reference --check
+	@$(BIN)/python -m client.generate --check
 
 openapi: install ## regenerate openapi.yaml from the code
 	@$(BIN)/python -m service.openapi
 
 docs: install ## regenerate docs/layers.md from the code
 	@$(BIN)/python -m kernels.reference
+
+client: install ## regenerate the client's spec builder and its asynchronous half
+	@$(BIN)/python -m client.generate
 
 cov: install ## tests with branch coverage
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term --cov-report=html $(ARGS)
@@ -129,9 +150,9 @@ lock: install ## pin the dependencies of every image and of .venv anew
 		$(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt >/dev/null || exit 1; done
 
 clean: ## remove what the tools, the service and the demo made (not .venv)
-	rm -rf demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
+	rm -rf sbom demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention results-digits \
-	$(RESULTS) test test-all lint format types generated openapi docs cov lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-attention bench-memory \
+	results-digits $(RESULTS) test test-all lint format types generated openapi docs client cov audit sbom lock clean

@@ -67,6 +67,10 @@ class Inputs:
     def take(self, rows: Sequence[int], grid: tuple[int, ...] | None = None) -> Inputs:
         """Some rows, in the order given, cut to the first `grid` positions."""
         window = tuple(slice(size) for size in (self.grid if grid is None else grid))
+        if grid in (None, self.grid) and list(rows) == list(range(rows[0], rows[0] + len(rows))):
+            # A view: the groups of a large result take no memory beside it.
+            near = slice(rows[0], rows[0] + len(rows))
+            return Inputs(self.x[near], None if self.mask is None else self.mask[near])
         index = np.asarray(rows, dtype=np.int64)
         x = np.ascontiguousarray(self.x[index][(slice(None), *window)])
         if self.mask is None:

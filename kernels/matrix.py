@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.engine.backend import tile_threads
-from kernels.engine.tile import compute_tile
+from kernels.engine.tile import compute_tile, needs
 from kernels.engine.workspace import Workspace
 from kernels.errors import InputError
-from kernels.inputs import OUTPUTS, Form, check_job, read_inputs
+from kernels.inputs import OUTPUTS, Form, Inputs, check_job, read_inputs
 from kernels.method import EXACT, Method, parse_method
 from kernels.plan.landmarks import choose_landmarks
-from kernels.plan.tiles import Tile, place, plan_tiles
+from kernels.plan.memory import DEFAULT_MEMORY_BYTES, TileMemory
+from kernels.plan.tiles import Tile, TilePlan, place, plan_tiles
 from kernels.result import ErrorEstimate, KernelMatrices, largest
 from kernels.spec.architecture import Architecture, parse_architecture
 
@@ -33,6 +34,7 @@ def kernel_matrix(
     dtype: str = "float32",
     form: Form = "matrix",
     method: Mapping[str, Any] | Method = EXACT,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
 ) -> KernelMatrices:
     """Infinite-width kernels of every pair of inputs.
 
@@ -48,6 +50,9 @@ def kernel_matrix(
             "positions" for every pair of positions too, of a network that ends with some.
         method: {"type": "exact"}, or {"type": "monte_carlo", "width", "heads", "samples", "seed"}
             for the mean over random networks of finite width.
+        memory_bytes: what computing may take beside the inputs (once more, where masks let them
+            be cut to shorter ones), the result, and compiled code; 4 GiB if left out. It decides
+            how much is computed at once and kept for reuse, and no number.
 
     Returns:
         for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
@@ -59,6 +64,7 @@ def kernel_matrix(
         SpecError: the architecture is wrong or does not fit the input.
         InputError: an array or mask is wrong.
         NumericsError: a kernel left the range of `dtype`.
+        KernelError: a tile needs more than `memory_bytes`; raised before anything is computed.
     """
     wanted = tuple(dict.fromkeys(outputs))
     if not wanted or not set(wanted) <= set(OUTPUTS):
@@ -76,7 +82,9 @@ def kernel_matrix(
     rows_of = cache(lambda group: inputs1.take(group.rows, group.grid))
     columns_of = rows_of if plan.symmetric else cache(lambda g: columns.take(g.rows, g.grid))
 
-    with Workspace(tile_threads(workers=1)) as workspace:
+    with Workspace(tile_threads(workers=1), memory_bytes) as workspace:
+        for needed in _needs(network, plan, inputs1, wanted, how):
+            workspace.refuse(needed)
 
         def run(tile: Tile) -> ErrorEstimate:
             one, two = plan.groups1[tile.row], plan.groups2[tile.col]
@@ -97,3 +105,43 @@ def kernel_matrix(
         # One more than computes, so that none of the threads waits for a tile to be placed.
         with ThreadPoolExecutor(workspace.threads + 1) as tiles:
             return KernelMatrices(result, largest(tiles.map(run, plan.tiles)))
+
+
+def memory_needed(
+    architecture: Mapping[str, Any] | Architecture,
+    x1: npt.ArrayLike,
+    x2: npt.ArrayLike | None = None,
+    *,
+    mask1: npt.ArrayLike | None = None,
+    mask2: npt.ArrayLike | None = None,
+    outputs: Sequence[str] = ("nngp", "ntk"),
+    dtype: str = "float32",
+    form: Form = "matrix",
+    method: Mapping[str, Any] | Method = EXACT,
+) -> int:
+    """The least `memory_bytes` that `kernel_matrix` takes with the same arguments.
+
+    Raises:
+        SpecError, InputError: as `kernel_matrix`.
+    """
+    network, how = parse_architecture(architecture), parse_method(method)
+    inputs1 = read_inputs(x1, mask1, dtype=dtype, name="x1")
+    inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
+    check_job(network, inputs1, inputs2, form, how)
+    plan = plan_tiles(network, inputs1, inputs2, form, how)
+    return max(needed.alone for needed in _needs(network, plan, inputs1, outputs, how))
+
+
+def _needs(
+    network: Architecture, plan: TilePlan, inputs: Inputs, outputs: Sequence[str], method: Method
+) -> Iterator[TileMemory]:
+    """What the tiles of a plan take, each kind once."""
+    for groups in {_groups(plan, tile) for tile in plan.tiles}:
+        yield needs(network, groups, inputs, outputs=outputs, form=plan.form, method=method)
+
+
+def _groups(plan: TilePlan, tile: Tile) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Inputs and grid of a tile's two groups, or of the one that it has with itself."""
+    one, two = plan.groups1[tile.row], plan.groups2[tile.col]
+    sides = [one] if plan.is_diagonal(tile) else [one, two]
+    return tuple((len(side.rows), side.grid) for side in sides)

@@ -1,15 +1,14 @@
-"""`python -m service`: serve (everything), api or worker (its parts), health (is a part alive)."""
+"""`python -m service`: serve (everything), api or worker (its parts), health (is a part alive), keys."""
 
 import argparse
 import asyncio
-import logging
 import os
 import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from service import __version__
+from service import __version__, keys_command, logs
 from service.errors import StartError
 from service.settings import Settings, default_data_dir
 
@@ -31,17 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = Settings.from_env()
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format=f"%(asctime)s {options.part}[%(process)d] %(levelname)s %(message)s",
-            stream=sys.stderr,
-        )
+        logs.start(options.part, settings.log_level, settings.log_format)
+        if settings.results_url:
+            from service.store.far_tiles import open_object_store
+
+            # Its children would say the same, again and again.
+            open_object_store(settings.results_url)
         if options.part == "serve":
             return _serve(options, settings)
         if options.part == "api":
             return _api(options, settings)
         if options.part == "health":
             return _health(options, settings)
+        if options.part == "keys":
+            return _keys(options, settings)
         # Tasks are the unit of parallelism. The own threads of NumPy's and SciPy's LAPACK (which is
         # JAX's too), chosen when they are loaded, fight with theirs: an eigendecomposition took ten
         # times as long.
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gramd {__version__}")
     parts = parser.add_subparsers(
-        dest="part", required=True, metavar="serve | api | worker | health"
+        dest="part", required=True, metavar="serve | api | worker | health | keys"
     )
 
     def part(name: str, about: str) -> argparse.ArgumentParser:
@@ -78,15 +80,18 @@ def _parser() -> argparse.ArgumentParser:
     health = part("health", "whether the API or the worker of this host is alive (exit code 0, 1)")
     health.add_argument("of", choices=("api", "worker"))
     health.add_argument("--port", type=_port, default=8000, help="the API's (%(default)s)")
+    api_keys = part("keys", "make, list and revoke API keys, on REDIS_URL or the data directory")
+    keys_command.add_arguments(api_keys)
     for command in (serve, api):
         command.add_argument(
             "--host", default="127.0.0.1", help="address to listen on (%(default)s)"
         )
         command.add_argument("--port", type=_port, default=8000, help="port, 0: any (%(default)s)")
-    serve.add_argument(
-        "--data-dir", type=Path, metavar="DIR",
-        help=f"where the embedded stores keep their data ({default_data_dir(os.environ)})",
-    )  # fmt: skip
+    for command in (serve, api_keys):
+        command.add_argument(
+            "--data-dir", type=Path, metavar="DIR",
+            help=f"where the embedded stores keep their data ({default_data_dir(os.environ)})",
+        )  # fmt: skip
     serve.add_argument(
         "--workers", type=_workers, metavar="N", help="worker processes (GRAMD_WORKERS, else 2)"
     )
@@ -110,8 +115,7 @@ def _workers(text: str) -> int:
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
     from service.supervisor import Supervisor
 
-    if options.data_dir is not None:
-        settings = replace(settings, data_dir=options.data_dir.expanduser().absolute())
+    settings = _in_data_dir(options, settings)
     workers = options.workers
     if workers is None and not os.environ.get("GRAMD_WORKERS"):
         # Two, so that one is at work while the other is started again; no more than cores.
@@ -119,6 +123,16 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     if workers is not None:
         settings = replace(settings, workers=workers)
     return Supervisor(settings, options.host, options.port).run()
+
+
+def _keys(options: argparse.Namespace, settings: Settings) -> int:
+    return keys_command.run(options, _in_data_dir(options, settings))
+
+
+def _in_data_dir(options: argparse.Namespace, settings: Settings) -> Settings:
+    if options.data_dir is None:
+        return settings
+    return replace(settings, data_dir=options.data_dir.expanduser().absolute())
 
 
 def _health(options: argparse.Namespace, settings: Settings) -> int:
@@ -133,20 +147,23 @@ def _api(options: argparse.Namespace, settings: Settings) -> int:
     import uvicorn
 
     from service.app import create_app
+    from service.exposure import listen, may_be_open, refuse_exposure
 
-    config = uvicorn.Config(
-        create_app(settings),
-        host=options.host,
-        port=options.port,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    sockets = None if options.fd is None else [socket.socket(fileno=options.fd)]
-    asyncio.run(server.serve(sockets))
+    settings.require_stores()
+    # The supervisor hands over a socket that is bound already.
+    adopted = None if options.fd is None else socket.socket(fileno=options.fd)
+    with adopted or listen(options.host, options.port) as listener:
+        refuse_exposure(settings, listener)
+        config = uvicorn.Config(
+            create_app(settings, may_be_open=may_be_open(settings, listener)),
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        asyncio.run(server.serve([listener]))
     return 0 if server.started else 1
 
 

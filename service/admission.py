@@ -18,8 +18,13 @@ def result_ceiling(maximum: int) -> int:
     return math.floor(RESULT_SHARE * maximum)
 
 
+def is_too_large(drawn: Blueprint, maximum: int | None) -> bool:
+    """Whether the results are more than the tile store, whose ceiling is `maximum`, can keep."""
+    return maximum is not None and drawn.result_bytes > result_ceiling(maximum)
+
+
 def check_request(request: KernelRequest, unfinished: int, settings: Settings) -> None:
-    """What can be seen before anything is planned; `unfinished` jobs are there already.
+    """What can be seen before anything is planned; the tenant has `unfinished` jobs.
 
     Raises OverLimit.
     """
@@ -40,7 +45,7 @@ def check_request(request: KernelRequest, unfinished: int, settings: Settings) -
     if unfinished >= settings.max_unfinished_jobs:
         raise OverLimit(
             "max_unfinished_jobs", settings.max_unfinished_jobs, unfinished + 1,
-            f"{unfinished} jobs are unfinished, no more are taken; try again later",
+            f"{unfinished} jobs of this tenant are unfinished, no more are taken; try again later",
         )  # fmt: skip
 
 
@@ -61,9 +66,19 @@ def check_result(drawn: Blueprint, settings: Settings, maximum: int | None) -> N
             f"the kernel of a single pair of inputs takes {drawn.tile_bytes} bytes, and "
             f"{MAX_TILE_BYTES} are allowed; shorten the inputs, pool or stride, or ask for float32",
         )  # fmt: skip
-    if maximum is not None and drawn.result_bytes > (allowed := result_ceiling(maximum)):
+    if not is_too_large(drawn, maximum):
+        return
+    if not settings.results_url:
+        allowed = result_ceiling(maximum or 0)
         raise OverLimit(
             "max_result_bytes", allowed, drawn.result_bytes,
             f"the results take {drawn.result_bytes} bytes and the tile store can keep "
-            f"{allowed} for one job; ask for one output, float32, or fewer rows at a time",
+            f"{allowed} for one job; ask for one output, float32, or fewer rows at a time; an "
+            "operator can name an object store for larger ones (GRAMD_RESULTS_URL)",
+        )  # fmt: skip
+    if drawn.result_bytes > settings.max_stored_result_bytes:
+        raise OverLimit(
+            "max_stored_result_bytes", settings.max_stored_result_bytes, drawn.result_bytes,
+            f"the results take {drawn.result_bytes} bytes and "
+            f"{settings.max_stored_result_bytes} are allowed; ask for fewer rows at a time",
         )  # fmt: skip

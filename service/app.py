@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
@@ -14,35 +14,47 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kernels.errors import KernelError
+from service import tracing
+from service.body_room import BodyRoom
 from service.context import RequestContext
 from service.errors import ServiceError
+from service.gate import Gate
+from service.metrics import RequestMetrics
 from service.openapi import describe_api
 from service.problems import InvalidRequest, Problem, problem_response
 from service.routes import (
     architectures,
     bounds,
     datasets,
+    estimates,
+    events,
     examinations,
+    extensions,
     health,
     kernels,
+    metrics,
     predicted,
     predictions,
     results,
     vocabulary,
+    zarr,
 )
+from service.routes.dependencies import tenant_of
 from service.settings import Settings
 from service.state import open_service
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     """The application; entering its lifespan opens the stores that `settings` name, leaving it
-    closes them."""
+    closes them. `may_be_open`: whether it answers without a key while no key was ever made."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-        async with open_service(settings) as service:
-            app.state.service = service
-            yield
+        with tracing.exporting("api"):
+            async with open_service(settings) as service:
+                app.state.service = service
+                app.state.gate = Gate(service.api_keys, may_be_open=may_be_open)
+                yield
 
     # No /docs: FastAPI's page loads its script from a CDN. /openapi.json stays.
     app = FastAPI(
@@ -52,15 +64,20 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(RequestContext)
+    app.state.requests = RequestMetrics()
+    app.add_middleware(RequestContext, metrics=app.state.requests)
+    app.state.body_room = BodyRoom(settings.max_reading_bytes)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    for module in (
-        health, vocabulary, architectures, datasets, kernels, examinations, results, predictions,
-        predicted, bounds,
-    ):  # fmt: skip
+    for module in (health, metrics, zarr):  # they say themselves who may ask
         app.include_router(module.router)
+    # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
+    for module in (
+        vocabulary, architectures, datasets, estimates, kernels, extensions, events, examinations,
+        results, predictions, predicted, bounds,
+    ):  # fmt: skip
+        app.include_router(module.router, dependencies=[Depends(tenant_of)])
     describe_api(app)
     return app
 

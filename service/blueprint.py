@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -13,6 +13,7 @@ from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.tiles import RowGroup, TilePlan, plan_tiles
 from service.digests import tile_digest
 from service.records import KernelRequest
+from service.store.tiles import far_name
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,23 @@ class Blueprint:
     tile_bytes: int
     result_bytes: int
 
-    def layout(self, architecture: str, datasets: Sequence[str]) -> str:
-        """What is stored to find the tiles again, and what they were made from, as JSON."""
+    def far(self) -> "Blueprint":
+        """The same with tiles in the object store."""
+        return replace(self, digests=tuple(far_name(digest) for digest in self.digests))
+
+    def layout(self, request: KernelRequest) -> str:
+        """What is stored to find the tiles, and the inputs, again, as JSON."""
+        second = request.inputs1 if request.inputs2 is None else request.inputs2
         return json.dumps(
             {
-                "architecture": architecture,
+                "architecture": request.architecture.digest,
+                "grids": [request.inputs1.grid, second.grid],
+                "datasets": request.datasets,
                 "plan": self.plan.to_json(),
                 "digests": self.digests,
                 "rows1": self.rows1,
                 "rows2": self.rows2,
                 "landmarks": self.landmarks,
-                "datasets": list(datasets),
             }
         )
 
@@ -89,10 +96,10 @@ def draw(request: KernelRequest, secret: bytes) -> Blueprint:
 
 def _landmarks(request: KernelRequest, rows: dict[str, Inputs]) -> str:
     """The digest of the job's landmarks, which join its rows; "" for networks that need none."""
-    sides = (request.inputs1, request.inputs2)
-    if request.landmarks_of is not None:
-        sides = (request.landmarks_of, None)
-    chosen = choose_landmarks(request.architecture, *sides, request.method)
+    chosen = request.landmarks
+    if chosen is None:
+        sides = request.inputs1, request.inputs2
+        chosen = choose_landmarks(request.architecture, *sides, request.method)
     if chosen is None:
         return ""
     digest = chosen.digest()

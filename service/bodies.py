@@ -1,7 +1,7 @@
 """Request bodies: how many bytes are read, and what kinds of them.
 
     Content-Encoding, Content-Type    415 before a byte is read
-    Content-Length                    413 before a byte is read
+    Content-Length                    413 before a byte is read, 503 when too many are being read
     the bytes                         counted while they come: 413 past the limit, 400 when they do
                                       not match Content-Length, 408 when they stop coming
     the parts of a form               each at most once, headers bounded; part of the same count
@@ -23,6 +23,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from service.body_room import take
+from service.content_digest import ContentDigest
 from service.problems import (
     InvalidRequest,
     MalformedRequest,
@@ -36,6 +38,7 @@ JSON = "application/json"
 NPY = "application/x-npy"
 OCTETS = "application/octet-stream"
 FORM = "multipart/form-data"
+EVENTS = "text/event-stream"
 
 # Numbers in JSON take about ten times their text in memory, and empty lists thirty times: arrays of
 # more than a few million elements travel as .npy.
@@ -82,10 +85,10 @@ def media_type(request: Request, accepted: tuple[str, ...], *, default: str | No
     return given
 
 
-async def read_body(request: Request, limit: int) -> bytearray:
-    """The whole body, at most `limit` bytes of it."""
+async def read_body(request: Request, limit: int, digest: ContentDigest | None = None) -> bytearray:
+    """The whole body, at most `limit` bytes of it, compared with its digest if it has one."""
     body = bytearray()
-    async for chunk in _chunks(request, limit):
+    async for chunk in _chunks(request, limit, digest):
         body += chunk
     return body
 
@@ -108,8 +111,24 @@ async def read_json_part(text: bytearray) -> Any:
     return await run_sync(read_json, text)
 
 
-async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dict[str, bytearray]:
-    """The parts of a multipart/form-data body by name, fields and files alike.
+async def read_json_or_form(
+    request: Request, limit: int, names: tuple[str, ...]
+) -> tuple[Any, dict[str, bytearray]]:
+    """The JSON value of a body, or of the part `request` of a form and the parts beside it."""
+    if media_type(request, (JSON, FORM)) == JSON:
+        return await read_json_body(request, limit), {}
+    parts = await read_form(request, limit, names)
+    text = parts.pop("request", None)
+    if text is None:
+        raise InvalidRequest("the part request is missing: the JSON", pointer="/request")
+    return await read_json_part(text), parts
+
+
+async def read_form(
+    request: Request, limit: int, names: tuple[str, ...], digest: ContentDigest | None = None
+) -> dict[str, bytearray]:
+    """The parts of a multipart/form-data body by name, fields and files alike; `digest` is that of
+    the whole body.
 
     Raises MalformedRequest for what is not multipart, InvalidRequest for a part of another name or
     one that comes twice, so that there are never more parts than names, and TooLarge past `limit`
@@ -130,7 +149,7 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
         max_header_size=MAX_PART_HEADER_BYTES,
     )
     try:
-        async for chunk in _chunks(request, limit):
+        async for chunk in _chunks(request, limit, digest):
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -142,11 +161,14 @@ async def read_form(request: Request, limit: int, names: tuple[str, ...]) -> dic
     return form.parts
 
 
-async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, counted against its limit and its own announcement."""
+async def _chunks(
+    request: Request, limit: int, digest: ContentDigest | None = None
+) -> AsyncIterator[bytes]:
+    """The body as it comes, counted against its limit and its own announcements."""
     announced = _content_length(request.headers)
     if announced is not None and announced > limit:
         raise _too_large(limit, announced)
+    take(request, announced or 0)
     came = 0
     stream = request.stream()
     while True:
@@ -162,9 +184,14 @@ async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
         came += len(chunk)
         if came > limit:
             raise _too_large(limit, came)
+        take(request, max(0, came - max(announced or 0, came - len(chunk))))
+        if digest is not None:
+            digest.update(chunk)
         yield chunk
     if announced is not None and announced != came:
         raise MalformedRequest(f"Content-Length says {announced} bytes, {came} came")
+    if digest is not None:
+        digest.check()
 
 
 def _content_length(headers: Mapping[str, str]) -> int | None:

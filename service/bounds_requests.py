@@ -26,9 +26,10 @@ from kernels.finite.lipschitz import (
     lipschitz_bounds,
     norms_of,
 )
-from service.kernel_requests import Source, as_body_errors
+from service.kernel_requests import as_body_errors
 from service.problems import InvalidRequest, TooLarge
 from service.resources import BoundsResource, LayerShape, LengthBounds
+from service.sources import Source
 
 WEIGHTS = ("wq", "wv", "wo")
 PARTS = ("request", *WEIGHTS)

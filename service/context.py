@@ -3,7 +3,6 @@ caught."""
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 import uuid
@@ -11,22 +10,30 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from service import tracing
+from service.body_room import give_back
+from service.logs import get_logger
+from service.metrics import RequestMetrics
 from service.problems import problem_response
 
-log = logging.getLogger("gramd.api")
-access = logging.getLogger("gramd.access")
+log = get_logger("gramd.api")
+access = get_logger("gramd.access")
 
 # What may be taken over from a client into log lines and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+# What comes after it opens a job's arrays to anyone (service.path_tokens). Letters may be escaped.
+_PATH_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
 
 
 class RequestContext:
     """ASGI middleware: `scope["state"]["request_id"]`, X-Request-Id on every response, one access
     line each."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,12 +42,15 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
         method: str = scope["method"]
         if method == "HEAD":
             # Routes know GET; what is the same but for its body is done here, once for all.
             scope["method"] = "GET"
             scope["state"]["head"] = True
         began = time.perf_counter()
+        self._metrics.began()
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -52,28 +62,38 @@ class RequestContext:
                 message = {"type": message["type"], "body": b""}
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Exception as error:
-            log.exception("request_id=%s %s failed", request_id, _path(scope))
-            if status:
-                # Headers are out: only a broken connection can still say that the body is not
-                # whole.
-                raise
-            await problem_response(Request(scope), error)(scope, receive, send_with_id)
-        finally:
-            milliseconds = (time.perf_counter() - began) * 1e3
-            access.info(
-                "request_id=%s method=%s path=%s status=%d ms=%.1f",
-                request_id,
-                method,
-                _path(scope),
-                status,
-                milliseconds,
-            )
+        with tracing.request_span(method, Headers(scope=scope).get("traceparent", "")) as span:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                log.exception("request failed", path=_path(scope))
+                if status:
+                    # Headers are out: only a broken connection can still say that the body is not
+                    # whole.
+                    raise
+                await problem_response(Request(scope), error)(scope, receive, send_with_id)
+            finally:
+                give_back(Request(scope))
+                seconds = time.perf_counter() - began
+                access.info(
+                    "request",
+                    method=method,
+                    path=_path(scope),
+                    status=status,
+                    ms=round(1e3 * seconds, 1),
+                )
+                self._metrics.ended(method, _route(scope), status, seconds)
+                tracing.describe_request(span, method, _route(scope), status, request_id)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that answers, "none" where there is no such path."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 def _path(scope: Scope) -> str:
-    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line."""
+    """The path as it came over the wire, percent-encoded, so that it cannot forge a log line, and
+    without the token that may stand in it."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
-    return raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
+    text = raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
+    return _PATH_TOKEN.sub(r"\1(token)", text)

@@ -3,17 +3,23 @@
     request -> Jobs.create   OverLimit           a quota or ceiling, named with its value
             -> Jobs.get      UnknownJob          no such job for this tenant
     dataset -> get, load     UnknownDataset      no such dataset for this tenant
+            -> fill          UploadClosed        it takes no more parts
+            -> seal          PartsMissing        it cannot be sealed yet
     results -> ensure_tiles  TilesMissing        tiles are being computed again; come back later
+            -> read          ResultStoreAway     the object store does not answer as it should
     start   -> serve, worker StartError          a port, directory, lock or address that cannot be used
 
     ServiceError
     |-- OverLimit
     |-- UnknownJob
     |-- UnknownDataset
+    |-- UploadClosed
+    |-- PartsMissing
     |-- TilesMissing
+    |-- ResultStoreAway
     `-- StartError
 
-`service.problems` turns the first four into problem documents; `service.__main__` prints the last.
+`service.problems` turns all but the last into problem documents; `service.__main__` prints the last.
 """
 
 
@@ -25,15 +31,25 @@ class OverLimit(ServiceError):
     """A limit was hit.
 
     Arguments: limit, its name as in `GET /v1/limits`; value, what it is set to; actual, what the
-    request would have needed; detail, a sentence for the caller.
+    request would have needed; detail, a sentence for the caller; retry_after, seconds until it may
+    be worth another try, where that is known.
     """
 
-    def __init__(self, limit: str, value: int | float, actual: int | float, detail: str) -> None:
+    def __init__(
+        self,
+        limit: str,
+        value: int | float,
+        actual: int | float,
+        detail: str,
+        *,
+        retry_after: float = 5,
+    ) -> None:
         super().__init__(detail)
         self.limit = limit
         self.value = value
         self.actual = actual
         self.detail = detail
+        self.retry_after = retry_after
 
 
 class UnknownJob(ServiceError):
@@ -48,8 +64,28 @@ class UnknownDataset(ServiceError):
     """The tenant has no dataset of this id."""
 
     def __init__(self, dataset_id: str) -> None:
-        super().__init__(f"no dataset {dataset_id!r}; it may have been deleted or have expired")
+        super().__init__(
+            f"no dataset {dataset_id!r}; it may be open still (sealing it answers its id), have been "
+            "deleted or have expired"
+        )
         self.dataset_id = dataset_id
+
+
+class UploadClosed(ServiceError):
+    """An open dataset is being sealed, or is sealed: its parts can no longer change."""
+
+    def __init__(self, upload_id: str, state: str) -> None:
+        word = "being sealed; PATCH it again" if state == "sealing" else "sealed"
+        super().__init__(f"{upload_id} is {word}; it takes no more parts")
+
+
+class PartsMissing(ServiceError):
+    """An open dataset cannot be sealed while `parts` are not there."""
+
+    def __init__(self, parts: list[int]) -> None:
+        shown = ", ".join(map(str, parts[:20])) + (", ..." if len(parts) > 20 else "")
+        super().__init__(f"{len(parts)} parts are missing: {shown}; PUT them first")
+        self.parts = parts
 
 
 class TilesMissing(ServiceError):
@@ -62,6 +98,10 @@ class TilesMissing(ServiceError):
         )
         self.retry_after = retry_after
         self.missing = missing
+
+
+class ResultStoreAway(ServiceError):
+    """The object store that keeps large results cannot be used; the message says why."""
 
 
 class StartError(ServiceError):

@@ -41,6 +41,9 @@ EXAMPLES: dict[str, Any] = {
         "wv": [[[1.0], [0.0]], [[0.0], [1.0]]],
         "wo": [[0.7, 0.1], [-0.2, 0.4]],
     },
+    "ExtensionBody": {"x1": [[[0.2, 0.4], [1.0, 0.0], [0.5, 0.5]]]},
+    "OpenDatasetBody": {"shape": [100000, 128, 16], "dtype": "float32", "part_rows": 1024},
+    "SealBody": {"state": "sealed"},
     "StateBody": {"state": "cancelled"},
     "Matrix": {"shape": [1, 2], "dtype": "f4", "data": [[1.5, 0.25]]},
     "ProblemDocument": {

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,10 +10,13 @@ from redis.asyncio import Redis
 
 from kernels.plan.tiles import TilePlan
 from kernels.result import ErrorEstimate, largest
-from service import blueprint
-from service.admission import check_request, check_result
+from service import blueprint, tracing
+from service.admission import check_request, check_result, is_too_large
 from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
+from service.estimates import Estimates
+from service.events import Events
+from service.logs import get_logger, request_id
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
 from service.store import keys
@@ -37,6 +39,8 @@ __all__ = [
     "UnknownJob",
 ]
 
+log = get_logger(__name__)
+
 # What a client is told to wait before it asks again for tiles that are being computed.
 RETRY_AFTER_S = 2
 
@@ -55,6 +59,8 @@ class Jobs:
         tiles: TileStore,
         tenants: Tenants,
         dispatch: Dispatch,
+        events: Events,
+        estimates: Estimates,
         settings: Settings,
     ) -> None:
         self._tiles_client = tiles_client
@@ -65,22 +71,39 @@ class Jobs:
         self._tiles = tiles
         self._tenants = tenants
         self._dispatch = dispatch
+        self._events = events
+        self._estimates = estimates
         self._settings = settings
 
-    async def create(self, tenant: str, request: KernelRequest) -> JobRecord:
+    async def new_id(self) -> str:
+        """An id for a new job."""
+        return keys.new_id(keys.KERNEL, await now(self._client))
+
+    async def create(
+        self, tenant: str, request: KernelRequest, job_id: str | None = None
+    ) -> JobRecord:
         """Store the inputs, plan the tiles, count those cached already, and queue the first ones.
 
+        `job_id` is one of `new_id`, for who needs to know it beforehand.
         Raises OverLimit when the request, its result or what the tenant holds is too large, or
         when too many jobs are unfinished; then nothing is left behind.
         """
         async with store_with_room(self._client):
-            return await self._create(tenant, request)
+            with tracing.span("create job") as span:
+                record = await self._create(tenant, request, job_id or await self.new_id())
+                span.set_attribute("gramd.job", record.id)
+                span.set_attribute("gramd.tiles", record.tiles_total)
+                span.set_attribute("gramd.tiles_reused", record.tiles_reused)
+                return record
 
-    async def _create(self, tenant: str, request: KernelRequest) -> JobRecord:
-        check_request(request, await self._records.unfinished(), self._settings)
+    async def _create(self, tenant: str, request: KernelRequest, job_id: str) -> JobRecord:
+        check_request(request, await self._records.unfinished(tenant), self._settings)
         secret = await self._tenants.secret(tenant)
         drawn = await asyncio.to_thread(blueprint.draw, request, secret)
-        check_result(drawn, self._settings, await ceiling(self._tiles_client))
+        maximum = await ceiling(self._tiles_client)
+        check_result(drawn, self._settings, maximum)
+        if is_too_large(drawn, maximum):
+            drawn = drawn.far()
         cached = await self._tiles.exists(tenant, drawn.digests)
         done = [index for index, there in enumerate(cached) if there]
         errors: ErrorEstimate = {}
@@ -89,12 +112,15 @@ class Jobs:
             metas = await self._tiles.metas(tenant, [drawn.digests[index] for index in done])
             done = [index for index, meta in zip(done, metas, strict=True) if meta is not None]
             errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
-        architecture = request.architecture.digest
-        document = (architecture, request.architecture.canonical_json())
+        document = (request.architecture.digest, request.architecture.canonical_json())
         moment = await now(self._client)
-        fields = _first_fields(tenant, request, drawn, len(done), moment, self._settings)
+        fields = _first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
-        if len(done) == len(drawn.digests):
+        missing = sorted(set(range(len(drawn.digests))) - set(done))
+        forecast = await self._estimates.forecast(tenant, request, drawn, missing)
+        if forecast.seconds is not None:
+            fields["expected_s"] = forecast.seconds.p50
+        if not missing:
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
@@ -102,13 +128,12 @@ class Jobs:
         await self._inputs.put(tenant, fields["id"], document, drawn.rows)
         # Before the first of them is made, so that deleting a dataset misses none.
         await self._datasets.remember(tenant, request.datasets, drawn.digests)
-        missing = sorted(set(range(len(drawn.digests))) - set(done))
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )
         ref = keys.ref(tenant, fields["id"])
-        layout = drawn.layout(architecture, request.datasets)
-        await self._records.write(ref, fields, layout, pending, done)
+        await self._records.write(ref, fields, drawn.layout(request), pending, done)
+        log.info("job created", job=fields["id"], tiles=len(drawn.digests), reused=len(done))
         if pending:
             await self._dispatch.pump()
         return await self._records.read(ref)
@@ -121,16 +146,14 @@ class Jobs:
         """The record as soon as the job has ended, or after `seconds`; raises UnknownJob."""
         ref = _ref(tenant, job_id)
         deadline = time.monotonic() + seconds
-        # The newest event is noted before the record is read: what happens after it is not missed.
-        last = await self._records.last_event(ref)
-        record = await self._records.read(ref)
-        while not record.ended and (left := deadline - time.monotonic()) > 0:
-            event = await self._records.next_event(ref, last, left)
-            if event is None or event[1] in ENDED:
-                record = await self._records.read(ref)
-            if event is not None:
-                last = event[0]
-        return await self._records.read(ref)
+        # Listening begins before the record is read: what happens after it is not missed.
+        async with self._events.listen(ref) as listener:
+            record = await self._records.read(ref)
+            while not record.ended and (left := deadline - time.monotonic()) > 0:
+                event = await listener.next(left)
+                if event is not None and event.state in ENDED:
+                    break
+            return await self._records.read(ref)
 
     async def list(
         self, tenant: str, cursor: str | None, limit: int
@@ -184,14 +207,14 @@ class Jobs:
         wanted = sorted(set(tiles))
         ref = _ref(layout.record.tenant, layout.record.id)
         deadline = time.monotonic() + seconds
-        last = await self._records.last_event(ref)
-        missing = await self.recompute(layout, wanted)
-        if not missing:
-            return
-        while missing and (left := deadline - time.monotonic()) > 0:
-            event = await self._records.next_event(ref, last, left)
-            last = event[0] if event else last
-            missing = await self._missing(layout, missing)
+        # Listening begins before anything is asked for: what happens after that is not missed.
+        async with self._events.listen(ref) as listener:
+            missing = await self.recompute(layout, wanted)
+            if not missing:
+                return
+            while missing and (left := deadline - time.monotonic()) > 0:
+                await listener.next(left)
+                missing = await self._missing(layout, missing)
         # An early tile can be gone again by the time the last one is there.
         missing = await self._missing(layout, wanted)
         if missing:
@@ -224,12 +247,10 @@ def _ref(tenant: str, job_id: str) -> str:
 
 
 def _first_fields(
-    tenant: str, request: KernelRequest, drawn: blueprint.Blueprint, reused: int, moment: float,
-    settings: Settings,
+    tenant: str, job_id: str, request: KernelRequest, drawn: blueprint.Blueprint, reused: int,
+    moment: float, settings: Settings,
 ) -> dict[str, Any]:  # fmt: skip
     """The stored fields of a new job, of which `reused` tiles are cached already."""
-    # Ids begin with their time, so that sorting them sorts jobs by age.
-    job_id = f"{keys.KERNEL}{int(moment * 1000):012x}{secrets.token_hex(8)}"
     plan, method = drawn.plan, request.method.model_dump()
     task = {
         "architecture": request.architecture.digest,
@@ -238,6 +259,8 @@ def _first_fields(
         "form": request.form,
         "method": json.dumps(method, sort_keys=True),
         "landmarks": drawn.landmarks,
+        "request": request_id(),
+        "trace": tracing.here(),
     }
     inputs = {"x1": request.inputs1.digest()}
     if request.inputs2 is not None:
@@ -246,6 +269,7 @@ def _first_fields(
         "id": job_id,
         "tenant": tenant,
         "state": "queued",
+        "extends": request.extends,
         "architecture": request.architecture.digest,
         "dtype": request.dtype,
         "outputs": list(request.outputs),

@@ -13,55 +13,33 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-import numpy as np
 from anyio.to_thread import run_sync
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernels.errors import InputError, KernelError, SpecError
 from kernels.inputs import Form, Inputs, check_job, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.arrays import read_list, read_npy
-from service.errors import UnknownDataset
 from service.problems import InvalidArchitecture, InvalidInput, InvalidRequest
 from service.records import KernelRequest
+from service.sources import LIST, REFERENCE, Array, DatasetReference, Source, read_sources
 from service.store.datasets import DatasetStore
 
 Body = TypeVar("Body", bound=BaseModel)
 
-ARRAYS = ("x1", "x2", "mask1", "mask2")
+# The arrays of a body, and the field of each one's mask.
+MASKS = {"x1": "mask1", "x2": "mask2"}
+ARRAYS = (*MASKS, *MASKS.values())
 PARTS = ("request", *ARRAYS)
 
 
-class DatasetReference(BaseModel):
-    """An uploaded dataset in the place of an array; its mask comes with it."""
+class ArraysBody(BaseModel):
+    """The inputs of both sides."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    dataset: str = Field(description="id of a dataset of POST /v1/datasets", max_length=64)
-
-
-# Errors name the branch that was meant; the tags stand in their locations, which are no part of the
-# body.
-_LIST, _REFERENCE = "(list)", "(reference)"
-Array = Annotated[
-    Annotated[list[Any], Tag(_LIST)] | Annotated[DatasetReference, Tag(_REFERENCE)],
-    Discriminator(lambda value: _REFERENCE if isinstance(value, dict) else _LIST),
-]
-
-
-class KernelBody(BaseModel):
-    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2
-    (or x1 again)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    architecture: dict[str, Any] = Field(
-        description='the network, {"layers": [...]}; GET /v1/layers has the vocabulary'
-    )
     x1: Array | None = Field(
         default=None,
         description=(
@@ -77,6 +55,21 @@ class KernelBody(BaseModel):
         default=None, description="true where a position of x1 is real: (n, T) or (n, H, W)"
     )
     mask2: list[Any] | None = Field(default=None, description="the same for x2")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The ids of the datasets among them."""
+        sides = (self.x1, self.x2)
+        return tuple(given.dataset for given in sides if isinstance(given, DatasetReference))
+
+
+class KernelBody(ArraysBody):
+    """What to compute: the kernels of an infinitely wide network between the rows of x1 and of x2
+    (or x1 again)."""
+
+    architecture: dict[str, Any] = Field(
+        description='the network, {"layers": [...]}; GET /v1/layers has the vocabulary'
+    )
     outputs: list[Literal["nngp", "ntk"]] = Field(
         default=["nngp", "ntk"], min_length=1, max_length=2
     )
@@ -100,28 +93,6 @@ class KernelBody(BaseModel):
             " max_monte_carlo_work)"
         ),
     )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the values of one array are: exactly one of a part, a list and a dataset; None of them
-    when absent."""
-
-    part: bytearray | None = None
-    inline: list[Any] | None = None
-    stored: np.ndarray | None = None
-
-    @property
-    def given(self) -> bool:
-        return any(place is not None for place in (self.part, self.inline, self.stored))
-
-    def read(self, name: str) -> np.ndarray | None:
-        """The array, as it came; raises InvalidRequest with a pointer below /name."""
-        if self.part is not None:
-            return read_npy(self.part, f"/{name}")
-        if self.inline is not None:
-            return read_list(self.inline, f"/{name}", boolean=name.startswith("mask"))
-        return self.stored
 
 
 def read_fields(model: type[Body], value: Any) -> Body:
@@ -181,61 +152,23 @@ async def read_kernel_request(
     if len(set(body.outputs)) != len(body.outputs):
         raise InvalidRequest("every output is named once", pointer="/outputs")
     architecture = read_architecture(body.architecture)
-    sources = {
-        name: await array_source(name, getattr(body, name), parts, tenant, datasets)
-        for name in ("x1", "x2")
-    }
-    masks = {
-        name: mask_source(name, getattr(body, name), parts, sources[of][1])
-        for name, of in (("mask1", "x1"), ("mask2", "x2"))
-    }
-    if not sources["x1"][0].given:
+    arrays = await read_sources(body, MASKS, parts, tenant, datasets)
+    if not arrays["x1"].given:
         raise InvalidRequest(
             'x1 is missing: send nested lists, {"dataset": id} or a multipart part x1 that is a'
             " .npy file",
             pointer="/x1",
         )
-    if masks["mask2"].given and not sources["x2"][0].given:
-        raise InvalidRequest("mask2 is given without x2", pointer="/mask2")
-    arrays = {name: source for name, (source, _) in sources.items()} | masks
     return await run_sync(_build, body, architecture, arrays)
 
 
-async def array_source(
-    name: str,
-    given: list[Any] | DatasetReference | None,
-    parts: Mapping[str, bytearray],
-    tenant: str,
-    datasets: DatasetStore,
-) -> tuple[Source, np.ndarray | None]:
-    """Where an array is that the body has as `given`, and the mask that a dataset brings along."""
-    if name in parts and given is not None:
-        raise InvalidRequest(
-            f"{name} is given twice, as a part and in the request", pointer=f"/{name}"
-        )
-    if name in parts:
-        return Source(part=parts[name]), None
-    if isinstance(given, DatasetReference):
-        try:
-            x, mask = await datasets.load(tenant, given.dataset)
-        except UnknownDataset as error:
-            raise InvalidRequest(str(error), pointer=f"/{name}/dataset") from error
-        return Source(stored=x), mask
-    return Source(inline=given), None
-
-
-def mask_source(
-    name: str,
-    given: list[Any] | None,
-    parts: Mapping[str, bytearray],
-    stored: np.ndarray | None,
-) -> Source:
-    """Where a mask is that the body has as `given`; `stored` came with a dataset."""
-    if (name in parts) + (given is not None) + (stored is not None) > 1:
-        raise InvalidRequest(
-            f"{name} is given twice; a dataset brings its own mask", pointer=f"/{name}"
-        )
-    return Source(part=parts.get(name), inline=given, stored=stored)
+def read_side(number: int, arrays: Mapping[str, Source], dtype: str) -> Inputs | None:
+    """The inputs of one side, None when it is absent; raises InvalidRequest, InputError."""
+    x = arrays[f"x{number}"].read(f"x{number}")
+    if x is None:
+        return None
+    mask = arrays[f"mask{number}"].read(f"mask{number}")
+    return read_inputs(x, mask, dtype=dtype, name=f"x{number}")
 
 
 def _build(
@@ -243,15 +176,8 @@ def _build(
 ) -> KernelRequest:
     """The heavy part, run in a thread: arrays read, cast and checked."""
 
-    def side(number: int) -> Inputs | None:
-        x = arrays[f"x{number}"].read(f"x{number}")
-        if x is None:
-            return None
-        mask = arrays[f"mask{number}"].read(f"mask{number}")
-        return read_inputs(x, mask, dtype=body.dtype, name=f"x{number}")
-
     with as_body_errors():
-        inputs1, inputs2 = side(1), side(2)
+        inputs1, inputs2 = (read_side(side, arrays, body.dtype) for side in (1, 2))
         assert inputs1 is not None, "checked by read_kernel_request"
         warnings = check_job(architecture, inputs1, inputs2, body.form, body.method)
     return KernelRequest(
@@ -263,15 +189,13 @@ def _build(
         form=body.form,
         method=body.method,
         warnings=tuple(warnings),
-        datasets=tuple(
-            given.dataset for given in (body.x1, body.x2) if isinstance(given, DatasetReference)
-        ),
+        datasets=body.datasets,
     )
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A pydantic location as a pointer into the body."""
-    given = [step for step in location if step not in (_LIST, _REFERENCE)]
+    given = [step for step in location if step not in (LIST, REFERENCE)]
     # Behind a field of several models stands the type by which its model was found, behind one of
     # several types what was tried.
     steps = [

@@ -29,7 +29,9 @@ from kernels.generated import keep
 from service.answers.requests import PredictionBody
 from service.bodies import FORM
 from service.bounds_requests import BoundsBody
+from service.dataset_requests import OpenDatasetBody, SealBody
 from service.examples import EXAMPLES
+from service.extensions import ExtensionBody
 from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
 from service.resources import Matrix, ProblemDocument
@@ -46,6 +48,9 @@ BODIES: tuple[type[BaseModel], ...] = (
     PredictionBody,
     ArchitectureBody,
     StateBody,
+    ExtensionBody,
+    OpenDatasetBody,
+    SealBody,
     BoundsBody,
     Matrix,
     ProblemDocument,
@@ -59,6 +64,13 @@ HEADERS = {
     "X-Gramd-Shape": "rows,columns of what is sent",
     "X-Gramd-Dtype": "f4 or f8, little-endian",
     "Vary": "Accept",
+    "WWW-Authenticate": "`Bearer`: how to send a key (RFC 6750)",
+    "ETag": "equal for equal bytes: for If-None-Match and If-Range",
+    "Accept-Ranges": "`bytes` where Range is known",
+    "Content-Range": "which bytes of how many",
+    "If-None-Match": "ETags that the client has: 304 instead of the same bytes",
+    "Range": "`bytes=a-b`, `bytes=a-` or `bytes=-n`: a part of `.npy` or bare bytes, answered with 206",
+    "If-Range": "an ETag: Range counts only while it is the same",
     "Allow": "methods known at this path",
     "X-Request-Id": (
         "the request's id: its own X-Request-Id if it sent one, else a new one; in every log line"
@@ -68,17 +80,36 @@ HEADERS = {
         "`wait=N`: answer when the job has ended, or after N seconds (at most max_wait_s of GET"
         " /v1/limits)"
     ),
+    "Content-Digest": "RFC 9530: `sha-256=:base64 of the digest:` of the body as it is sent",
+    "Idempotency-Key": (
+        "a name for this request, for instance a UUID: however often it is sent, one resource is made;"
+        " with another body it is refused"
+    ),
+    "Last-Event-ID": "the id of the last event that the client has seen",
     "Accept": "`application/x-npy` (default), `application/octet-stream` or `application/json`",
 }
 
 # Problems that any route can answer, and the headers that go with some.
 ALWAYS = (405, 500, 503)
+# And those of any route that asks for a key.
+BEHIND_THE_GATE = (401, 403, 429)
 HEADERS_OF = {
+    401: ("WWW-Authenticate",),
     405: ("Allow",),
     409: ("Retry-After",),
+    416: ("Content-Range",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
+
+SECURITY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "an API key, made by the service's operator; each belongs to one tenant",
+}
+
+# A service where no key was ever made asks for none.
+EITHER: list[dict[str, list[str]]] = [{"key": []}, {}]
 
 DESCRIPTION = """\
 Exact NNGP and NTK matrices of infinitely wide networks, attention included: POST
@@ -117,29 +148,41 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["securitySchemes"] = {"key": SECURITY}
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     statuses = {status for operation in operations for status in operation.get("x-problems", [])}
     document["components"]["responses"] = {
-        _response_name(status): _problem(status) for status in sorted(statuses | set(ALWAYS))
+        _response_name(status): _problem(status)
+        for status in sorted({*statuses, *ALWAYS, *BEHIND_THE_GATE})
     }
-    for operation in operations:
-        _complete(operation)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            _complete(operation, needs_key=path.startswith("/v1/") and "{token}" not in path)
+    document["paths"]["/metrics"]["get"]["security"] = EITHER
     return document
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], *, needs_key: bool) -> None:
     """One operation: FastAPI's part of it and the route's own keys, made one."""
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
     if "x-answers" in operation:
-        responses["200"]["content"] = {
-            media: {"schema": _schema(name)} for media, name in operation.pop("x-answers").items()
-        }
+        answers = operation.pop("x-answers").items()
+        for status in {"200", "206"} & set(responses):
+            # A range is a piece of the bytes, of whichever kind they are.
+            responses[status]["content"] = {
+                media: {"schema": _schema(name if status == "200" else "range")}
+                for media, name in answers
+                if status == "200" or media != "application/json"
+            }
     for status, names in operation.pop("x-headers", {}).items():
         responses[status]["headers"] = {name: _header(name) for name in names}
     for answer in responses.values():
         answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _header("X-Request-Id")}
-    for status in [*operation.pop("x-problems", []), *ALWAYS]:
+    gate = BEHIND_THE_GATE if needs_key else ()
+    if needs_key:
+        operation["security"] = EITHER
+    for status in [*operation.pop("x-problems", []), *ALWAYS, *gate]:
         responses[str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
     operation["responses"] = dict(sorted(responses.items()))
     if "x-body" in operation:
@@ -180,6 +223,14 @@ def _media(media: str, body: str | Mapping[str, str]) -> dict[str, Any]:
 def _schema(name: str) -> dict[str, Any]:
     if name == "npy":
         return {"type": "string", "format": "binary", "description": "a .npy file (numpy.save)"}
+    if name == "metrics":
+        return {"type": "string", "description": "Prometheus's text format"}
+    if name == "range":
+        return {"type": "string", "format": "binary", "description": "the bytes of the range"}
+    if name == "object":
+        return {"type": "object", "description": "a document of Zarr v3"}
+    if name == "events":
+        return {"type": "string", "description": "Server-Sent Events: id, event, data (JSON)"}
     if name == "png":
         return {"type": "string", "format": "binary", "description": "a PNG image"}
     if name == "octets":

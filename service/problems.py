@@ -5,6 +5,8 @@ Each becomes one RFC 9457 document (`application/problem+json`).
     Exception
      +-- Problem                     raised by the HTTP code itself
      |    +-- MalformedRequest       400  not JSON, not multipart, not what Content-Length said
+     |    +-- Unauthorized           401  no key, or none that is known (WWW-Authenticate)
+     |    +-- Forbidden              403  a key that does not open this
      |    +-- UnknownResource        404  no such path
      |    +-- MethodNotAllowed       405  the path knows other methods (Allow)
      |    +-- NotAcceptable          406  no representation that Accept admits
@@ -15,13 +17,17 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |    +-- Gone                   410  the job's results have expired
      |    +-- TooLarge               413  a size limit, named with its value
      |    +-- UnsupportedMedia       415  a content type or coding that is not read here
+     |    +-- RangeNotSatisfiable    416  a byte range behind the end
+     |    +-- Busy                   503  too many bytes of bodies are being read (Retry-After)
      |    +-- NotReady               503  readiness: what is wrong with the stores and workers
      |    +-- InvalidRequest         422  understood, but wrong, with a pointer
      |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
      +-- KernelError                 422  the same from a place that knows no body
      +-- UnknownJob, UnknownDataset  404
-     +-- OverLimit                   507  storage; 413 the size of one job; 429 the number of jobs
+     +-- UploadClosed, PartsMissing  409  an open dataset that cannot be filled or sealed now
+     +-- OverLimit                   507  storage; 413 the size of one job; 429 how many at a time
      +-- TilesMissing                503  evicted results are being computed again (Retry-After)
+     +-- ResultStoreAway            503  the object store of large results cannot be used
      +-- RedisError                  503  the store cannot be reached
      +-- anything else               500  our fault: the log has the traceback under the request id
 """
@@ -30,6 +36,7 @@ from __future__ import annotations
 
 import http
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +44,21 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match
 
 from kernels.errors import KernelError
-from service.errors import OverLimit, TilesMissing, UnknownDataset, UnknownJob
+from service.allowed_methods import allowed_methods
+from service.errors import (
+    OverLimit,
+    PartsMissing,
+    ResultStoreAway,
+    TilesMissing,
+    UnknownDataset,
+    UnknownJob,
+    UploadClosed,
+)
+from service.logs import get_logger
+
+log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:gramd:problem:"
@@ -77,6 +95,14 @@ class Problem(Exception):
 
 class MalformedRequest(Problem):
     """The bytes are not what their content type or length says."""
+
+
+class Unauthorized(Problem):
+    """The service asks for a key, and none that it knows came."""
+
+
+class Forbidden(Problem):
+    """The key is valid and opens something else."""
 
 
 class UnknownResource(Problem):
@@ -119,6 +145,10 @@ class UnsupportedMedia(Problem):
     """A content type or content coding that is not read here."""
 
 
+class RangeNotSatisfiable(Problem):
+    """A byte range that begins behind the end."""
+
+
 class InvalidRequest(Problem):
     """A well-formed request that asks for something wrong."""
 
@@ -129,6 +159,10 @@ class InvalidArchitecture(InvalidRequest):
 
 class InvalidInput(InvalidRequest):
     """An input array or mask is wrong."""
+
+
+class Busy(Problem):
+    """The service has as much to read as it can hold."""
 
 
 class NotReady(Problem):
@@ -147,6 +181,8 @@ class Kind:
 # The one table from error to status; a subclass that is not listed is its nearest listed parent.
 KINDS: dict[type[Exception], Kind] = {
     MalformedRequest: Kind(400, "malformed-request", "The request is malformed"),
+    Unauthorized: Kind(401, "unauthorized", "A key is needed"),
+    Forbidden: Kind(403, "forbidden", "This key does not open this"),
     UnknownResource: Kind(404, "not-found", "There is no such resource"),
     UnknownJob: Kind(404, "not-found", "There is no such resource"),
     UnknownDataset: Kind(404, "not-found", "There is no such resource"),
@@ -156,9 +192,12 @@ KINDS: dict[type[Exception], Kind] = {
     Pending: Kind(409, "not-finished", "The rows asked for are not finished"),
     Unavailable: Kind(409, "not-computed", "The rows asked for were not computed"),
     Conflict: Kind(409, "conflict", "The state of the resource does not allow this"),
+    UploadClosed: Kind(409, "conflict", "The state of the resource does not allow this"),
+    PartsMissing: Kind(409, "parts-missing", "Parts of the dataset are missing"),
     Gone: Kind(410, "expired", "The job has expired"),
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
+    RangeNotSatisfiable: Kind(416, "no-such-range", "The range lies behind the end"),
     InvalidRequest: Kind(422, "invalid-request", "The request asks for something wrong"),
     InvalidArchitecture: Kind(
         422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"
@@ -166,16 +205,20 @@ KINDS: dict[type[Exception], Kind] = {
     InvalidInput: Kind(422, "invalid-input", "An input array is wrong"),
     KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
     OverLimit: Kind(507, "over-limit", "A limit was passed"),
+    Busy: Kind(503, "busy", "Too much is being read at once"),
     NotReady: Kind(503, "not-ready", "The service is not ready"),
     TilesMissing: Kind(503, "recomputing", "Evicted results are being computed again"),
+    ResultStoreAway: Kind(503, "store-unavailable", "The store cannot be reached"),
     RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),
     Exception: Kind(500, "internal-error", "Something went wrong here"),
 }
 
 # Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
-LIMIT_STATUS = {"max_unfinished_jobs": 429} | dict.fromkeys(
-    ("max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_prediction_rows"), 413
-)
+TOO_MANY = {"max_unfinished_jobs", "max_requests_per_s", "max_open_requests"}
+TOO_LARGE = {
+    "max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_part_bytes", "max_parts",
+    "max_prediction_rows",
+}  # fmt: skip
 
 
 def kind_of(error: Exception) -> Kind:
@@ -197,13 +240,17 @@ def problem_response(request: Request, error: Exception) -> Response:
     elif isinstance(error, KernelError):
         detail, members = error.detail, {"pointer": error.pointer}
     elif isinstance(error, OverLimit):
-        status = LIMIT_STATUS.get(error.limit, kind.status)
+        status = 429 if error.limit in TOO_MANY else 413 if error.limit in TOO_LARGE else status
         members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
         if status == 429:
-            headers = {"Retry-After": "5"}
+            headers = {"Retry-After": str(math.ceil(error.retry_after))}
+    elif isinstance(error, PartsMissing):
+        members = {"missing": error.parts[:100], "actual": len(error.parts)}
     elif isinstance(error, TilesMissing):
         headers = {"Retry-After": str(max(1, error.retry_after))}
-    elif isinstance(error, RedisError):
+    elif isinstance(error, (RedisError, ResultStoreAway)):
+        # What a store says may hold an address; the log has it.
+        log.warning("a store cannot be used", reason=str(error))
         headers, detail = {"Retry-After": "2"}, "the store does not answer; try again soon"
     elif kind.status == 500:
         # The message of an unforeseen error may hold what a client must not see; the log has it.
@@ -249,18 +296,3 @@ def _of_framework(request: Request, error: HTTPException) -> Exception:
         phrase = http.HTTPStatus(error.status_code).phrase
         return MalformedRequest(f"{phrase}: {error.detail}")
     return error
-
-
-def allowed_methods(request: Request) -> list[str]:
-    """The methods that some route of the application knows at this request's path.
-
-    Starlette itself names those of the first route that has the path only.
-    """
-
-    def known(method: str) -> bool:
-        scope = {**request.scope, "method": method}
-        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
-
-    found = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if known(method)]
-    # service.context answers HEAD wherever GET is known.
-    return [*found, "HEAD"] if "GET" in found else found

@@ -16,8 +16,6 @@ from kernels.inputs import Form
 from service.store import keys
 from service.tasks import AnswerTask, Task, TileTask
 
-logger = logging.getLogger(__name__)
-
 Handler = Callable[[Task], Awaitable[None]]
 
 TASK = "compute_tile"
@@ -56,16 +54,19 @@ class Queue:
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
             dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+            job: str = "", request: str = "", trace: str = "",
         ) -> None:  # fmt: skip
             await handler(
                 TileTask(
                     tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
-                    landmarks,
+                    landmarks, job, request, trace,
                 )
             )  # fmt: skip
 
-        async def make_answer(tenant: str, answer: str, kind: str, flight: str) -> None:
-            await handler(AnswerTask(tenant, answer, kind, flight))
+        async def make_answer(
+            tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
+        ) -> None:
+            await handler(AnswerTask(tenant, answer, kind, flight, request, trace))
 
         self._docket.register(compute_tile, names=[TASK])
         self._docket.register(make_answer, names=[ANSWER])
@@ -86,13 +87,16 @@ def _name(task: Task) -> str:
     return TASK if isinstance(task, TileTask) else ANSWER
 
 
-async def _no_answers_here(tenant: str, answer: str, kind: str, flight: str) -> None:
+async def _no_answers_here(
+    tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
+) -> None:
     raise RuntimeError("this process only queues answers; a worker makes them")
 
 
 async def _not_here(
     tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
     dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+    job: str = "", request: str = "", trace: str = "",
 ) -> None:  # fmt: skip
     raise RuntimeError("this process only queues tiles; a worker computes them")
 

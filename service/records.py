@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Exactness
@@ -22,8 +22,8 @@ class KernelRequest:
 
     `inputs2` is None for the symmetric matrix of `inputs1` with itself. `outputs` is any
     non-empty selection of "nngp" and "ntk". `datasets` are the ids of those the inputs came from.
-    `landmarks_of` are the inputs that landmarks are chosen among, where a network needs some; None for
-    the job's own.
+    `landmarks` are those that another job was made with, where this one must have the same: the job
+    that it `extends` (its id), or that of a prediction's training inputs.
     """
 
     architecture: Architecture
@@ -35,7 +35,8 @@ class KernelRequest:
     method: Method = EXACT
     warnings: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
-    landmarks_of: Inputs | None = None
+    landmarks: Inputs | None = None
+    extends: str | None = None
 
 
 class JobRecord(BaseModel):
@@ -43,6 +44,8 @@ class JobRecord(BaseModel):
 
     `shape` is that of each result: (n1, n2), (n1) for the form "diagonal", with the grids of x and
     x' as further axes for "positions". `exactness` is what method and architecture together give.
+
+    `extends` is the id of the job whose rows this one continues, if it is an extension.
 
     `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
     which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
@@ -57,6 +60,7 @@ class JobRecord(BaseModel):
     id: str
     tenant: str
     state: State
+    extends: str | None = None
     architecture: str
     dtype: str
     outputs: tuple[str, ...]
@@ -79,6 +83,7 @@ class JobRecord(BaseModel):
     warnings: tuple[str, ...] = ()
     receipt: dict[str, Any] | None = None
 
+    @computed_field(description="the names of its arrays")
     @property
     def results(self) -> tuple[str, ...]:
         """The names of the arrays that can be fetched."""
@@ -88,6 +93,21 @@ class JobRecord(BaseModel):
     def ended(self) -> bool:
         """Whether the state can no longer change (except to expired)."""
         return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """A step of a job. Ids are those of Redis streams, "milliseconds-number", and ascend."""
+
+    id: str
+    state: State
+    tiles_done: int
+    tiles_total: int
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """What ids are compared by."""
+        return tuple(map(int, self.id.split("-")))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from service.answers.records import PredictionRecord
 from service.records import JobRecord
 from service.store.datasets import Dataset
+from service.store.uploads import Upload
 
 
 class Status(BaseModel):
@@ -60,6 +63,7 @@ class ArchitectureResource(BaseModel):
 class DatasetResource(Dataset):
     """An uploaded dataset."""
 
+    state: Literal["sealed"] = "sealed"
     links: dict[str, str]
 
     @classmethod
@@ -68,17 +72,50 @@ class DatasetResource(Dataset):
         return cls(**dataset.model_dump(), links={"self": f"/v1/datasets/{dataset.id}"})
 
 
+class OpenDatasetResource(BaseModel):
+    """A dataset that is being filled in parts: part k has the rows from k * part_rows on."""
+
+    id: str
+    state: Literal["open", "sealing"]
+    shape: tuple[int, ...]
+    dtype: str
+    masked: bool
+    bytes: int = Field(description="booked against max_input_bytes")
+    part_rows: int = Field(description="rows of every part but the last, which may have fewer")
+    parts: int = Field(description="how many parts there are to be")
+    received: tuple[int, ...] = Field(description="the parts that are there")
+    created_at: datetime
+    expires_at: datetime
+    links: dict[str, str] = Field(description="self, and parts, below which part k is")
+
+    @classmethod
+    def of(cls, upload: Upload) -> OpenDatasetResource:
+        """The resource of an upload that is not sealed yet."""
+        path = f"/v1/datasets/{upload.id}"
+        fields = asdict(upload)
+        del fields["dataset"]
+        return cls(**fields, parts=upload.parts, links={"self": path, "parts": f"{path}/parts"})
+
+
 class KernelResource(JobRecord):
     """A kernel job: what was asked, how far it is, and where its matrices are."""
 
     tenant: str = Field(default="", exclude=True)
-    links: dict[str, str] = Field(description="self, and one for each result")
+    links: dict[str, str] = Field(
+        description=(
+            "self; one for each of `results`; and what else there is about the job, which is no array:"
+            " events and, of matrices, diagnostics and preview"
+        )
+    )
 
     @classmethod
     def of(cls, record: JobRecord) -> KernelResource:
         """The resource of a job's record; whose it is stays inside."""
         path = f"/v1/kernels/{record.id}"
         links = {"self": path} | {result: f"{path}/{result}" for result in record.results}
+        links |= {"events": f"{path}/events"}
+        if record.form == "matrix":
+            links |= {"diagnostics": f"{path}/diagnostics", "preview": f"{path}/preview.png"}
         return cls(**record.model_dump(exclude={"tenant"}), links=links)
 
 
@@ -89,12 +126,22 @@ class KernelList(BaseModel):
     next: str | None = Field(description="the cursor of the next page; null on the last one")
 
 
+class ZarrResource(BaseModel):
+    """A way into a job's results for readers of Zarr."""
+
+    links: dict[str, str] = Field(description="zarr, the group; it needs no other key")
+    expires_at: datetime
+
+
 class PredictionResource(PredictionRecord):
     """A prediction: what was asked, how far it is, and where its arrays are."""
 
     tenant: str = Field(default="", exclude=True)
     links: dict[str, str] = Field(
-        description="self, one for each output, and its kernel jobs: kernels.train and so on"
+        description=(
+            "self; one for each of `results`; and its kernel jobs, which are no arrays: kernels.train"
+            " and so on"
+        )
     )
 
     @classmethod

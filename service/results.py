@@ -7,10 +7,15 @@ from service.records import JobRecord
 from service.windows import Window
 
 
-def check_available(record: JobRecord, output: str) -> None:
-    """Raises Gone for an expired job, and UnknownResource for an output it does not compute."""
+def check_expired(record: JobRecord) -> None:
+    """Raises Gone for an expired job."""
     if record.state == "expired":
         raise Gone("the job has expired; the same request computes it again")
+
+
+def check_available(record: JobRecord, output: str) -> None:
+    """Raises Gone for an expired job, and UnknownResource for an output it does not compute."""
+    check_expired(record)
     if output in record.results:
         return
     kernel, error = output.removesuffix("_stderr"), output.endswith("_stderr")

@@ -35,15 +35,28 @@ class Settings:
     compile_dir: Path | None = None
     workers: int = 1
     log_level: str = "INFO"
+    # json, console, or auto: columns on a terminal and JSON elsewhere.
+    log_format: str = "auto"
+    # Answer requests without a key on any address, as long as no key was made.
+    insecure_open: bool = False
 
     # One request's body: comfortably the largest worked example (1,000 x 492 x 50 float32, 98 MB).
     max_body_bytes: int = 256 * MIB
+    # Bodies of all requests that one API process is reading: what it may hold in memory of them.
+    max_reading_bytes: int = 1 * GIB
     # Job inputs and datasets of one tenant in Redis A, which evicts nothing.
     max_input_bytes: int = 2 * GIB
     # Rows on one side of a matrix, and tiles of one job: what one plan and record hold in memory.
     max_rows: int = 200_000
     max_tiles: int = 200_000
     max_unfinished_jobs: int = 1_000
+    # Requests of one tenant: somewhat less than one API process can answer, after a burst of ten
+    # seconds' worth.
+    max_requests_per_s: int = 300
+    max_request_burst: int = 3_000
+    # Answers of one tenant that are waited for or sent at the same time; each holds a connection to
+    # the client and one to Redis.
+    max_open_requests: int = 500
     # width * heads * samples of an estimate: four times the method's defaults, whose tiles can take
     # minutes on a CPU.
     max_monte_carlo_work: int = 1 << 22
@@ -56,6 +69,8 @@ class Settings:
     job_ttl: timedelta = timedelta(hours=24)
     tile_ttl: timedelta = timedelta(days=7)
     dataset_ttl: timedelta = timedelta(days=7)
+    # A dataset that is filled in parts has this long from its beginning until it is sealed.
+    upload_ttl: timedelta = timedelta(hours=24)
 
     # A worker that does not renew its lease for this long is taken for dead.
     lease: timedelta = timedelta(seconds=15)
@@ -66,6 +81,13 @@ class Settings:
     sweep_interval: timedelta = timedelta(seconds=3)
     # Rows that a worker keeps at hand so that a row of tiles is fetched once.
     worker_cache_bytes: int = 256 * MIB
+    # What a worker's tiles and one-input results may take together, as kernels/plan/memory.py counts.
+    worker_memory_bytes: int = 4 * GIB
+
+    # Where results go that the tile store could not keep: s3://, gs://, az:// or file://; "": nowhere.
+    results_url: str = ""
+    # One such result; a float32 matrix of 120,000 rows.
+    max_stored_result_bytes: int = 64 * GIB
 
     # Ceiling of the embedded tile store; a server of one's own has its own maxmemory.
     tiles_bytes: int = 2 * GIB
@@ -95,7 +117,18 @@ class Settings:
         # 512 MiB is Redis's limit for one value (proto-max-bulk-len).
         if not 0 < settings.max_body_bytes < 512 * MIB:
             raise StartError("GRAMD_MAX_BODY_BYTES must lie between 1 and 536870911 (512 MiB)")
+        if settings.max_reading_bytes < settings.max_body_bytes:
+            raise StartError("GRAMD_MAX_READING_BYTES must be at least GRAMD_MAX_BODY_BYTES")
         return settings
+
+    def require_stores(self) -> tuple[str, str]:
+        """The addresses of both stores; raises StartError where they are not set."""
+        if self.redis_url is None or self.tiles_url is None:
+            raise StartError(
+                "REDIS_URL and TILES_URL are not set; `python -m service serve` starts embedded "
+                "servers and sets them for its children"
+            )
+        return self.redis_url, self.tiles_url
 
     def to_env(self) -> dict[str, str]:
         """The variables that make a child process read these very settings."""
@@ -114,16 +147,21 @@ class Settings:
         """Every limit in force, by the name that problem documents use for it."""
         return {
             "max_body_bytes": self.max_body_bytes,
+            "max_reading_bytes": self.max_reading_bytes,
             "max_input_bytes": self.max_input_bytes,
             "max_rows": self.max_rows,
             "max_tiles": self.max_tiles,
             "max_unfinished_jobs": self.max_unfinished_jobs,
+            "max_requests_per_s": self.max_requests_per_s,
+            "max_request_burst": self.max_request_burst,
+            "max_open_requests": self.max_open_requests,
             "max_monte_carlo_work": self.max_monte_carlo_work,
             "max_prediction_rows": self.max_prediction_rows,
             "max_wait_s": self.max_wait.total_seconds(),
             "job_ttl_s": self.job_ttl.total_seconds(),
             "tile_ttl_s": self.tile_ttl.total_seconds(),
             "dataset_ttl_s": self.dataset_ttl.total_seconds(),
+            "upload_ttl_s": self.upload_ttl.total_seconds(),
             "tile_deadline_s": self.tile_deadline.total_seconds(),
             "max_deliveries": self.max_deliveries,
         }
@@ -134,25 +172,38 @@ VARIABLES = {
     "compile_dir": "GRAMD_COMPILE_DIR",
     "workers": "GRAMD_WORKERS",
     "log_level": "GRAMD_LOG_LEVEL",
+    "log_format": "GRAMD_LOG_FORMAT",
+    "insecure_open": "GRAMD_INSECURE_OPEN",
     "max_body_bytes": "GRAMD_MAX_BODY_BYTES",
+    "max_reading_bytes": "GRAMD_MAX_READING_BYTES",
     "max_input_bytes": "GRAMD_MAX_INPUT_BYTES",
     "max_rows": "GRAMD_MAX_ROWS",
     "max_tiles": "GRAMD_MAX_TILES",
     "max_unfinished_jobs": "GRAMD_MAX_UNFINISHED_JOBS",
+    "max_requests_per_s": "GRAMD_MAX_REQUESTS_PER_S",
+    "max_request_burst": "GRAMD_MAX_REQUEST_BURST",
+    "max_open_requests": "GRAMD_MAX_OPEN_REQUESTS",
     "max_monte_carlo_work": "GRAMD_MAX_MONTE_CARLO_WORK",
     "max_prediction_rows": "GRAMD_MAX_PREDICTION_ROWS",
     "max_wait": "GRAMD_MAX_WAIT_S",
     "job_ttl": "GRAMD_JOB_TTL_S",
     "tile_ttl": "GRAMD_TILE_TTL_S",
     "dataset_ttl": "GRAMD_DATASET_TTL_S",
+    "upload_ttl": "GRAMD_UPLOAD_TTL_S",
     "lease": "GRAMD_LEASE_S",
     "tile_deadline": "GRAMD_TILE_DEADLINE_S",
     "max_deliveries": "GRAMD_MAX_DELIVERIES",
     "grace": "GRAMD_GRACE_S",
     "sweep_interval": "GRAMD_SWEEP_INTERVAL_S",
     "worker_cache_bytes": "GRAMD_WORKER_CACHE_BYTES",
+    "results_url": "GRAMD_RESULTS_URL",
+    "max_stored_result_bytes": "GRAMD_MAX_STORED_RESULT_BYTES",
+    "worker_memory_bytes": "GRAMD_WORKER_MEMORY_BYTES",
     "tiles_bytes": "GRAMD_TILES_BYTES",
 }
+
+
+SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
 
 def _parse(variable: str, text: str, default: object) -> object:
@@ -161,6 +212,10 @@ def _parse(variable: str, text: str, default: object) -> object:
         return Path(text).expanduser()
     if isinstance(default, str):
         return text
+    if isinstance(default, bool):
+        if text.lower() not in SWITCH:
+            raise StartError(f"{variable} must be 1 or 0, got {text!r}")
+        return SWITCH[text.lower()]
     try:
         number = float(text) if isinstance(default, timedelta) else int(text)
     except ValueError as error:

@@ -11,20 +11,31 @@ from service.admission import result_ceiling
 from service.answers.answers import Answers
 from service.answers.examinations import Examinations
 from service.answers.predictions import Predictions
+from service.api_keys import ApiKeys
 from service.dispatch import Dispatch
-from service.errors import StartError
+from service.estimates import Estimates
+from service.events import Events, open_events
+from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.lifetimes import Lifetimes
+from service.pace import Pace
+from service.path_tokens import PathTokens
 from service.queue import Queue, open_queue
+from service.quotas import Quotas
 from service.roster import Roster
 from service.settings import Settings
+from service.store import keys
 from service.store.answers import AnswerStore
 from service.store.arrays import ArrayStore
+from service.store.cached_tiles import CachedTiles
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
+from service.store.far_tiles import FarTiles, open_object_store
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tiles import MAX_TILE_BYTES, TileStore
+from service.store.uploads import UploadStore
+from service.tallies import Tallies
 from service.tenants import Tenants
 
 KEEPS = ("noeviction",)
@@ -40,15 +51,24 @@ class Service:
     client: Redis
     tiles_client: Redis
     tenants: Tenants
+    api_keys: ApiKeys
+    quotas: Quotas
+    tallies: Tallies
     tiles: TileStore
     inputs: InputStore
     datasets: DatasetStore
+    uploads: UploadStore
+    idempotency: Idempotency
     records: RecordStore
     lifetimes: Lifetimes
     roster: Roster
+    pace: Pace
+    estimates: Estimates
     queue: Queue
     dispatch: Dispatch
+    events: Events
     jobs: Jobs
+    path_tokens: PathTokens
     predictions: Predictions
     examinations: Examinations
 
@@ -63,7 +83,11 @@ class Service:
     async def limits(self) -> dict[str, int | float]:
         """Every limit in force: those of the settings, and those of the stores as they are."""
         maximum = await ceiling(self.tiles_client)
-        stores = {} if maximum is None else {"max_result_bytes": result_ceiling(maximum)}
+        stores: dict[str, int | float] = {}
+        if self.settings.results_url:
+            stores["max_stored_result_bytes"] = self.settings.max_stored_result_bytes
+        elif maximum is not None:
+            stores["max_result_bytes"] = result_ceiling(maximum)
         return self.settings.limits() | stores | {"max_tile_bytes": MAX_TILE_BYTES}
 
     async def readiness(self) -> list[str]:
@@ -85,49 +109,64 @@ class Service:
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
     """Open every connection; they are closed when the block ends. Raises StartError without URLs."""
-    if settings.redis_url is None or settings.tiles_url is None:
-        raise StartError(
-            "REDIS_URL and TILES_URL are not set; `python -m service serve` starts embedded "
-            "servers and sets them for its children"
-        )
+    redis_url, tiles_url = settings.require_stores()
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(connect(settings.redis_url))
-        tiles_client = await stack.enter_async_context(connect(settings.tiles_url))
-        queue = await stack.enter_async_context(open_queue(settings.redis_url, settings.lease))
+        client = await stack.enter_async_context(connect(redis_url))
+        tiles_client = await stack.enter_async_context(connect(tiles_url))
+        queue = await stack.enter_async_context(open_queue(redis_url, settings.lease))
         tenants = Tenants(client)
         quota = settings.max_input_bytes
         inputs = InputStore(client, settings.job_ttl, quota)
-        tiles = TileStore(tiles_client, settings.tile_ttl)
+        far = None
+        if settings.results_url:
+            far = FarTiles(open_object_store(settings.results_url), client, settings.tile_ttl)
+        tiles = TileStore(CachedTiles(tiles_client, settings.tile_ttl), far)
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
+        events = await stack.enter_async_context(open_events(client, records))
+        pace = Pace(client, keys.PACE)
+        estimates = Estimates(
+            client=client, tiles_client=tiles_client, records=records, tiles=tiles, tenants=tenants,
+            roster=roster, pace=pace, settings=settings,
+        )  # fmt: skip
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         jobs = Jobs(
             tiles_client=tiles_client, client=client, records=records, inputs=inputs,
-            datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, settings=settings,
+            datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, events=events,
+            estimates=estimates, settings=settings,
         )  # fmt: skip
         arrays = ArrayStore(tiles)
         answers = Answers(
             client=client, store=AnswerStore(client, settings.job_ttl), records=records,
-            arrays=arrays, dispatch=dispatch, settings=settings,
+            arrays=arrays, dispatch=dispatch, events=events, settings=settings,
         )  # fmt: skip
         yield Service(
             settings=settings,
             client=client,
             tiles_client=tiles_client,
             tenants=tenants,
+            api_keys=ApiKeys(client),
+            quotas=Quotas(client, settings),
+            tallies=Tallies(client),
             tiles=tiles,
             inputs=inputs,
             datasets=datasets,
+            uploads=UploadStore(client, datasets, settings.upload_ttl, quota),
+            idempotency=Idempotency(client),
             records=records,
             lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
             roster=roster,
+            path_tokens=PathTokens(client),
+            pace=pace,
+            estimates=estimates,
             queue=queue,
             dispatch=dispatch,
+            events=events,
             jobs=jobs,
             predictions=Predictions(
-                answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants, settings=settings,
-                tiles_client=tiles_client, client=client,
+                answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants,
+                settings=settings, tiles_client=tiles_client, client=client,
             ),
             examinations=Examinations(answers, jobs, tenants, tiles),
         )  # fmt: skip

@@ -10,9 +10,7 @@ supervisor, even when it is killed: `children.spawn` ties them to it.
 """
 
 import contextlib
-import fcntl
 import http.client
-import logging
 import os
 import signal
 import socket
@@ -26,11 +24,13 @@ from pathlib import Path
 from types import FrameType
 
 from service.children import spawn, stop
+from service.data_dir import lock
 from service.embedded import find_redis_server, servers, wait_until_answering
-from service.errors import StartError
+from service.exposure import keys_exist, listen, refuse_exposure
+from service.logs import get_logger
 from service.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # A child that lives this long was healthy; one that dies younger waits longer before each start.
 HEALTHY_S = 20.0
@@ -40,8 +40,6 @@ POLL_S = 0.1
 READY_POLL_S = 0.3
 # How long the stores may take to load what is on disk.
 LOAD_S = 120.0
-# How long a previous supervisor's servers, which hold the lock, may take to write their data.
-LOCK_S = 20.0
 
 
 class Stopping(Exception):
@@ -70,7 +68,9 @@ class Child:
             lived = moment - self.started
             self.backoff = BACKOFF_S if lived > HEALTHY_S else min(2 * self.backoff, BACKOFF_MAX_S)
             self.not_before = moment + (0.0 if lived > HEALTHY_S else self.backoff)
-            logger.warning("%s ended (%s); starting it again", self.name, self.process.returncode)
+            log.warning(
+                "a child ended; starting it again", child=self.name, code=self.process.returncode
+            )
             self.process = None
         if self.process is None and moment >= self.not_before:
             self.process, self.started = self.start(), moment
@@ -86,6 +86,7 @@ class Supervisor:
         self._stores: list[Child] = []
         self._sockets: Path | None = None
         self._children: list[Child] = []
+        self._queue_url = ""
 
     def run(self) -> int:
         """Start everything, say where it listens, look after it; returns the exit code.
@@ -95,11 +96,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _raise_stopping)
         try:
-            with _listen(self._host, self._port) as listener:
+            with listen(self._host, self._port) as listener:
                 self._start(listener)
                 self._look_after(listener)
         except Stopping:
-            logger.info("stopping")
+            log.info("stopping")
         finally:
             # A second Ctrl-C must not leave half of it running.
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -114,6 +115,9 @@ class Supervisor:
             settings = replace(settings, compile_dir=settings.data_dir / "compiled")
         if settings.redis_url is None:
             settings = self._start_stores(settings)
+        self._queue_url = settings.redis_url or ""
+        # The API would refuse as well, but would be started again and again.
+        refuse_exposure(settings, listener)
         environ = {**os.environ, **settings.to_env()}
         api = [sys.executable, "-m", "service", "api", "--fd", str(listener.fileno())]
         worker = [sys.executable, "-m", "service", "worker"]
@@ -127,13 +131,13 @@ class Supervisor:
 
     def _start_stores(self, settings: Settings) -> Settings:
         binary = find_redis_server()
-        lock = _lock(settings.data_dir)
+        held = lock(settings.data_dir)
         pair = servers(settings.data_dir, settings.tiles_bytes)
         self._sockets = pair[0].socket.parent
         for server in pair:
             command = server.command(binary)
             # They inherit the lock: the directory is theirs until their data is on disk.
-            start = partial(spawn, command, on_parent_death=signal.SIGTERM, pass_fds=[lock])
+            start = partial(spawn, command, on_parent_death=signal.SIGTERM, pass_fds=[held])
             store = Child(f"the {server.name} store", start)
             self._stores.append(store)
             store.keep_running()
@@ -151,7 +155,7 @@ class Supervisor:
                 next_look = time.monotonic() + READY_POLL_S
                 announced = _ready(host, port)
                 if announced:
-                    _say(host, port)
+                    _say(host, port, open_to_all=not keys_exist(self._queue_url))
             time.sleep(POLL_S)
 
     def _stop(self) -> None:
@@ -172,70 +176,20 @@ class Supervisor:
                 self._sockets.rmdir()
 
 
-def _say(host: str, port: int) -> None:
-    """The one line meant for the person who started it; logs go to stderr."""
+def _say(host: str, port: int, *, open_to_all: bool) -> None:
+    """What is meant for the person who started it; logs go to stderr."""
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"gramd listens on http://{shown}:{port} (Ctrl-C stops it)\n")
+    if open_to_all:
+        sys.stdout.write(
+            "There are no API keys: whoever can reach this address can use it. "
+            "`python -m service keys create` makes the first.\n"
+        )
     sys.stdout.flush()
 
 
 def _raise_stopping(number: int, frame: FrameType | None) -> None:
     raise Stopping
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """The API's socket, bound before anything is started and kept when the API is restarted."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen(2048)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            "is another service there? Choose another one with --port"
-        ) from error
-    return listener
-
-
-def _lock(data_dir: Path) -> int:
-    """Take the data directory for this supervisor; the lock ends with the processes that hold it."""
-    descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + LOCK_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode().strip()
-            # Without its supervisor a store is only writing its data; that takes a moment.
-            if _alive(owner) or time.monotonic() > deadline:
-                os.close(descriptor)
-                raise StartError(
-                    f"{data_dir} is in use by another gramd (process {owner or 'unknown'}); "
-                    "stop it, or choose another directory with --data-dir"
-                ) from None
-            time.sleep(POLL_S)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    return descriptor
-
-
-def _alive(owner: str) -> bool:
-    if not owner.isdigit():
-        return False
-    try:
-        os.kill(int(owner), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _ready(host: str, port: int) -> bool:

@@ -19,6 +19,9 @@ class TileTask:
 
     `landmarks` names inputs frozen with the job, for networks that need some, else "".
 
+    `job` is the first to ask for the tile, `request` the id of the HTTP request that made the job, and
+    `trace` its place in a trace (W3C traceparent), "" where there is none: for logs and traces only.
+
     `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
     """
 
@@ -33,6 +36,9 @@ class TileTask:
     method: str
     flight: str
     landmarks: str = ""
+    job: str = ""
+    request: str = ""
+    trace: str = ""
 
     @property
     def ref(self) -> str:
@@ -44,19 +50,30 @@ class TileTask:
         """What the queue knows this run by."""
         return f"{self.ref}:{self.flight}"
 
+    def about(self) -> dict[str, str]:
+        """What every log line of this tile says."""
+        return {
+            "tenant": self.tenant,
+            "tile": self.tile,
+            "job": self.job,
+            "request_id": self.request,
+        }
+
 
 @dataclass(frozen=True)
 class AnswerTask:
     """Something made of finished kernel jobs: a prediction, diagnostics, a preview.
 
     `answer` is the id of its record, by which it is found; its layout there has the rest. `kind` says
-    what is to be made and `flight` is as in `TileTask`.
+    what is to be made; `flight`, `request` and `trace` are as in `TileTask`.
     """
 
     tenant: str
     answer: str
     kind: str
     flight: str
+    request: str = ""
+    trace: str = ""
 
     @property
     def ref(self) -> str:
@@ -68,6 +85,15 @@ class AnswerTask:
         """What the queue knows this run by."""
         return f"{self.ref}:{self.flight}"
 
+    def about(self) -> dict[str, str]:
+        """What every log line of this answer says."""
+        return {
+            "tenant": self.tenant,
+            "job": self.answer,
+            "kind": self.kind,
+            "request_id": self.request,
+        }
+
 
 Task = TileTask | AnswerTask
 
@@ -78,13 +104,14 @@ def read_flight(flight: bytes | str) -> Task:
     tenant, _, name = entry["tile"].partition(":")
     common: dict[str, Any] = json.loads(entry["task"])
     if "answer" in common:
-        return AnswerTask(tenant, name, common["answer"], entry["flight"])
+        return AnswerTask(tenant, name, common.pop("answer"), entry["flight"], **common)
     return TileTask(
         tenant,
         name,
         rows1=entry["rows1"],
         rows2=entry["rows2"],
         flight=entry["flight"],
+        job=entry["owner"].partition(":")[2],
         **common,
     )
 

@@ -9,29 +9,41 @@ it is delivered again, alone on its next worker so that it harms no other, and g
 """
 
 import asyncio
-import logging
+import json
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
+from opentelemetry.trace import Span
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.contextvars import bound_contextvars
 
 from kernels.errors import KernelError, Stopped
+from kernels.inputs import Inputs
+from kernels.method import parse_method
+from kernels.plan.cost import tile_cost
+from kernels.result import TileResult
+from kernels.spec.architecture import Architecture
+from service import compiling, tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
 from service.errors import ServiceError
+from service.logs import get_logger
+from service.pace import Kind, shape_name
 from service.provenance import provenance
 from service.roster import WorkerCard
 from service.sharing import Sharing
 from service.shelf import InputsGone, Shelf
 from service.state import Service
+from service.store import keys
 from service.tasks import Compute, Task, TileTask
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -80,10 +92,14 @@ class Tiler:
     async def handle(self, task: Task) -> None:
         """Take one tile to its end, then let the next one in."""
         dispatch = self._service.dispatch
-        suspect = await dispatch.begun(task) > 0
-        async with self._sharing.alone() if suspect else self._sharing.together():
-            await self._attempts(task)
-        await dispatch.pump()
+        with (
+            bound_contextvars(**task.about()),
+            _span(task),
+        ):
+            suspect = await dispatch.begun(task) > 0
+            async with self._sharing.alone() if suspect else self._sharing.together():
+                await self._attempts(task)
+            await dispatch.pump()
 
     async def _attempts(self, task: Task) -> None:
         """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
@@ -92,7 +108,7 @@ class Tiler:
         while not self.draining:
             count = await dispatch.begin(task)
             if count == 0:
-                logger.info("tile %s: nobody waits for it", task.ref)
+                log.info("nobody waits for the task")
                 return
             if count > allowed:
                 await self._fail(
@@ -124,7 +140,7 @@ class Tiler:
             except Exception as error:
                 # Boundary: whatever a tile raises must not end the worker; it is told to the
                 # jobs that wait once the tile is given up.
-                logger.exception("tile %s failed (beginning %d)", task.ref, count)
+                log.exception("task failed", beginning=count)
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 self.active.discard(task)
@@ -135,6 +151,7 @@ class Tiler:
         made = await self._watched(task, partial(self._maker.make, task))
         # Put off, until what was evicted is there again, it will be delivered anew.
         if made is not None:
+            log.info("answer made", computed=made.computed)
             await self._finish(task, computed=made.computed, about=made.about, error={})
         return None
 
@@ -152,15 +169,18 @@ class Tiler:
             await self._shelf.rows(tenant, digest) if digest else None
             for digest in (task.rows2, task.landmarks)
         ]
-        started = time.monotonic()
-        result = await self._watched(
-            task,
-            partial(self._on_a_thread, self._compute, architecture, rows1, *others, task),
-        )
-        meta: dict[str, Any] = {"seconds": round(time.monotonic() - started, 6)}
+        with tracing.span("compute"):
+            timed = partial(_timed, self._compute)
+            result, seconds, compile_seconds = await self._watched(
+                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task)
+            )
+        meta: dict[str, Any] = {"seconds": round(seconds, 6)}
+        log.info("tile computed", seconds=meta["seconds"])
+        await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
+        await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
     async def _on_a_thread(self, function: Callable[..., Result], *args: Any) -> Result:
@@ -193,12 +213,31 @@ class Tiler:
                 self._overdue(task)
             unwanted = self._stopping or not await self._wanted(task)
 
+    async def _learn(
+        self, task: TileTask, architecture: Architecture, sides: tuple[Inputs, Inputs | None],
+        seconds: float, compile_seconds: float,
+    ) -> None:  # fmt: skip
+        """Remember how long the tile took, for estimates."""
+        rows1, rows2 = sides[0], sides[1] or sides[0]
+        outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
+        cost = tile_cost(
+            architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
+            dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
+        )  # fmt: skip
+        await self._service.pace.learn(
+            task.tenant, task.architecture,
+            Kind(self._about["device_kind"], task.dtype, method.type),
+            cost=cost, seconds=seconds, compile_seconds=compile_seconds,
+            layers=len(architecture.expanded),
+            shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
+        )  # fmt: skip
+
     async def _wanted(self, task: Task) -> bool:
         try:
             return await self._service.dispatch.wanted(task)
         except RedisError:
             # Not knowing is no reason to throw away work; the store may be back by its end.
-            logger.warning("tile %s: the queue's Redis cannot be reached", task.ref)
+            log.warning("the queue's Redis cannot be reached")
             return True
 
     def stop(self) -> None:
@@ -213,10 +252,11 @@ class Tiler:
             task, computed=computed, provenance=about, error_estimate=error
         )
         for ref in ended:
+            log.info("job succeeded", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
     async def _fail(self, task: Task, kind: str, detail: str) -> None:
-        logger.error("tile %s given up: %s", task.ref, detail)
+        log.error("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
         problem = {
             "type": f"urn:gramd:problem:{kind}",
@@ -225,7 +265,23 @@ class Tiler:
             "detail": detail,
         }
         for ref in await self._service.dispatch.fail(task, problem):
+            log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
+
+
+def _span(task: Task) -> AbstractContextManager[Span]:
+    if isinstance(task, TileTask):
+        return tracing.span("tile", parent=task.trace, gramd__tile=task.tile, gramd__job=task.job)
+    return tracing.span(
+        "answer", parent=task.trace, gramd__answer=task.kind, gramd__job=task.answer
+    )
+
+
+def _timed(compute: Compute, *args: Any) -> tuple[TileResult, float, float]:
+    """The result, the seconds it took, and those of them that went into compiling."""
+    started, compiled = time.monotonic(), compiling.spent()
+    result = compute(*args)
+    return result, time.monotonic() - started, compiling.spent() - compiled
 
 
 def _noun(task: Task) -> str:

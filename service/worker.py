@@ -22,14 +22,16 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.errors import StartError
+from service import compiling, tracing
+from service.errors import ResultStoreAway, StartError
+from service.logs import get_logger
 from service.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service, open_service
 from service.tasks import Task, TileTask
 from service.tiler import Tiler
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # How often a worker says that it is alive; well under `keys.WORKER_SEEN`.
 ANNOUNCE_S = 2.0
@@ -71,6 +73,7 @@ def warm_up() -> tuple[str, str]:
 
     from kernels.engine.tile import compute_tile
 
+    compiling.listen()
     architecture = parse_architecture({"layers": [{"type": "dense"}, {"type": "relu"}]})
     rows = read_inputs(np.eye(2, dtype=np.float32), dtype="float32")
     compute_tile(architecture, rows, None, outputs=("nngp", "ntk"))
@@ -85,7 +88,8 @@ def run(settings: Settings) -> int:
 
     if settings.compile_dir is not None:
         keep_compiled_code(str(settings.compile_dir))
-    return asyncio.run(_work(settings, tile_threads(settings.workers)))
+    with tracing.exporting("worker"):
+        return asyncio.run(_work(settings, tile_threads(settings.workers)))
 
 
 async def _work(settings: Settings, slots: int) -> int:
@@ -102,13 +106,15 @@ async def _work(settings: Settings, slots: int) -> int:
             device_kind, jax_version = await loop.run_in_executor(pool, warm_up)
             card = WorkerCard(name, slots, device_kind, jax_version)
             # The tiles of a row need the same one-input results.
-            sharing = partial(compute, workspace=Workspace(kept_bytes=settings.worker_cache_bytes))
+            sharing = partial(
+                compute, workspace=Workspace(memory_bytes=settings.worker_memory_bytes)
+            )
             tiler = Tiler(service, sharing, pool, card, _overdue)
             background = [
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(_sweep(service)),
             ]
-            logger.info("worker %s: %d tiles at once on %s", name, slots, device_kind)
+            log.info("worker ready", worker=name, slots=slots, device_kind=device_kind)
             serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
             try:
                 await _until_stopped(serving, stopped, tiler, settings.grace.total_seconds())
@@ -135,13 +141,13 @@ async def _until_stopped(
     serving.cancel()
     finished, _ = await asyncio.wait({serving}, timeout=grace)
     if not finished:
-        logger.info("%d tiles are given back", len(tiler.active))
+        log.info("tiles are given back", tiles=len(tiler.active))
         tiler.stop()
     await asyncio.gather(serving, return_exceptions=True)
 
 
 def _overdue(task: Task) -> None:
-    logger.critical("task %s ran past its deadline; this worker ends", task.ref)
+    log.critical("a task ran past its deadline; this worker ends", **task.about())
     logging.shutdown()
     os._exit(EXIT_OVERDUE)
 
@@ -151,7 +157,7 @@ async def _announce(service: Service, card: WorkerCard) -> None:
         try:
             await service.roster.announce(card)
         except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            log.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(ANNOUNCE_S)
 
 
@@ -161,6 +167,8 @@ async def _sweep(service: Service) -> None:
         try:
             await service.dispatch.sweep()
             await service.lifetimes.renew_live()
-        except (RedisError, OSError):
-            logger.warning("the queue's Redis cannot be reached; trying again", exc_info=True)
+            if service.tiles.far is not None and (deleted := await service.tiles.far.delete_due()):
+                log.info("tiles past their lifetime deleted", tiles=deleted)
+        except (RedisError, OSError, ResultStoreAway):
+            log.warning("a store cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(service.settings.sweep_interval.total_seconds())

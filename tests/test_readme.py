@@ -67,7 +67,13 @@ def session(root: Path, service_url: str, tmp_path_factory: pytest.TempPathFacto
     activate.write_text(f"PATH={Path(sys.executable).parent}:$PATH\n")
     script = "set -euo pipefail\n" + "\n".join(blocks).replace(STATED, service_url)
     done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=200, check=False
+        ["bash", "-c", script],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root / "client")},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
     )
     (folder / "printed").write_text(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -97,6 +103,7 @@ def test_what_is_printed_tells_the_story(session: Path) -> None:
     printed = (session / "printed").read_text()
     assert '"state": "succeeded"' in printed
     assert "(40, 25) float32" in printed
+    assert "client: (40, 25) (40, 25)" in printed
     assert "/architecture/layers/0/w_std" in printed
 
 

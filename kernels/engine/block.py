@@ -44,8 +44,10 @@ class Block(NamedTuple):
 
     def map(self, function: Callable[[Array], Array]) -> Block:
         """The same linear function of both kernels; of a tangent kernel that is zero, zero."""
-        absent = self.ntk is None or self.ntk.ndim < self.nngp.ndim
-        return Block(function(self.nngp), self.ntk if absent else function(self.ntk))
+        nngp = function(self.nngp)
+        if self.ntk is None or self.ntk.ndim < self.nngp.ndim:
+            return Block(nngp, self.ntk)
+        return Block(nngp, function(self.ntk))
 
     def filled(self) -> Block:
         """The same with both kernels in one shape."""

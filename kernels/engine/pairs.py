@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kernels.demand import Demand
 from kernels.engine.backend import policy
+from kernels.engine.compiled import kept
 from kernels.engine.heads import heads_of_group
 from kernels.engine.landmarks import PositionKernels
 from kernels.engine.passes import (
@@ -24,11 +25,12 @@ from kernels.engine.passes import (
     paired_kernels,
 )
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
-from kernels.engine.side import Group, compiled_rows
+from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
+from kernels.plan.groups import compiled_rows
 
 Matrix = npt.NDArray[Any]
 
@@ -71,12 +73,16 @@ class Pairs:
             shared: what the tiles of an estimated result have in common.
             workspace: keeps the one-input passes.
         """
-        structure, values = zip(*(layer.split() for layer in layers), strict=True)
-        numbers = jax.tree.map(lambda value: jnp.asarray(value, rows1.dtype), values)
+        structure, numbers = _split(tuple(layers), rows1.dtype)
         final = Demand.FULL if form == "positions" else Demand.POINT
         network = Network(structure, bool(rows1.grid), ntk, final, shared.groups)
         columns = rows1 if rows2 is None else rows2
-        sizes = [compiled_rows(network, side) for side in (rows1, columns)]
+        sizes = [
+            compiled_rows(
+                structure, len(side), side.grid, side.x.shape[-1], side.x.dtype.itemsize, final
+            )
+            for side in (rows1, columns)
+        ]
         if form == "diagonal":
             sizes = [max(sizes)] * 2
         below = PositionKernels(
@@ -88,7 +94,7 @@ class Pairs:
                 heads = heads_of_group(layers, inputs, shared, below, workspace)
                 return Group.of(network, inputs, numbers, heads, size)
 
-            return workspace.once((tuple(layers), network, inputs, size, shared), made)
+            return workspace.once((tuple(layers), network, inputs, size, shared), made, inputs)
 
         left = group(rows1, sizes[0])
         return cls(network, numbers, left, left if rows2 is None else group(rows2, sizes[1]))
@@ -123,33 +129,31 @@ class Pairs:
         ]
         run = pair_pass(network, left.grid, right.grid, edge)
         most = (len(left.x) // edge) * (len(right.x) // edge)
-        parts: list[tuple[Sequence[Pair], dict[str, Matrix]]] = []
+        # Calls write where their micro-tiles belong; pages that none writes to take no memory.
+        entry = network.entry(left.grid, right.grid)
+        total = {
+            name: np.zeros((len(left.x), len(right.x), *entry), left.x.dtype)
+            for name in network.kernels
+        }
 
         def compute(chunk: Sequence[Pair]) -> None:
             listed = listing(chunk, most)
             out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
-            parts.append((chunk, {name: np.asarray(kernel) for name, kernel in out.items()}))
+            for name, matrix in total.items():
+                part = np.asarray(out[name])
+                for i, j in chunk:
+                    at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
+                    matrix[at] = part[at]
 
         in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
-        return {
-            name: _merged([(chunk, part[name]) for chunk, part in parts], edge)[
-                : left.count, : right.count
-            ]
-            for name in network.kernels
-        }
+        return {name: k[: left.count, : right.count] for name, k in total.items()}
 
 
-def _merged(parts: Sequence[tuple[Sequence[Pair], Matrix]], edge: int) -> Matrix:
-    """One tile of several calls, each of which computed some of its micro-tiles."""
-    (_, first), *others = parts
-    if not others:
-        return first
-    total = first.copy()
-    for chunk, part in others:
-        for i, j in chunk:
-            at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
-            total[at] = part[at]
-    return total
+@kept(16)
+def _split(layers: tuple[Layer, ...], dtype: str) -> tuple[tuple[Layer, ...], Any]:
+    """The structure of a network, and its numbers on the device; the same for all its tiles."""
+    structure, values = zip(*(layer.split() for layer in layers), strict=True)
+    return structure, jax.tree.map(lambda value: jnp.asarray(value, dtype), values)
 
 
 def _positions_of_pairs(

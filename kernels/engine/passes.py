@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -24,11 +24,9 @@ from kernels.engine.compiled import Compiled, kept
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.estimate.places import places
 from kernels.layers.layer import Layer
+from kernels.plan.memory import SHORT
 
 Heads = tuple[Array, ...]
-
-_SHORT = 32
-"""Positions up to which the blocks of a whole group fit in cache together."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,7 @@ class Network:
 
     def program(self) -> Program:
         """The plans for one input and for two."""
-        return Program(
-            plan_one_input(self.layers, self.positions),
-            plan_pair(self.layers, self.positions, self.final),
-        )
+        return _program(self.layers, self.positions, self.final)
 
     def within_tolerance(self) -> Network:
         """The same, exact for every input whose error the caller does not tolerate; if slower."""
@@ -93,6 +88,11 @@ class Network:
         if Demand.FULL in self.forms:
             return max(1, self.replicates) * prod(grid1) * prod(grid2)
         return prod(grid1) if Demand.DIAGONAL in self.forms else 1
+
+
+@lru_cache(64)
+def _program(layers: tuple[Layer, ...], positions: bool, final: Demand) -> Program:
+    return Program(plan_one_input(layers, positions), plan_pair(layers, positions, final))
 
 
 def _own_covariance(x: Array, form: Demand) -> Array | None:
@@ -267,7 +267,7 @@ def over_rows(function: Callable[..., Any], positions: int, count: Array, *rows:
     Groups are filled up to a few compiled sizes, and what is computed of one long input alone may
     cost as much as many pairs.
     """
-    if positions <= _SHORT:
+    if positions <= SHORT:
         return jax.vmap(function)(*rows)
 
     def row(at: Any) -> Any:

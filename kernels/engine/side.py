@@ -12,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from kernels.demand import Demand
 from kernels.engine.chain import Chain, doubts
 from kernels.engine.heads import Heads
 from kernels.engine.passes import Network, one_input_pass
 from kernels.inputs import Inputs
-from kernels.plan.tiles import group_rows
 from kernels.result import ErrorEstimate
 
 
@@ -26,6 +24,7 @@ class Group:
     """Inputs on the device, filled up to a compiled size.
 
     Attributes:
+        rows: the inputs.
         count: how many are real; what is computed of the others is never read.
         grid: their position sizes.
         lengths: positions of each up to the last real one, (count,); () for vectors and images.
@@ -34,6 +33,7 @@ class Group:
         beyond_landmarks: see `Heads`.
     """
 
+    rows: Inputs
     count: int
     grid: tuple[int, ...]
     lengths: npt.NDArray[np.int64]
@@ -68,23 +68,9 @@ class Group:
         within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]
         if not all(bool(each[:count].all()) for each in within):
             network = network.within_tolerance()
+            del chain, within  # or two of them take memory
             chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
-        return cls(count, grid, lengths, x, chain, heads.beyond_landmarks)
-
-
-def compiled_rows(network: Network, inputs: Inputs) -> int:
-    """Rows that a group is filled up to: a full group's, or a 32nd of it, ...
-
-    Only micro-tiles with rows of the group are computed, so filling up costs little, and a ragged
-    last group mostly needs no compilation of its own. A function of the group alone: its numbers
-    must not depend on what else is in the job.
-    """
-    if network.replicates:  # heads take too much memory to fill up with
-        return 1 << (len(inputs) - 1).bit_length()
-    rows = group_rows(prod(inputs.grid), Demand.FULL in network.forms)
-    while len(inputs) <= rows // 32:
-        rows //= 32
-    return max(rows, 1 << (len(inputs) - 1).bit_length())
+        return cls(inputs, count, grid, lengths, x, chain, heads.beyond_landmarks)
 
 
 def _filled(rows: Any, size: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kernels.engine.additive import Parts
 from kernels.engine.additive_tile import AdditiveGroup, additive_tile
-from kernels.engine.backend import policy
+from kernels.engine.backend import micro_tile_edge, policy
 from kernels.engine.diagnosis import check_finite
 from kernels.engine.pairs import Pairs
 from kernels.engine.passes import Network
@@ -24,6 +24,8 @@ from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Layer
 from kernels.method import EXACT, Additive, Method, MonteCarlo
+from kernels.plan.groups import filled_group
+from kernels.plan.memory import TileMemory, Work, tile_memory
 from kernels.plan.tiles import mirrored
 from kernels.result import TileResult, largest
 from kernels.spec.architecture import Architecture
@@ -67,9 +69,65 @@ def compute_tile(
         error of what approximates.
 
     Raises:
+        KernelError: it takes more memory than the workspace has.
         Stopped: `should_stop` said so.
         NumericsError: an entry is not finite.
     """
+    workspace = workspace or Workspace()
+    sides = [rows1] if rows2 is None else [rows1, rows2]
+    grids = [(len(side), side.grid) for side in sides]
+    needed = needs(architecture, grids, rows1, outputs=outputs, form=form, method=method)
+    with workspace.tile(needed, sides, should_stop):
+        return _tile(
+            architecture, rows1, rows2, outputs, form, method, landmarks, workspace, should_stop
+        )
+
+
+def needs(
+    architecture: Architecture,
+    groups: Sequence[tuple[int, tuple[int, ...]]],
+    inputs: Inputs,
+    *,
+    outputs: Sequence[str],
+    form: Form,
+    method: Method,
+) -> TileMemory:
+    """The memory that a tile takes.
+
+    Args:
+        architecture: the network.
+        groups: inputs and their grid, of the rows and of the columns; of the rows alone for a
+            group with itself.
+        inputs: some of the job, for their channels and dtype.
+        outputs: as in `compute_tile`, and so the others.
+    """
+    channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
+    kinds = 2 if "ntk" in outputs else 1
+    work = Work(architecture.expanded, kinds, itemsize, form == "positions", method)
+    return _planned(work, tuple(groups), channels)
+
+
+@lru_cache(256)
+def _planned(
+    work: Work, groups: tuple[tuple[int, tuple[int, ...]], ...], channels: int
+) -> TileMemory:
+    """Nearly all tiles of a job take the same."""
+    one, *others = (filled_group(work, count, grid, channels) for count, grid in groups)
+    chosen = policy(jax.default_backend())
+    return tile_memory(work, one, others[0] if others else None, partial(micro_tile_edge, chosen))
+
+
+def _tile(
+    architecture: Architecture,
+    rows1: Inputs,
+    rows2: Inputs | None,
+    outputs: Sequence[str],
+    form: Form,
+    method: Method,
+    landmarks: Inputs | None,
+    workspace: Workspace,
+    should_stop: ShouldStop | None,
+) -> TileResult:
     if isinstance(method, MonteCarlo):
         from kernels.finite.monte_carlo import monte_carlo
 
@@ -81,7 +139,7 @@ def compute_tile(
     with jax.enable_x64(rows1.dtype == "float64"):
         computed = _compute(
             architecture.expanded, rows1, rows2, "ntk" in outputs, form, method, landmarks,
-            workspace or Workspace(), should_stop,
+            workspace, should_stop,
         )  # fmt: skip
         names = method.results(outputs, architecture.exactness)
         tile = {name: computed.values[name] for name in names}
@@ -118,7 +176,7 @@ def _compute(
 
         def additive(group: Group) -> AdditiveGroup:
             key, numbers = (parts, group), pairs.numbers
-            return workspace.once(key, lambda: AdditiveGroup.of(parts, group, numbers))
+            return workspace.once(key, lambda: AdditiveGroup.of(parts, group, numbers), group.rows)
 
         one = additive(left)
         two = one if right is left else additive(right)

@@ -18,7 +18,7 @@ Index = npt.NDArray[np.int64]
 BIN_LENGTH: Final = 512
 """Positions of a bin, unless an input is longer: two float32 blocks of it stay in a core's L2."""
 
-_MOST: Final = 8
+_MOST: Final = 4
 """Inputs in a bin: each takes a weight vector in the products of all."""
 
 

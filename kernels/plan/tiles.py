@@ -11,32 +11,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from math import isqrt, prod
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.demand import Demand, packing_gap, plan_pair
+from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import bucket_grids, one_bucket
+from kernels.plan.groups import group_rows
 from kernels.spec.architecture import Architecture, describe
 
 Bucket = TypeVar("Bucket", bound=tuple[Any, ...])
 
-_GROUP_ROWS: Final = (
-    (2, 512),
-    (16, 256),
-    (64, 128),
-    (160, 64),
-    (512, 32),
-    (1024, 16),
-    (2048, 4),
-)
-"""Rows of a group by positions a side: a tile takes roughly a second on a CPU core, and is large
-enough that fetching its rows and storing it cost little."""
 _TILE_ENTRIES: Final = 2**18
 """Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):
 1 MiB in float32, as a tile of plain kernels. Whoever sends a result row by row reads the tiles of a
@@ -168,7 +159,7 @@ def plan_tiles(
     else:
         grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
-    limit = _rows_of_a_group(architecture, bool(inputs1.grid), form, most, method)
+    limit = _rows_of_a_group(architecture, inputs1, form, most, method)
     if form == "diagonal" and inputs2 is not None:
         # Row i meets row i only, so both sides are grouped alike.
         joint = list(zip(*grids, strict=True))
@@ -180,20 +171,6 @@ def plan_tiles(
             tuple(RowGroup(rows, grid) for grid, rows in _grouped(side, limit)) for side in grids
         ]
     return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
-
-
-def group_rows(positions: int, pairs_of_positions: bool) -> int:
-    """Inputs a group holds.
-
-    Args:
-        positions: positions of an input in its bucket.
-        pairs_of_positions: whether the network needs all T x T' pairs, or T diagonal ones.
-    """
-    side = positions if pairs_of_positions else max(1, round(positions**0.5))
-    for limit, rows in _GROUP_ROWS:
-        if side <= limit:
-            return rows
-    return 1
 
 
 def place(result: npt.NDArray[Any], plan: TilePlan, tile: Tile, values: npt.NDArray[Any]) -> None:
@@ -230,17 +207,18 @@ def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _rows_of_a_group(
-    architecture: Architecture, positions: bool, form: Form, most: int, method: Method
+    architecture: Architecture, inputs: Inputs, form: Form, most: int, method: Method
 ) -> Callable[[tuple[int, ...]], int]:
-    layers = [layer.split()[0] for layer in architecture.expanded]
+    layers = tuple(layer.split()[0] for layer in architecture.expanded)
     final = Demand.FULL if form == "positions" else Demand.POINT
-    steps = plan_pair(layers, positions, final)
-    every_pair = any(step.wanted_in is Demand.FULL for step in steps)
+    channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
     heads = [] if isinstance(method, MonteCarlo) else places(layers)
 
+    @cache
     def rows(grid: tuple[int, ...]) -> int:
         allowed = max(1, min(most, _rows_with_heads(heads, grid)) if heads else most)
-        return min(1 << (allowed.bit_length() - 1), group_rows(prod(grid), every_pair))
+        held = group_rows(layers, grid, channels, itemsize, final)
+        return min(1 << (allowed.bit_length() - 1), held)
 
     return rows
 

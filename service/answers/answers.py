@@ -7,8 +7,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from service import tracing
 from service.dispatch import Dispatch
 from service.errors import TilesMissing, UnknownJob
+from service.events import Events
+from service.logs import request_id
 from service.records import ENDED
 from service.settings import Settings
 from service.store import keys
@@ -32,6 +35,7 @@ class Answers:
         records: RecordStore,
         arrays: ArrayStore,
         dispatch: Dispatch,
+        events: Events,
         settings: Settings,
     ) -> None:
         self._client = client
@@ -39,6 +43,7 @@ class Answers:
         self._records = records
         self._arrays = arrays
         self._dispatch = dispatch
+        self._events = events
         self._ttl = settings.job_ttl.total_seconds()
 
     async def start(
@@ -58,7 +63,7 @@ class Answers:
             "id": answer_id,
             "tenant": tenant,
             "state": "queued",
-            "task": json.dumps({"answer": kind}),
+            "task": json.dumps({"answer": kind, "request": request_id(), "trace": tracing.here()}),
             "created_at": moment,
             "expires_at": moment + self._ttl,
             **fields,
@@ -78,12 +83,12 @@ class Answers:
     async def wait(self, ref: str, seconds: float) -> dict[str, Any]:
         """The fields as soon as it has ended, or after `seconds`; raises UnknownJob."""
         deadline = time.monotonic() + seconds
-        # The newest event is noted before the record is read: what happens after it is not missed.
-        last = await self._store.last_event(ref)
-        fields = await self.fields(ref)
-        while fields["state"] not in ENDED and (left := deadline - time.monotonic()) > 0:
-            last = await self._store.next_event(ref, last, left)
+        # Listening begins before the record is read: what happens after it is not missed.
+        async with self._events.listen(ref) as listener:
             fields = await self.fields(ref)
+            while fields["state"] not in ENDED and (left := deadline - time.monotonic()) > 0:
+                await listener.next(left)
+                fields = await self.fields(ref)
         return fields
 
     async def layout(self, ref: str) -> dict[str, Any]:
@@ -97,13 +102,13 @@ class Answers:
         """
         tenant, answer_id = keys.split(ref)
         deadline = time.monotonic() + seconds
-        last = await self._store.last_event(ref)
-        found = await self._arrays.find(tenant, base, name)
-        if found is None:
-            await self._dispatch.refill(ref, [json.dumps(["0", answer_id, "", ""])])
-        while found is None and (left := deadline - time.monotonic()) > 0:
-            last = await self._store.next_event(ref, last, left)
+        async with self._events.listen(ref) as listener:
             found = await self._arrays.find(tenant, base, name)
+            if found is None:
+                await self._dispatch.refill(ref, [json.dumps(["0", answer_id, "", ""])])
+            while found is None and (left := deadline - time.monotonic()) > 0:
+                await listener.next(left)
+                found = await self._arrays.find(tenant, base, name)
         if found is None:
             raise TilesMissing(RETRY_AFTER_S, 1)
         return found

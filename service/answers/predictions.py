@@ -1,7 +1,6 @@
 """Predictions, as the API sees them: kernel jobs of the same tenant, and an answer made of them."""
 
 import asyncio
-import secrets
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,14 @@ from redis.asyncio import Redis
 
 from kernels.inputs import Inputs
 from kernels.method import MonteCarlo
+from kernels.plan.landmarks import choose_landmarks
 from service.answers.admission import check_prediction, shapes_of
 from service.answers.answers import Answers, prediction_ref
 from service.answers.names import answer_digest, matrix_digest
 from service.answers.records import KernelProgress, PredictionRecord, PredictionRequest
 from service.errors import UnknownJob
 from service.jobs import Jobs
+from service.logs import get_logger
 from service.records import JobRecord, KernelRequest
 from service.settings import Settings
 from service.store import keys
@@ -22,6 +23,8 @@ from service.store.arrays import ArrayStore, StoredArray
 from service.store.connection import ceiling, now, store_with_room
 from service.store.inputs import InputStore
 from service.tenants import Tenants
+
+log = get_logger(__name__)
 
 KIND = "prediction"
 
@@ -50,18 +53,28 @@ class Predictions:
         self._tiles_client = tiles_client
         self._client = client
 
-    async def create(self, tenant: str, request: PredictionRequest) -> PredictionRecord:
+    async def new_id(self) -> str:
+        """An id for a new prediction."""
+        return keys.new_id(keys.PREDICTION, await now(self._client))
+
+    async def create(
+        self, tenant: str, request: PredictionRequest, answer_id: str | None = None
+    ) -> PredictionRecord:
         """Create the kernel jobs, and the prediction that waits for them.
 
+        `answer_id` is one of `new_id`, for who needs to know it beforehand.
         Raises OverLimit when a limit is passed; then nothing is left behind.
         """
         check_prediction(request, self._settings, await ceiling(self._tiles_client))
         made: dict[str, JobRecord] = {}
         try:
-            for role, wanted in kernel_requests(request).items():
+            for role, wanted in (await asyncio.to_thread(kernel_requests, request)).items():
                 made[role] = await self._jobs.create(tenant, wanted)
             async with store_with_room(self._client):
-                return await self._create(tenant, request, made)
+                answer_id = answer_id or await self.new_id()
+                record = await self._create(tenant, answer_id, request, made)
+                log.info("prediction created", job=record.id)
+                return record
         except BaseException:
             # Whatever went wrong, a request that is not answered leaves no work behind.
             for record in made.values():
@@ -69,11 +82,8 @@ class Predictions:
             raise
 
     async def _create(
-        self, tenant: str, request: PredictionRequest, made: dict[str, JobRecord]
+        self, tenant: str, answer_id: str, request: PredictionRequest, made: dict[str, JobRecord]
     ) -> PredictionRecord:
-        moment = await now(self._client)
-        # Ids begin with their time, so that sorting them sorts predictions by age.
-        answer_id = f"{keys.PREDICTION}{int(moment * 1000):012x}{secrets.token_hex(8)}"
         targets = Inputs(request.targets.values, None)
         rows = await asyncio.to_thread(targets.digest)
         document = (request.architecture.digest, request.architecture.canonical_json())
@@ -166,13 +176,16 @@ class Predictions:
         await self._inputs.release(tenant, answer_id, targets)
         await self._each_kernel(tenant, record, self._jobs.delete)
 
+    async def base(self, tenant: str, record: PredictionRecord) -> str:
+        """The digest of everything that its outputs depend on; raises UnknownJob."""
+        return (await self._answers.layout(keys.ref(tenant, record.id)))["result"]
+
     async def array(
         self, tenant: str, record: PredictionRecord, output: str, seconds: float
     ) -> StoredArray:
         """One output of a prediction that has succeeded; raises TilesMissing, as `Answers.array`."""
         ref = keys.ref(tenant, record.id)
-        layout = await self._answers.layout(ref)
-        return await self._answers.array(ref, layout["result"], output, seconds)
+        return await self._answers.array(ref, await self.base(tenant, record), output, seconds)
 
     async def stripe(self, array: StoredArray, stripe: int) -> np.ndarray | None:
         """The rows of one of its stripes; None when they have just been evicted."""
@@ -214,7 +227,9 @@ class Predictions:
 
 
 def kernel_requests(request: PredictionRequest) -> dict[str, KernelRequest]:
-    """The kernel jobs of a prediction, by role."""
+    """The kernel jobs of a prediction, by role. Looks at all inputs, so it belongs on a thread."""
+    # One Gram matrix: what stands for all inputs must be the same in all its parts.
+    landmarks = choose_landmarks(request.architecture, request.train, None, request.method)
 
     def wanted(
         rows: Inputs, columns: Inputs | None, outputs: tuple[str, ...], form: Any = "matrix"
@@ -228,8 +243,7 @@ def kernel_requests(request: PredictionRequest) -> dict[str, KernelRequest]:
             form=form,
             method=request.method,
             datasets=request.datasets,
-            # One Gram matrix: what stands for all inputs must be the same in all its parts.
-            landmarks_of=request.train,
+            landmarks=landmarks,
         )
 
     found = {

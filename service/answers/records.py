@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from kernels.inputs import Inputs
 from kernels.method import Method
@@ -94,6 +94,12 @@ class PredictionRecord(BaseModel):
     error: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     receipt: dict[str, Any] | None = None
+
+    @computed_field(description="the names of its arrays: its outputs")
+    @property
+    def results(self) -> tuple[Output, ...]:
+        """The names of the arrays that can be fetched."""
+        return self.outputs
 
     @property
     def ended(self) -> bool:

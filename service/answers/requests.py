@@ -18,19 +18,12 @@ from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, Le
 from kernels.predict.targets import Task, read_targets
 from kernels.spec.architecture import Architecture
 from service.answers.records import Output, PredictionRequest
-from service.kernel_requests import (
-    Array,
-    DatasetReference,
-    Source,
-    array_source,
-    as_body_errors,
-    mask_source,
-    read_architecture,
-    read_fields,
-)
+from service.kernel_requests import as_body_errors, read_architecture, read_fields
 from service.problems import InvalidRequest
+from service.sources import Array, DatasetReference, Source, array_source, read_sources
 from service.store.datasets import DatasetStore
 
+MASKS = {"x_train": "mask_train", "x_test": "mask_test"}
 PARTS = ("request", "x_train", "y_train", "x_test", "mask_train", "mask_test")
 # Where the body has what kernels call x1 and x2.
 PLACES = {"/x1": "/x_train", "/mask1": "/mask_train", "/x2": "/x_test", "/mask2": "/mask_test"}
@@ -107,13 +100,7 @@ async def read_prediction_request(
     outputs = _outputs(body)
     _check_search(body)
     architecture = read_architecture(body.architecture)
-    arrays: dict[str, Source] = {}
-    for side in ("train", "test"):
-        name, mask = f"x_{side}", f"mask_{side}"
-        arrays[name], stored = await array_source(
-            name, getattr(body, name), parts, tenant, datasets
-        )
-        arrays[mask] = mask_source(mask, getattr(body, mask), parts, stored)
+    arrays = await read_sources(body, MASKS, parts, tenant, datasets)
     arrays["y_train"], stored = await array_source("y_train", body.y_train, parts, tenant, datasets)
     if stored is not None:
         raise InvalidRequest("targets have no mask; leave those rows out", pointer="/y_train")

@@ -13,15 +13,17 @@ async def runs(
     rows: range,
     cols: range | None,
     dtype: np.dtype,
-    read: Callable[[int], Awaitable[np.ndarray | None]],
+    read: Callable[[StoredArray, int], Awaitable[np.ndarray | None]],
 ) -> AsyncIterator[np.ndarray]:
     """The elements in C order, a stripe at a time, as C-contiguous arrays of `dtype`.
 
-    array: not lower triangular. rows: not empty. cols: None for all, and for arrays of one axis.
-    read: the stripe of a number. Raises TilesMissing when one has been evicted.
+    array: not lower triangular. cols: None for all, and for arrays of one axis. read: the stripe of a
+    number. Raises TilesMissing when one has been evicted.
     """
+    if not rows:  # a range of the bytes before the elements
+        return
     for number in range(rows.start // array.height, (rows.stop - 1) // array.height + 1):
-        stripe = await read(number)
+        stripe = await read(array, number)
         if stripe is None:
             raise TilesMissing(1, 1)
         start = number * array.height

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
+from service.bodies import FORM, JSON, read_json_or_form
 from service.bounds_requests import PARTS, BoundsBody, answer
 from service.kernel_requests import read_fields
-from service.problems import InvalidRequest
 from service.queries import only
 from service.resources import BoundsResource
 from service.routes.dependencies import ServiceNow
@@ -36,13 +33,5 @@ async def bounds(request: Request, service: ServiceNow) -> BoundsResource:
     weights, `wq` (H, D, d_k), `wv` (H, D, d_v) and `wo` (H d_v, outputs), or for Gaussian ones. The
     answer states exactly what its numbers are. Nothing is stored."""
     only(request)
-    limit = service.settings.max_body_bytes
-    parts: Mapping[str, bytearray] = {}
-    if media_type(request, (JSON, FORM)) == FORM:
-        parts = await read_form(request, limit, PARTS)
-        if "request" not in parts:
-            raise InvalidRequest("the part request is missing: the JSON", pointer="/request")
-        value = await read_json_part(parts["request"])
-    else:
-        value = await read_json_body(request, limit)
+    value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
     return await run_sync(answer, read_fields(BoundsBody, value), parts)

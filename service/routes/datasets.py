@@ -1,63 +1,164 @@
-"""POST /v1/datasets, GET and DELETE /v1/datasets/{id}: arrays that several jobs share."""
+"""POST /v1/datasets, GET, PATCH and DELETE /v1/datasets/{id}, PUT /v1/datasets/{id}/parts/{k}: arrays
+that several jobs share, uploaded whole or in parts."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Annotated
+
 from anyio.to_thread import run_sync
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from kernels.inputs import read_inputs
-from service.arrays import read_npy
-from service.bodies import FORM, NPY, OCTETS, media_type, read_body, read_form
-from service.kernel_requests import as_body_errors
-from service.problems import InvalidRequest
+from service.bodies import FORM, JSON, NPY, OCTETS, media_type, read_json_body
+from service.content_digest import ContentDigest
+from service.dataset_requests import (
+    ARRAY_TYPES,
+    OpenDatasetBody,
+    SealBody,
+    read_array,
+    read_part,
+    read_whole,
+)
+from service.errors import UnknownDataset
+from service.idempotency import fingerprint
+from service.kernel_requests import read_fields
+from service.problems import Gone, UnknownResource
 from service.queries import only
-from service.resources import DatasetResource
-from service.routes.dependencies import DatasetId, ServiceNow, Tenant
+from service.resources import DatasetResource, OpenDatasetResource
+from service.routes.dependencies import DatasetId, IdempotencyKey, ServiceNow, Tenant
+from service.state import Service
+from service.store.uploads import is_upload, new_id
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+Resource = DatasetResource | OpenDatasetResource
+ARRAY = {NPY: "npy", OCTETS: "npy", FORM: {"x": "npy", "mask": "npy?"}}
 
 
 @router.post(
     "",
     status_code=201,
-    summary="Upload an array",
-    response_model=DatasetResource,
+    summary="Upload an array, or open one for parts",
+    response_model=Resource,
     openapi_extra={
-        "x-problems": [400, 408, 413, 415, 422, 507],
+        "x-problems": [400, 408, 409, 410, 413, 415, 422, 507],
         "x-headers": {"201": ["Location"]},
-        "x-body": {NPY: "npy", OCTETS: "npy", FORM: {"x": "npy", "mask": "npy?"}},
+        "x-body": {**ARRAY, JSON: "OpenDatasetBody"},
+        "x-request-headers": ["Content-Digest", "Idempotency-Key"],
     },
 )
-async def create_dataset(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
+async def create_dataset(
+    request: Request, service: ServiceNow, tenant: Tenant, key: IdempotencyKey
+) -> Response:
     """A `.npy` file as the body, or as the part `x` of a form with an optional part `mask`. The id
     depends on the content, so that uploading the same array again is harmless and answers the same
-    resource."""
+    resource. With JSON, the shape of an array that is to come in parts: PUT them, then PATCH the
+    state to "sealed"."""
     only(request)
-    # A body that names no type (curl -T) is taken for what it must be.
-    kind = media_type(request, (NPY, OCTETS, FORM), default=NPY)
-    limit = service.settings.max_body_bytes
-    if kind == FORM:
-        parts = await read_form(request, limit, ("x", "mask"))
-        if "x" not in parts:
-            raise InvalidRequest("the part x is missing: a .npy file", pointer="/x")
-        x, mask = await run_sync(_read, parts["x"], parts.get("mask"), "/x")
+    if media_type(request, (*ARRAY_TYPES, JSON), default=NPY) == JSON:
+        resource = await _open(request, service, tenant, key)
     else:
-        x, mask = await run_sync(_read, await read_body(request, limit), None, "")
-    dataset = await service.datasets.create(tenant, x, mask)
-    resource = DatasetResource.of(dataset)
+        limit = service.settings.max_body_bytes
+        parts = await read_array(request, limit, ContentDigest.of(request))
+        x, mask = await read_whole(request, parts)
+        same = "" if key is None else await run_sync(fingerprint, request.url.path, None, parts)
+        async with service.idempotency.once(tenant, key, same, "") as claim:
+            # Content-addressed: creating it again is finding it.
+            dataset = await service.datasets.create(tenant, x, mask)
+            claim.resource = dataset.id
+        resource = DatasetResource.of(dataset)
     return JSONResponse(resource.model_dump(mode="json"), 201, {"Location": resource.links["self"]})
 
 
-@router.get("/{dataset_id}", summary="One dataset", openapi_extra={"x-problems": [404, 422]})
+async def _open(request: Request, service: Service, tenant: str, key: str | None) -> Resource:
+    value = await read_json_body(request, service.settings.max_body_bytes)
+    body = read_fields(OpenDatasetBody, value)
+    same = fingerprint(request.url.path, value)
+    async with service.idempotency.once(tenant, key, same, new_id()) as claim:
+        if not claim.replayed:
+            await service.uploads.open(
+                tenant, tuple(body.shape), body.dtype, body.masked, body.part_rows, claim.resource
+            )
+    try:
+        return await _find(service, tenant, claim.resource)
+    except UnknownDataset as error:
+        raise Gone("what this Idempotency-Key made is gone; send a new key") from error
+
+
+@router.get(
+    "/{dataset_id}",
+    summary="One dataset",
+    response_model=Resource,
+    openapi_extra={"x-problems": [404, 422]},
+)
 async def get_dataset(
     request: Request, dataset_id: DatasetId, service: ServiceNow, tenant: Tenant
-) -> DatasetResource:
-    """Its shape, dtype and digest."""
+) -> Resource:
+    """Its shape, dtype and digest; of an open one, which parts are there. The id of an open dataset
+    leads, once it is sealed, to the dataset that it became."""
     only(request)
-    return DatasetResource.of(await service.datasets.get(tenant, dataset_id))
+    return await _find(service, tenant, dataset_id)
+
+
+@router.put(
+    "/{dataset_id}/parts/{part}",
+    status_code=204,
+    summary="Upload a part",
+    openapi_extra={
+        "x-problems": [400, 404, 408, 409, 413, 415, 422, 507],
+        "x-body": ARRAY,
+        "x-request-headers": ["Content-Digest"],
+    },
+)
+async def put_part(
+    request: Request,
+    dataset_id: DatasetId,
+    part: Annotated[int, Path(ge=0, le=2**40, description="its number, from 0")],
+    service: ServiceNow,
+    tenant: Tenant,
+) -> Response:
+    """The rows from part * part_rows on, as `.npy` or as a form with a mask, in any order; a part
+    that is sent again takes the place of the first. Content-Digest is required and covers the body
+    as it is sent."""
+    only(request)
+    digest = ContentDigest.required(request)
+    upload = await service.uploads.get(tenant, dataset_id)
+    if part >= upload.parts:
+        raise UnknownResource(
+            f"there is no part {part}: this dataset has parts 0 to {upload.parts - 1}"
+        )
+    parts = await read_array(request, service.settings.max_body_bytes, digest)
+    x, mask = await read_part(request, parts, upload, part)
+    await service.uploads.fill(tenant, upload, part, x, mask)
+    return Response(status_code=204)
+
+
+@router.patch(
+    "/{dataset_id}",
+    summary="Seal an open dataset",
+    openapi_extra={
+        "x-problems": [400, 404, 408, 409, 413, 415, 422, 507],
+        "x-headers": {"200": ["Location"]},
+        "x-body": {JSON: "SealBody"},
+    },
+)
+async def seal_dataset(
+    request: Request, dataset_id: DatasetId, service: ServiceNow, tenant: Tenant, response: Response
+) -> DatasetResource:
+    """`{"state": "sealed"}`: the answer is the dataset, with the id that the same array would have
+    if it had been uploaded whole. Sealing again answers the same; parts that are missing answer 409
+    and are named."""
+    only(request)
+    media_type(request, (JSON,))
+    read_fields(SealBody, await read_json_body(request, service.settings.max_body_bytes))
+    if is_upload(dataset_id):
+        dataset = await service.uploads.seal(tenant, dataset_id)
+    else:
+        dataset = await service.datasets.get(tenant, dataset_id)
+    resource = DatasetResource.of(dataset)
+    response.headers["Location"] = resource.links["self"]
+    return resource
 
 
 @router.delete(
@@ -72,19 +173,21 @@ async def delete_dataset(
     """The data is gone, and so are the tiles made from it. Jobs made from it keep their own rows: those
     that run go on, and what is fetched of those that have ended is computed again."""
     only(request)
+    if is_upload(dataset_id):
+        upload = await service.uploads.get(tenant, dataset_id)
+        if upload.dataset is None:
+            await service.uploads.delete(tenant, upload)
+            return Response(status_code=204)
+        dataset_id = upload.dataset
     await service.datasets.delete(tenant, dataset_id)
     return Response(status_code=204)
 
 
-def _read(
-    data: bytearray, mask_data: bytearray | None, pointer: str
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The arrays, checked as a job would check them, in the smallest float type that holds what
-    came."""
-    x = read_npy(data, pointer)
-    mask = None if mask_data is None else read_npy(mask_data, "/mask")
-    # 24 bits of mantissa hold float16 and integers of up to 16 bits.
-    dtype = "float32" if np.can_cast(x.dtype, np.float32, "safe") else "float64"
-    with as_body_errors({"/x1": pointer, "/mask1": "/mask"}):
-        inputs = read_inputs(x, mask, dtype=dtype, name="x1")
-    return inputs.x, inputs.mask
+async def _find(service: Service, tenant: str, dataset_id: str) -> Resource:
+    """The resource of an id, of a dataset or of one that is or was open; raises UnknownDataset."""
+    if is_upload(dataset_id):
+        upload = await service.uploads.get(tenant, dataset_id)
+        if upload.dataset is None:
+            return OpenDatasetResource.of(upload)
+        dataset_id = upload.dataset
+    return DatasetResource.of(await service.datasets.get(tenant, dataset_id))

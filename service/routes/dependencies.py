@@ -4,14 +4,17 @@ look up."""
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import Depends, Path
 from starlette.requests import Request
+from structlog.contextvars import bind_contextvars
 
 from service.errors import UnknownDataset, UnknownJob
+from service.idempotency import read_key
+from service.queries import waiting_seconds
 from service.state import Service
-from service.tenants import DEFAULT_TENANT
 
 # Ids become parts of Redis names; what is not an id must not get that far.
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -22,9 +25,38 @@ def open_service_of(request: Request) -> Service:
     return request.app.state.service
 
 
-def tenant_of() -> str:
-    """Who is asking; without keys everyone is the one tenant."""
-    return DEFAULT_TENANT
+ServiceNow = Annotated[Service, Depends(open_service_of)]
+
+
+async def tenant_of(request: Request, service: ServiceNow) -> str:
+    """Who is asking; raises Unauthorized, and OverLimit for one who asks too fast.
+
+    Runs before a byte of the body is read.
+    """
+    tenant = await request.app.state.gate.admit(request.headers.getlist("authorization"))
+    bind_contextvars(tenant=tenant)
+    await service.quotas.request(tenant)
+    return tenant
+
+
+Tenant = Annotated[str, Depends(tenant_of)]
+
+
+async def open_answer(service: ServiceNow, tenant: Tenant) -> AsyncGenerator[None, None]:
+    """For answers that are streamed: one of the tenant's places until the last byte is sent."""
+    async with service.quotas.place(tenant):
+        yield
+
+
+async def waiting_answer(
+    request: Request, service: ServiceNow, tenant: Tenant
+) -> AsyncGenerator[None, None]:
+    """For answers that `Prefer: wait` delays: a place when that is asked for."""
+    if waiting_seconds(request, service.settings.max_wait.total_seconds()):
+        async with service.quotas.place(tenant):
+            yield
+    else:
+        yield
 
 
 def job_id_of(job_id: Annotated[str, Path(description="id of a kernel job")]) -> str:
@@ -50,8 +82,12 @@ def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")
     return dataset_id
 
 
-ServiceNow = Annotated[Service, Depends(open_service_of)]
-Tenant = Annotated[str, Depends(tenant_of)]
+def idempotency_key_of(request: Request) -> str | None:
+    """The request's Idempotency-Key, None without one; raises InvalidRequest for what is none."""
+    return read_key(request)
+
+
 JobId = Annotated[str, Depends(job_id_of)]
 PredictionId = Annotated[str, Depends(prediction_id_of)]
 DatasetId = Annotated[str, Depends(dataset_id_of)]
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key_of)]

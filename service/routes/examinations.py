@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from service.problems import Gone, InvalidRequest, Pending, Unavailable
 from service.queries import only, waiting_seconds
 from service.records import JobRecord
 from service.resources import Diagnostics
-from service.routes.dependencies import JobId, ServiceNow, Tenant
+from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_answer
 from service.routes.results import RECOMPUTE_SECONDS
 from service.state import Service
 
@@ -27,6 +27,7 @@ SHORT_WAIT_S = 2.0
 
 @router.get(
     "/{job_id}/diagnostics",
+    dependencies=[Depends(waiting_answer)],
     summary="How good a kernel matrix is",
     openapi_extra={
         "x-problems": [404, 409, 410, 413, 422, 503],
@@ -56,6 +57,7 @@ async def get_diagnostics(
 
 @router.get(
     "/{job_id}/preview.png",
+    dependencies=[Depends(waiting_answer)],
     summary="A picture of a kernel matrix",
     response_class=Response,
     openapi_extra={

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
-from service.kernel_requests import PARTS, read_fields, read_kernel_request
+from service.bodies import FORM, JSON, media_type, read_json_body
+from service.conditional import state_of
+from service.kernel_requests import read_fields, read_kernel_request
 from service.presence import while_present
 from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
-from service.records import JobRecord, KernelRequest
+from service.records import KernelRequest
 from service.resources import KernelList, KernelResource
-from service.routes.dependencies import ID, JobId, ServiceNow, Tenant
-from service.state import Service
+from service.routes.dependencies import (
+    ID,
+    IdempotencyKey,
+    JobId,
+    ServiceNow,
+    Tenant,
+    waiting_answer,
+)
+from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 
@@ -33,17 +41,13 @@ class StateBody(BaseModel):
 @router.post(
     "",
     status_code=202,
+    dependencies=[Depends(waiting_answer)],
     summary="Compute kernels",
     response_model=KernelResource,
-    responses={
-        200: {"model": KernelResource, "description": "Finished within the seconds of Prefer: wait"}
-    },
+    responses=finished(KernelResource),
     openapi_extra={
-        "x-problems": [400, 408, 413, 415, 422, 429, 507],
-        "x-headers": {
-            "202": ["Location", "Retry-After", "Preference-Applied"],
-            "200": ["Location", "Preference-Applied"],
-        },
+        "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
+        "x-headers": HEADERS,
         "x-body": {
             JSON: "KernelBody",
             FORM: {
@@ -54,26 +58,22 @@ class StateBody(BaseModel):
                 "mask2": "npy?",
             },
         },
-        "x-request-headers": ["Prefer"],
+        "x-request-headers": REQUEST_HEADERS,
     },
 )
-async def create_kernel(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
+async def create_kernel(
+    request: Request, service: ServiceNow, tenant: Tenant, key: IdempotencyKey
+) -> Response:
     """The NNGP and NTK matrices between the rows of x1 and x2, or of x1 with itself. As JSON with
     inline lists or dataset ids, or as a form: `request` (the JSON, a field or a file) beside `.npy`
     parts. With `Prefer: wait=N` the answer comes when the job is finished or after N seconds,
     whichever is first."""
     only(request)
-    wanted = await _read(request, service, tenant)
-    record = await service.jobs.create(tenant, wanted)
-    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
-    headers = {"Location": f"/v1/kernels/{record.id}"}
-    if seconds is not None:
-        headers["Preference-Applied"] = f"wait={seconds:g}"
-        ended = service.jobs.wait(tenant, record.id, seconds)
-        record = await while_present(request, ended) or record
-        if record.ended:
-            return _answer(record, 200, headers)
-    return _answer(record, 202, headers | {"Retry-After": "1"})
+
+    async def read(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
+        return await read_kernel_request(value, parts, tenant, service.datasets)
+
+    return await submit(request, service, tenant, key, kernels(service, tenant, read))
 
 
 @router.get("", summary="The jobs, newest first", openapi_extra={"x-problems": [422]})
@@ -96,12 +96,19 @@ async def list_kernels(
 
 @router.get(
     "/{job_id}",
+    dependencies=[Depends(waiting_answer)],
     summary="One job",
-    openapi_extra={"x-problems": [404, 422], "x-request-headers": ["Prefer"]},
+    response_model=KernelResource,
+    responses={304: {"description": "As it was when the client got this ETag"}},
+    openapi_extra={
+        "x-problems": [404, 422],
+        "x-headers": {"200": ["ETag"], "304": ["ETag"]},
+        "x-request-headers": ["Prefer", "If-None-Match"],
+    },
 )
 async def get_kernel(
     request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
-) -> KernelResource:
+) -> Response:
     """Its state, progress, receipt and links. With `Prefer: wait=N` the answer comes when the job
     has ended or after N seconds."""
     only(request)
@@ -110,7 +117,7 @@ async def get_kernel(
     if seconds:
         ended = service.jobs.wait(tenant, job_id, seconds)
         record = await while_present(request, ended) or record
-    return KernelResource.of(record)
+    return state_of(request, KernelResource.of(record))
 
 
 @router.patch(
@@ -146,24 +153,3 @@ async def delete_kernel(
     only(request)
     await service.jobs.delete(tenant, job_id)
     return Response(status_code=204)
-
-
-async def _read(request: Request, service: Service, tenant: str) -> KernelRequest:
-    """The validated request of a JSON body or a form."""
-    limit = service.settings.max_body_bytes
-    if media_type(request, (JSON, FORM)) == JSON:
-        return await read_kernel_request(
-            await read_json_body(request, limit), {}, tenant, service.datasets
-        )
-    parts = await read_form(request, limit, PARTS)
-    text = parts.pop("request", None)
-    if text is None:
-        raise InvalidRequest(
-            "the part request is missing: the JSON of the request", pointer="/request"
-        )
-    value = await read_json_part(text)
-    return await read_kernel_request(value, parts, tenant, service.datasets)
-
-
-def _answer(record: JobRecord, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(KernelResource.of(record).model_dump(mode="json"), status, headers)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from service.answers.records import PredictionRecord
 from service.answers.stripes import runs
-from service.arrays import npy_header
 from service.bodies import JSON, NPY, OCTETS
+from service.conditional import byte_range, etag_of, not_modified
+from service.content import DTYPES, Content
 from service.problems import Gone, InvalidRequest, Pending, Unavailable, UnknownResource
 from service.queries import negotiate, only, read_slice
-from service.routes.dependencies import PredictionId, ServiceNow, Tenant
-from service.routes.results import DTYPES, RECOMPUTE_SECONDS, binary, json_text
+from service.routes.dependencies import PredictionId, ServiceNow, Tenant, open_answer
+from service.routes.results import RECOMPUTE_SECONDS
+from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -26,13 +27,15 @@ CLASSES = {"i8": np.dtype("<i8")}
 
 @router.get(
     "/{prediction_id}/{output}",
+    dependencies=[Depends(open_answer)],
     summary="Predicted values",
     response_class=Response,
+    responses=RESPONSES,
     openapi_extra={
-        "x-problems": [404, 406, 409, 410, 422, 503],
-        "x-headers": {"200": ["Content-Length", "X-Gramd-Shape", "X-Gramd-Dtype", "Vary"]},
-        "x-answers": {NPY: "npy", OCTETS: "octets", JSON: "Matrix"},
-        "x-request-headers": ["Accept"],
+        "x-problems": [404, 406, 409, 410, 416, 422, 503],
+        "x-headers": HEADERS,
+        "x-answers": ANSWERS,
+        "x-request-headers": REQUEST_HEADERS,
     },
 )
 async def get_predicted(
@@ -69,31 +72,20 @@ async def get_predicted(
     kind = dtype or ("i8" if output == "classes" else "f8")
     if kind not in kinds:
         raise InvalidRequest("classes are integers, i8: leave dtype out", parameter="dtype")
-    array = await service.predictions.array(tenant, record, output, RECOMPUTE_SECONDS)
     part = (len(span),) if columns is None else (len(span), len(columns))
-    headers = {
-        "X-Gramd-Shape": ",".join(map(str, part)),
-        "X-Gramd-Dtype": kind,
-        "Vary": "Accept",
-        "Content-Type": media,
-    }
-    start = npy_header(part, kinds[kind]) if media == NPY else b""
-    if media != JSON:
-        suffix = "npy" if media == NPY else "bin"
-        length = len(start) + math.prod(part) * kinds[kind].itemsize
-        headers |= {
-            "Content-Length": str(length),
-            "Content-Disposition": f'attachment; filename="{prediction_id}-{output}.{suffix}"',
-        }
-    if getattr(request.state, "head", False):
-        return Response(None, 200, headers)
-
-    async def read(stripe: int) -> np.ndarray | None:
-        return await service.predictions.stripe(array, stripe)
-
-    values = runs(array, span, columns, kinds[kind], read)
-    body = json_text(values, part, kind) if media == JSON else binary(values, start)
-    return StreamingResponse(body, 200, headers)
+    content = Content(media, part, kinds[kind])
+    base = await service.predictions.base(tenant, record)
+    where = [(line.start, line.stop) for line in (span, columns) if line is not None]
+    etag = etag_of(media, kind, output, where, base)
+    asked = None if media == JSON else byte_range(request, etag, content.length)
+    headers = {"ETag": etag, **content.about()}
+    if not_modified(request, etag):
+        return Response(None, 304, headers)
+    # It is there before the status is sent, since a status cannot be taken back.
+    array = await service.predictions.array(tenant, record, output, RECOMPUTE_SECONDS)
+    touched = span if asked is None else content.rows(asked, span)
+    values = runs(array, touched, columns, kinds[kind], service.predictions.stripe)
+    return send(request, content, asked, values, headers, f"{prediction_id}-{output}")
 
 
 def _columns(text: str | None, shape: tuple[int, ...]) -> range | None:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from service.answers.records import PredictionRecord, PredictionRequest
+from service.answers.records import PredictionRecord
 from service.answers.requests import PARTS, read_prediction_request
-from service.bodies import FORM, JSON, media_type, read_form, read_json_body, read_json_part
+from service.bodies import FORM, JSON, media_type, read_json_body
+from service.conditional import state_of
 from service.kernel_requests import read_fields
 from service.presence import while_present
 from service.problems import Conflict, InvalidRequest
 from service.queries import only, waiting_seconds
 from service.resources import PredictionList, PredictionResource
-from service.routes.dependencies import ID, PredictionId, ServiceNow, Tenant
+from service.routes.dependencies import (
+    ID,
+    IdempotencyKey,
+    PredictionId,
+    ServiceNow,
+    Tenant,
+    waiting_answer,
+)
 from service.routes.kernels import StateBody
-from service.state import Service
+from service.routes.submission import HEADERS, REQUEST_HEADERS, Collection, finished, submit
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -26,44 +35,44 @@ router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 @router.post(
     "",
     status_code=202,
+    dependencies=[Depends(waiting_answer)],
     summary="Predict",
     response_model=PredictionResource,
-    responses={
-        200: {
-            "model": PredictionResource,
-            "description": "Finished within the seconds of Prefer: wait",
-        }
-    },
+    responses=finished(PredictionResource),
     openapi_extra={
-        "x-problems": [400, 408, 413, 415, 422, 429, 507],
-        "x-headers": {
-            "202": ["Location", "Retry-After", "Preference-Applied"],
-            "200": ["Location", "Preference-Applied"],
-        },
+        "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
+        "x-headers": HEADERS,
         "x-body": {
             JSON: "PredictionBody",
             FORM: {"request": "PredictionBody"} | dict.fromkeys(PARTS[1:], "npy?"),
         },
-        "x-request-headers": ["Prefer"],
+        "x-request-headers": REQUEST_HEADERS,
     },
 )
-async def create_prediction(request: Request, service: ServiceNow, tenant: Tenant) -> Response:
+async def create_prediction(
+    request: Request, service: ServiceNow, tenant: Tenant, key: IdempotencyKey
+) -> Response:
     """What infinitely wide networks that learnt `y_train` say of `x_test`: the posterior of a Gaussian
     process, an ensemble trained by gradient flow, or kernel ridge. Its kernels are kernel jobs like
     any others, and the factorisation of the training kernel is kept for the next test inputs. Bodies
     and `Prefer: wait=N` are as those of POST /v1/kernels."""
     only(request)
-    wanted = await _read(request, service, tenant)
-    record = await service.predictions.create(tenant, wanted)
-    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
-    headers = {"Location": f"/v1/predictions/{record.id}"}
-    if seconds is not None:
-        headers["Preference-Applied"] = f"wait={seconds:g}"
-        ended = service.predictions.wait(tenant, record.id, seconds)
-        record = await while_present(request, ended) or record
-        if record.ended:
-            return _answer(record, 200, headers)
-    return _answer(record, 202, headers | {"Retry-After": "1"})
+
+    async def make(value: Any, parts: dict[str, bytearray], prediction_id: str) -> PredictionRecord:
+        wanted = await read_prediction_request(value, parts, tenant, service.datasets)
+        return await service.predictions.create(tenant, wanted, prediction_id)
+
+    predictions = Collection(
+        path="/v1/predictions",
+        noun="prediction",
+        parts=PARTS,
+        new_id=service.predictions.new_id,
+        make=make,
+        get=partial(service.predictions.get, tenant),
+        wait=partial(service.predictions.wait, tenant),
+        show=PredictionResource.of,
+    )
+    return await submit(request, service, tenant, key, predictions)
 
 
 @router.get("", summary="The predictions, newest first", openapi_extra={"x-problems": [422]})
@@ -87,12 +96,19 @@ async def list_predictions(
 
 @router.get(
     "/{prediction_id}",
+    dependencies=[Depends(waiting_answer)],
     summary="One prediction",
-    openapi_extra={"x-problems": [404, 422], "x-request-headers": ["Prefer"]},
+    response_model=PredictionResource,
+    responses={304: {"description": "As it was when the client got this ETag"}},
+    openapi_extra={
+        "x-problems": [404, 422],
+        "x-headers": {"200": ["ETag"], "304": ["ETag"]},
+        "x-request-headers": ["Prefer", "If-None-Match"],
+    },
 )
 async def get_prediction(
     request: Request, prediction_id: PredictionId, service: ServiceNow, tenant: Tenant
-) -> PredictionResource:
+) -> Response:
     """Its state, its kernel jobs, its receipt and links. With `Prefer: wait=N` the answer comes when
     it has ended or after N seconds."""
     only(request)
@@ -101,7 +117,7 @@ async def get_prediction(
     if seconds:
         ended = service.predictions.wait(tenant, prediction_id, seconds)
         record = await while_present(request, ended) or record
-    return PredictionResource.of(record)
+    return state_of(request, PredictionResource.of(record))
 
 
 @router.patch(
@@ -141,23 +157,3 @@ async def delete_prediction(
     only(request)
     await service.predictions.delete(tenant, prediction_id)
     return Response(status_code=204)
-
-
-async def _read(request: Request, service: Service, tenant: str) -> PredictionRequest:
-    """The validated request of a JSON body or a form."""
-    limit = service.settings.max_body_bytes
-    if media_type(request, (JSON, FORM)) == JSON:
-        value = await read_json_body(request, limit)
-        return await read_prediction_request(value, {}, tenant, service.datasets)
-    parts = await read_form(request, limit, PARTS)
-    text = parts.pop("request", None)
-    if text is None:
-        raise InvalidRequest(
-            "the part request is missing: the JSON of the request", pointer="/request"
-        )
-    value = await read_json_part(text)
-    return await read_prediction_request(value, parts, tenant, service.datasets)
-
-
-def _answer(record: PredictionRecord, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(PredictionResource.of(record).model_dump(mode="json"), status, headers)

@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from kernels.registry import mechanisms, vocabulary
-from service import arrays, bodies, bounds_requests
+from service import arrays, bodies, bounds_requests, idempotency, path_tokens
 from service.queries import only
 from service.resources import Layers, LayerType, Limits
 from service.routes.dependencies import ServiceNow
+from service.store import uploads
 
 router = APIRouter(prefix="/v1", tags=["vocabulary"])
 
@@ -29,5 +30,6 @@ async def layers(request: Request) -> Layers:
 async def limits(request: Request, service: ServiceNow) -> Limits:
     """Every limit by the name and in the unit (_bytes, _s) that problem documents use."""
     only(request)
-    fixed = bodies.LIMITS | arrays.LIMITS | bounds_requests.LIMITS
+    modules = (bodies, arrays, bounds_requests, uploads, idempotency, path_tokens)
+    fixed = {name: value for module in modules for name, value in module.LIMITS.items()}
     return Limits(limits=await service.limits() | fixed)

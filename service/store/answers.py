@@ -10,7 +10,7 @@ from redis.exceptions import WatchError
 
 from service.errors import UnknownJob
 from service.store import keys, scripts
-from service.store.connection import BLOCK_MS, raw
+from service.store.connection import raw
 
 
 class AnswerStore:
@@ -54,6 +54,7 @@ class AnswerStore:
                 pipe.zadd(listing, {answer_id: 0})
                 pipe.expire(listing, self._ttl + keys.TOMBSTONE)
             ttl = int(self._ttl.total_seconds())
+            pipe.hincrby(keys.TALLIES, "jobs:created")
             pipe.eval(scripts.AWAIT, 0, ref, moment, ttl, *kernels)
             try:
                 await pipe.execute()
@@ -67,20 +68,6 @@ class AnswerStore:
         if not stored:
             raise UnknownJob(keys.split(ref)[1], "prediction")
         return {name.decode(): json.loads(value) for name, value in stored.items()}
-
-    async def last_event(self, ref: str) -> str:
-        """The id of its newest event ("0" when it has none)."""
-        newest = raw(await self._client.xrevrange(keys.job(ref, "events"), count=1))
-        return newest[0][0].decode() if newest else "0"
-
-    async def next_event(self, ref: str, after: str, seconds: float) -> str:
-        """Wait for events after `after`: the id of the newest; `after` itself if none came.
-
-        May return early; the caller keeps its own deadline.
-        """
-        block = max(1, min(BLOCK_MS, int(seconds * 1000)))
-        answer = raw(await self._client.xread({keys.job(ref, "events"): after}, block=block))
-        return answer[0][1][-1][0].decode() if answer else after
 
     async def page(self, tenant: str, cursor: str | None, limit: int) -> list[str]:
         """Ids of predictions, newest first, from after `cursor` on (ids begin with their time)."""

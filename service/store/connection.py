@@ -9,8 +9,6 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from service.errors import OverLimit
 
-# The longest a single blocking read may last; the socket must not give up before it.
-BLOCK_MS = 5_000
 SOCKET_TIMEOUT = 30.0
 
 

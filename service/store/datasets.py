@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,9 +41,14 @@ class Dataset(BaseModel):
     expires_at: datetime
 
 
+def digest_header(shape: Sequence[int], dtype: str, masked: bool) -> bytes:
+    """What a content digest begins with: the values and the bits of the mask follow."""
+    return json.dumps([shape, dtype, masked]).encode()
+
+
 def content_digest(x: np.ndarray, mask: np.ndarray | None) -> str:
     """SHA-256 (hex) of shape, dtype, values and mask."""
-    digest = hashlib.sha256(json.dumps([x.shape, x.dtype.str, mask is not None]).encode())
+    digest = hashlib.sha256(digest_header(x.shape, x.dtype.str, mask is not None))
     digest.update(np.ascontiguousarray(x).data.cast("B") if x.size else b"")
     if mask is not None:
         digest.update(np.packbits(mask).tobytes())
@@ -64,7 +70,7 @@ class DatasetStore:
         self._client = client
         self._tiles = tiles
         self._tenants = tenants
-        self._ttl = ttl
+        self.ttl = ttl
         self._quota = quota
 
     async def create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None = None) -> Dataset:
@@ -77,30 +83,44 @@ class DatasetStore:
 
     async def _create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None) -> Dataset:
         digest, data = await asyncio.to_thread(_encode, x, mask)
-        secret = await self._tenants.secret(tenant)
-        dataset_id = "d" + hmac.new(secret, digest.encode(), hashlib.sha256).hexdigest()[:31]
+        dataset_id = await self.identity(tenant, digest)
         await hold(
-            self._client, tenant, {f"dataset:{dataset_id}": len(data)}, self._ttl, self._quota
+            self._client, tenant, {f"dataset:{dataset_id}": len(data)}, self.ttl, self._quota
         )
-        pieces = range(0, len(data), PIECE)
-        for number, start in enumerate(pieces):
-            name = keys.dataset(tenant, dataset_id, number)
-            await self._client.set(name, data[start : start + PIECE], ex=self._ttl)
-        fields: dict[str, Any] = {
-            "shape": list(x.shape),
-            "dtype": x.dtype.newbyteorder("<").str,
-            "digest": digest,
-            "masked": mask is not None,
-            "bytes": len(data),
-            "pieces": len(pieces),
-            "created_at": datetime.now(UTC).isoformat(),
-        }
-        # The record comes last: a dataset that can be seen is complete.
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self._ttl)
-            pipe.expire(keys.made(tenant, dataset_id), self._ttl)
-            await pipe.execute()
+        if not await self.renew(tenant, dataset_id):
+            # Nobody else writes under this name: a reader of the same content is not disturbed.
+            stored = secrets.token_hex(16)
+            pieces = range(0, len(data), PIECE)
+            for number, start in enumerate(pieces):
+                name = keys.piece(tenant, stored, number)
+                await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
+            fields = record_fields(
+                x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
+            ) | {"stored": stored, "pieces": len(pieces)}
+            # The record comes last: a dataset that can be seen is complete.
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self.ttl)
+                pipe.expire(keys.made(tenant, dataset_id), self.ttl)
+                await pipe.execute()
         return await self.get(tenant, dataset_id)
+
+    async def identity(self, tenant: str, digest: str) -> str:
+        """The id that content of this digest has for the tenant."""
+        secret = await self._tenants.secret(tenant)
+        return "d" + hmac.new(secret, digest.encode(), hashlib.sha256).hexdigest()[:31]
+
+    async def renew(self, tenant: str, dataset_id: str) -> bool:
+        """Give a dataset its full lifetime again; False when it (or a piece of it) is not there."""
+        try:
+            fields, _ = await self._record(tenant, dataset_id)
+        except UnknownDataset:
+            return False
+        async with self._client.pipeline(transaction=True) as pipe:
+            for name in (keys.dataset(tenant, dataset_id), *_pieces(tenant, dataset_id, fields)):
+                pipe.expire(name, self.ttl)
+            there: list[Any] = await pipe.execute()
+        await self._client.expire(keys.made(tenant, dataset_id), self.ttl)
+        return all(there)
 
     async def get(self, tenant: str, dataset_id: str) -> Dataset:
         """What is known about the dataset; raises UnknownDataset."""
@@ -111,17 +131,17 @@ class DatasetStore:
     async def load(self, tenant: str, dataset_id: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
         fields, _ = await self._record(tenant, dataset_id)
-        names = [keys.dataset(tenant, dataset_id, piece) for piece in range(fields["pieces"])]
+        names = _pieces(tenant, dataset_id, fields)
         async with self._client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.getex(name, ex=self._ttl)
-            pipe.expire(keys.dataset(tenant, dataset_id), self._ttl)
-            pipe.expire(keys.made(tenant, dataset_id), self._ttl)
+                pipe.getex(name, ex=self.ttl)
+            pipe.expire(keys.dataset(tenant, dataset_id), self.ttl)
+            pipe.expire(keys.made(tenant, dataset_id), self.ttl)
             *found, _, _ = await pipe.execute()
         if any(piece is None for piece in found):
             raise UnknownDataset(dataset_id)
         await hold(
-            self._client, tenant, {f"dataset:{dataset_id}": fields["bytes"]}, self._ttl, self._quota
+            self._client, tenant, {f"dataset:{dataset_id}": fields["bytes"]}, self.ttl, self._quota
         )
         return await asyncio.to_thread(_decode, b"".join(found), fields)
 
@@ -137,7 +157,7 @@ class DatasetStore:
         # The tiles go first: should their store be away, the dataset stays and can be deleted later.
         await self._tiles.delete(tenant, [digest.hex() for digest in members])
         await self._client.delete(made)
-        names = [keys.dataset(tenant, dataset_id, piece) for piece in range(fields["pieces"])]
+        names = _pieces(tenant, dataset_id, fields)
         await self._client.delete(keys.dataset(tenant, dataset_id), *names)
         await self._client.zrem(keys.held(tenant), f"dataset:{dataset_id}|{fields['bytes']}")
 
@@ -151,7 +171,7 @@ class DatasetStore:
             for start in range(0, len(members), BATCH):
                 async with self._client.pipeline(transaction=True) as pipe:
                     pipe.sadd(made, *members[start : start + BATCH])
-                    pipe.expire(made, self._ttl)
+                    pipe.expire(made, self.ttl)
                     await pipe.execute()
 
     async def _record(self, tenant: str, dataset_id: str) -> tuple[dict[str, Any], timedelta]:
@@ -161,6 +181,27 @@ class DatasetStore:
         if data is None or ":" in dataset_id:
             raise UnknownDataset(dataset_id)
         return json.loads(data), timedelta(milliseconds=max(0, milliseconds))
+
+
+def record_fields(
+    shape: Sequence[int], dtype: str, digest: str, masked: bool, size: int
+) -> dict[str, Any]:
+    """What the record of a new dataset says of its content."""
+    return {
+        "shape": list(shape),
+        "dtype": dtype,
+        "digest": digest,
+        "masked": masked,
+        "bytes": size,
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _pieces(tenant: str, dataset_id: str, fields: dict[str, Any]) -> list[str]:
+    """The names of a dataset's pieces, in order."""
+    # Datasets of the first version stood under their own id.
+    stored = fields.get("stored", dataset_id)
+    return [keys.piece(tenant, stored, number) for number in range(fields["pieces"])]
 
 
 def _decode(data: bytes, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -17,7 +17,7 @@ from kernels.inputs import Inputs
 from service.errors import OverLimit
 from service.store import keys
 from service.store.connection import now, raw
-from service.store.scripts import HOLD, RELEASE
+from service.store.holding import HOLD, RELEASE
 
 _LENGTH = struct.Struct("<I")
 
@@ -64,10 +64,22 @@ async def hold(
 
     Raises OverLimit when the quota does not allow it; then nothing is booked.
     """
+    await _hold(client, tenant, sizes, ttl, quota, book=True)
+
+
+async def check_quota(client: Redis, tenant: str, sizes: Mapping[str, int], quota: int) -> None:
+    """Raises OverLimit when `hold` would; nothing is booked."""
+    await _hold(client, tenant, sizes, timedelta(), quota, book=False)
+
+
+async def _hold(
+    client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int, *, book: bool
+) -> None:
     moment = await now(client)
     fields = [item for name, size in sizes.items() for item in (name, size)]
     fits, total = await client.register_script(HOLD)(
-        keys=[keys.held(tenant)], args=[moment, quota, moment + ttl.total_seconds(), *fields]
+        keys=[keys.held(tenant)],
+        args=[moment, quota, moment + ttl.total_seconds(), int(book), *fields],
     )
     if not fits:
         raise OverLimit(

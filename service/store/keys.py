@@ -18,23 +18,42 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:rows:{tenant}:D            the rows of one group                             job
     gramd:users:{tenant}:D           set of the jobs that need these rows              job
     gramd:held:{tenant}              sorted set "name|bytes" -> expiry (input quota)   job / dataset
-    gramd:dataset:{tenant}:ID        hash, shape, dtype, digests, number of pieces     dataset
-    gramd:dataset:{tenant}:ID:K      piece K of a dataset                              dataset
+    gramd:dataset:{tenant}:ID        shape, dtype, digest, where its pieces are        dataset
+    gramd:dataset:{tenant}:STORED:K  piece K of what was stored under that name        dataset
+    gramd:upload:{tenant}:ID         hash, an open dataset and which parts are there   upload
+    gramd:upload:{tenant}:ID:mask:K  bits of part K's mask                             upload
+    gramd:incoming:{tenant}:N        a part that has not found its place yet           INCOMING
     gramd:made:{tenant}:ID           set of the tiles made from a dataset (raw digests) dataset
+    gramd:idempotency:{tenant}:D     hash, an Idempotency-Key: its body and resource   idempotency.KEPT
+    gramd:idempotency:{tenant}:D:C   claim C on it is being worked on                  idempotency.LEASE
+    gramd:path_token:D               the job that a token in a path is for             path_tokens.LIFETIME
+    gramd:pace:KIND                  hash, how fast tiles are on a kind of device      PACE
+    gramd:pace:{tenant}:D:KIND       hash, the same of one network                     PACE
     gramd:waiters:TILE               hash JOB -> tile index: who waits for a tile      job
     gramd:deliveries:TILE            how often a tile was begun                        DELIVERIES
     gramd:ring                       sorted set JOB -> turn: jobs with pending tiles   permanent, empties
     gramd:turn                       the last turn given out                           permanent
     gramd:inflight                   hash TILE -> its task and first asker             permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
+    gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
+    gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
+    gramd:far:due                    sorted set TILE in the object store -> its end    permanent, pruned
+    gramd:far:whole                  sorted set of those complete -> the same          permanent, pruned
+    gramd:tallies                    hash, counts for /metrics                         permanent
+    gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
+    gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
+    gramd:announced                  channel: every event of every job, as it is written no key
     gramd-tiles:*                    Docket's own (Redis Streams, run records)         Docket's
 
 Redis B (TILES_URL), which evicts the least recently used:
 
     gramd:tile:{tenant}:D            hash output -> raw values, "meta" -> JSON         tile
                                      (a tile; a stripe of an answer's array; one of a factor)
+
+The object store (GRAMD_RESULTS_URL) has TENANT/TILE/OUTPUT, see `far_tiles`.
 """
 
+import secrets
 from datetime import timedelta
 
 DOCKET = "gramd-tiles"
@@ -44,6 +63,13 @@ RING = "gramd:ring"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
+FAR_DUE = "gramd:far:due"
+FAR_WHOLE = "gramd:far:whole"
+TALLIES = "gramd:tallies"
+API_KEYS = "gramd:api_keys"
+REVOKED_KEYS = "gramd:api_keys:revoked"
+# A channel of Redis's pub/sub, not a key.
+ANNOUNCED = "gramd:announced"
 
 JOB_PREFIX = "gramd:job:"
 WAITERS_PREFIX = "gramd:waiters:"
@@ -58,6 +84,10 @@ TOMBSTONE = timedelta(days=1)
 DELIVERIES = timedelta(hours=6)
 # Docket keeps a finished run's record for this long; the state that matters is ours.
 EXECUTIONS = timedelta(minutes=2)
+# A part is in its place a moment after it was written.
+INCOMING = timedelta(minutes=10)
+# What is measured of workers is of use while they are what they were.
+PACE = timedelta(days=7)
 # A worker unseen for this long no longer counts as alive.
 WORKER_SEEN = timedelta(seconds=10)
 # Events kept per job: enough for a reader that comes back with Last-Event-ID.
@@ -71,6 +101,11 @@ PERMANENT = (
     TURN,
     INFLIGHT,
     WORKERS,
+    FAR_DUE,
+    FAR_WHOLE,
+    TALLIES,
+    API_KEYS,
+    REVOKED_KEYS,
     f"{DOCKET}:*",
 )
 
@@ -119,13 +154,58 @@ def held(tenant: str) -> str:
     return f"gramd:held:{tenant}"
 
 
-def dataset(tenant: str, dataset_id: str, piece: int | None = None) -> str:
-    name = f"gramd:dataset:{tenant}:{dataset_id}"
-    return name if piece is None else f"{name}:{piece}"
+def dataset(tenant: str, dataset_id: str) -> str:
+    return f"gramd:dataset:{tenant}:{dataset_id}"
+
+
+def piece(tenant: str, stored: str, number: int | str) -> str:
+    """One piece of a dataset; `stored` is unique to one upload, so that none is overwritten."""
+    return f"gramd:dataset:{tenant}:{stored}:{number}"
+
+
+def upload(tenant: str, upload_id: str) -> str:
+    return f"gramd:upload:{tenant}:{upload_id}"
+
+
+def upload_mask(tenant: str, upload_id: str, part: int | str) -> str:
+    return f"gramd:upload:{tenant}:{upload_id}:mask:{part}"
+
+
+def incoming(tenant: str, number: str) -> str:
+    return f"gramd:incoming:{tenant}:{number}"
+
+
+def idempotency(tenant: str, key_digest: str) -> str:
+    return f"gramd:idempotency:{tenant}:{key_digest}"
+
+
+def claim(name: str, number: str) -> str:
+    """A claim on an idempotency key."""
+    return f"{name}:{number}"
+
+
+def path_token(token_digest: str) -> str:
+    return f"gramd:path_token:{token_digest}"
+
+
+def pace(kind: str) -> str:
+    return f"gramd:pace:{kind}"
+
+
+def network_pace(tenant: str, architecture: str, kind: str) -> str:
+    return f"gramd:pace:{tenant}:{architecture}:{kind}"
 
 
 def made(tenant: str, dataset_id: str) -> str:
     return f"gramd:made:{tenant}:{dataset_id}"
+
+
+def bucket(tenant: str) -> str:
+    return f"gramd:bucket:{tenant}"
+
+
+def places(tenant: str) -> str:
+    return f"gramd:places:{tenant}"
 
 
 def waiters(tile: str) -> str:
@@ -138,6 +218,11 @@ def deliveries(tile: str) -> str:
 
 def tile(tenant: str, digest: str) -> str:
     return f"gramd:tile:{tenant}:{digest}"
+
+
+def new_id(letter: str, moment: float) -> str:
+    """An id of a new job or prediction; ids begin with their time, so that sorting them sorts by age."""
+    return f"{letter}{int(moment * 1000):012x}{secrets.token_hex(8)}"
 
 
 def ref(tenant: str, name: str) -> str:

@@ -1,16 +1,17 @@
 """Job records on Redis A: a hash per job, its layout, its events, and each tenant's list."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
 from service.errors import UnknownJob
-from service.records import JobRecord
+from service.records import JobEvent, JobRecord
 from service.store import keys
-from service.store.connection import BLOCK_MS, now, raw
+from service.store.connection import now, raw
+from service.store.counts import UNFINISHED
 
 
 class RecordStore:
@@ -53,6 +54,11 @@ class RecordStore:
                 pipe.expire(keys.job(ref, "pending"), self._ttl)
                 pipe.zadd(keys.RING, {ref: turn})
                 pipe.zadd(keys.LIVE, {ref: fields["created_at"]})
+            pipe.hincrby(keys.TALLIES, "jobs:created")
+            if done:
+                pipe.hincrby(keys.TALLIES, "tiles:reused", len(done))
+            if fields["state"] == "succeeded":
+                pipe.hincrby(keys.TALLIES, "jobs:succeeded")
             await pipe.execute()
 
     async def read(self, ref: str) -> JobRecord:
@@ -73,22 +79,24 @@ class RecordStore:
             raise UnknownJob(keys.split(ref)[1])
         return json.loads(layout), frozenset(int(index) for index in done)
 
-    async def last_event(self, ref: str) -> str:
-        """The id of the job's newest event ("0" when it has none)."""
-        newest = raw(await self._client.xrevrange(keys.job(ref, "events"), count=1))
-        return newest[0][0].decode() if newest else "0"
+    async def events(self, ref: str, after: str = "-", last: str = "+") -> list[JobEvent]:
+        """The job's events, oldest first, after the id `after` and up to `last`."""
+        start = after if after == "-" else f"({after}"
+        found = raw(await self._client.xrange(keys.job(ref, "events"), start, last))
+        return [_event(*entry) for entry in found]
 
-    async def next_event(self, ref: str, after: str, seconds: float) -> tuple[str, str] | None:
-        """Wait for the event after `after`: its id and the job's state; None: nothing happened.
+    async def newest_event(self, ref: str, last: str = "+") -> JobEvent | None:
+        """The job's newest event, or the newest up to the id `last`."""
+        found = raw(await self._client.xrevrange(keys.job(ref, "events"), last, count=1))
+        return _event(*found[0]) if found else None
 
-        May return None early; the caller keeps its own deadline.
-        """
-        block = max(1, min(BLOCK_MS, int(seconds * 1000)))
-        answer = raw(await self._client.xread({keys.job(ref, "events"): after}, block=block))
-        if not answer:
-            return None
-        event_id, fields = answer[0][1][-1]
-        return event_id.decode(), json.loads(fields[b"state"])
+    async def newest_events(self, refs: Sequence[str]) -> list[JobEvent | None]:
+        """The newest event of each job, in one round trip."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.xrevrange(keys.job(ref, "events"), count=1)
+            found = await pipe.execute()
+        return [_event(*entries[0]) if entries else None for entries in found]
 
     async def page(self, tenant: str, cursor: str | None, limit: int) -> list[str]:
         """Ids of jobs, newest first, from after `cursor` on (ids begin with their time)."""
@@ -100,9 +108,16 @@ class RecordStore:
         """Take an id whose record is gone off the tenant's list."""
         await self._client.zrem(keys.jobs(tenant), job_id)
 
-    async def unfinished(self) -> int:
-        """How many jobs are queued or running, of all tenants."""
-        return int(await self._client.zcard(keys.LIVE))
+    async def unfinished(self, tenant: str) -> int:
+        """How many jobs of the tenant are queued or running."""
+        return int(await self._client.register_script(UNFINISHED)(keys=[keys.LIVE], args=[tenant]))
+
+
+def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> JobEvent:
+    return JobEvent(
+        event_id.decode(),
+        *(json.loads(fields[name]) for name in (b"state", b"tiles_done", b"tiles_total")),
+    )
 
 
 def _record(fields: dict[str, Any], moment: float) -> JobRecord:
@@ -113,8 +128,17 @@ def _record(fields: dict[str, Any], moment: float) -> JobRecord:
     started = fields.get("started_at")
     done, total = fields["tiles_done"], fields["tiles_total"]
     worked = fields["tiles_done"] - fields["reused_at_start"]
-    if fields["state"] == "running" and started is not None and worked > 0:
-        fields["eta_s"] = round(max(0.0, moment - started) / worked * (total - done), 1)
+    if ended is None:
+        spent = 0.0 if started is None else max(0.0, moment - started)
+        if worked > 1:
+            # The first tile stands for the compiling that the others are spared.
+            since = max(0.0, moment - fields["first_tile_at"])
+            fields["eta_s"] = round(since / (worked - 1) * (total - done), 1)
+        elif "expected_s" in fields:
+            # Until the job has a pace of its own: what such tiles took before (service/pace.py).
+            fields["eta_s"] = round(max(0.0, fields["expected_s"] - spent), 1)
+        elif worked > 0:
+            fields["eta_s"] = round(spent * (total - done), 1)
     if fields["state"] == "succeeded":
         fields["receipt"] = _receipt(fields, ended - (started or fields["created_at"]))
     if ended is not None and moment > fields["expires_at"]:

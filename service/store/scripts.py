@@ -12,7 +12,9 @@ _PRELUDE = (
 local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 '{keys.DELIVERIES_PREFIX}'
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
+local TALLIES = '{keys.TALLIES}'
 local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
+local ANNOUNCED = '{keys.ANNOUNCED}'
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
 """
     """
@@ -21,11 +23,18 @@ local function name_of(ref) return string.match(ref, ':(.*)$') end
 
 local function announce(ref, ttl)
   local job, events = JOB .. ref, JOB .. ref .. ':events'
-  redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
-    'state', redis.call('HGET', job, 'state'),
-    'tiles_done', redis.call('HGET', job, 'tiles_done'),
-    'tiles_total', redis.call('HGET', job, 'tiles_total'))
+  local state, done, total = unpack(redis.call('HMGET', job, 'state', 'tiles_done', 'tiles_total'))
+  local id = redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'state', state, 'tiles_done', done, 'tiles_total', total)
   redis.call('EXPIRE', events, ttl)
+  redis.call('PUBLISH', ANNOUNCED, cjson.encode({ref, id, state, done, total}))
+end
+
+-- Of tiles only: an answer's task goes a tile's way, and has the name of its record.
+local function tally(task, outcome, count)
+  if redis.call('EXISTS', JOB .. task) == 0 then
+    redis.call('HINCRBY', TALLIES, 'tiles:' .. outcome, count)
+  end
 end
 
 local function active(ref)
@@ -55,6 +64,7 @@ local function settle(ref, state, now, ttl)
     'expires_at', now + ttl)
   redis.call('EXPIRE', JOB .. ref, ttl + TOMBSTONE)
   redis.call('ZREM', LIVE, ref)
+  redis.call('HINCRBY', TALLIES, 'jobs:' .. state, 1)
 end
 """ + WAKING
 )
@@ -135,6 +145,7 @@ local waiting = redis.call('HGETALL', WAITERS .. tile)
 if not owner or redis.call('HEXISTS', WAITERS .. tile, owner) == 0 then owner = waiting[1] end
 redis.call('HDEL', INFLIGHT, tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
+if computed then tally(tile, 'computed', 1) end
 local ended = {}
 for i = 1, #waiting, 2 do
   local ref, indices = waiting[i], waiting[i + 1]
@@ -152,7 +163,9 @@ for i = 1, #waiting, 2 do
       redis.call('HINCRBY', job, 'tiles_done', fresh)
       redis.call('HINCRBY', job, 'tiles_computed', own)
       redis.call('HINCRBY', job, 'tiles_reused', fresh - own)
+      tally(tile, 'reused', fresh - own)
       redis.call('HSET', job, 'provenance', provenance)
+      redis.call('HSETNX', job, 'first_tile_at', now)
     end
     if active(ref) and redis.call('HGET', job, 'tiles_done') == redis.call('HGET', job,
         'tiles_total') then
@@ -175,6 +188,7 @@ local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), A
 local refs = redis.call('HKEYS', WAITERS .. tile)
 redis.call('HDEL', INFLIGHT, tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
+tally(tile, 'failed', 1)
 local ended = {}
 for _, ref in ipairs(refs) do
   redis.call('HDEL', JOB .. ref .. ':asked', name_of(tile))
@@ -263,38 +277,3 @@ await(ref, ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
 return redis.call('HINCRBY', JOB .. ref, 'postponed', 1)
 """
 )
-
-# KEYS: users, rows, held; ARGV: job, member of held -> 1 when nobody else needs the rows
-RELEASE = """
-redis.call('SREM', KEYS[1], ARGV[1])
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[3], ARGV[2])
-return 1
-"""
-
-# KEYS: held; ARGV: now, quota, expiry, then name, bytes, ...
-# -> {1, bytes after} when all fit (and are now booked), {0, bytes that they would make}
-HOLD = """
-local now, quota, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local total, names = 0, {}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  total = total + tonumber(string.match(member, '|(%d+)$'))
-  names[member] = true
-end
-for i = 4, #ARGV, 2 do
-  local member = ARGV[i] .. '|' .. ARGV[i + 1]
-  if not names[member] then
-    total = total + tonumber(ARGV[i + 1])
-    names[member] = true
-  end
-end
-if total > quota then return {0, total} end
-for i = 4, #ARGV, 2 do
-  redis.call('ZADD', KEYS[1], 'GT', expiry, ARGV[i] .. '|' .. ARGV[i + 1])
-end
-local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-if last then redis.call('EXPIREAT', KEYS[1], math.ceil(tonumber(last))) end
-return {1, total}
-"""

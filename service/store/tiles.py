@@ -1,91 +1,79 @@
-"""The tile store on Redis B: finished tiles by digest, the least recently used evicted first."""
+"""The tile store: most tiles in Redis B, those of results too large for it in an object store.
 
-import json
+A tile's name says where it is: a digest (64 hexadecimal digits) is in Redis, a digest with FAR behind
+it in the object store. So nobody else needs to know, and both kinds can be waited for, handed out
+and forgotten alike.
+"""
+
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from redis.asyncio import Redis
 
-from service.store import keys
-from service.store.connection import raw
+from service.errors import ResultStoreAway
+from service.store.cached_tiles import CachedTiles
+from service.store.far_tiles import FarTiles
 
-# How many tiles one round trip is about.
-BATCH = 1_000
 # One output of one tile: half of what Redis allows a value to have (proto-max-bulk-len).
 MAX_TILE_BYTES = 256 << 20
+# Hexadecimal, as the rest of the name.
+FAR = "fa"
+DIGEST_LENGTH = 64
+
+
+def far_name(digest: str) -> str:
+    """The name of the tile in the object store."""
+    return digest + FAR
+
+
+def is_far(name: str) -> bool:
+    """Whether the tile of this name is kept in the object store."""
+    return len(name) > DIGEST_LENGTH and name.endswith(FAR)
 
 
 class TileStore:
-    """Tiles of all tenants; a tile is a hash of output name -> raw values, and what made it.
+    """Tiles of all tenants. Any tile can vanish between two calls; callers get None and have it
+    computed again."""
 
-    Any tile can vanish between two calls: that is what an LRU ceiling means. Callers get None and
-    have the tile computed again.
-    """
-
-    def __init__(self, client: Redis, ttl: timedelta) -> None:
-        self._client = client
-        self._ttl = ttl
+    def __init__(self, cached: CachedTiles, far: FarTiles | None = None) -> None:
+        self._cached = cached
+        self.far = far
 
     async def write(
-        self, tenant: str, digest: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+        self, tenant: str, name: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
     ) -> None:
         """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
-        first = next(iter(values.values()))
-        header = dict(meta) | {
-            "shape": list(first.shape),
-            "dtype": first.dtype.newbyteorder("<").str,
-        }
-        fields: dict[Any, Any] = {
-            name: np.ascontiguousarray(value, first.dtype.newbyteorder("<")).tobytes()
-            for name, value in values.items()
-        }
-        fields["meta"] = json.dumps(header).encode()
-        key = keys.tile(tenant, digest)
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping=fields)
-            pipe.expire(key, self._ttl)
-            await pipe.execute()
+        await self._of(name).write(tenant, name, values, meta)
 
-    async def delete(self, tenant: str, digests: Sequence[str]) -> None:
-        """Throw the tiles away; those that are not there are no matter."""
-        for start in range(0, len(digests), BATCH):
-            names = [keys.tile(tenant, digest) for digest in digests[start : start + BATCH]]
-            # UNLINK frees their memory beside the server's other work.
-            await self._client.unlink(*names)
-
-    async def read(self, tenant: str, digest: str, output: str) -> np.ndarray | None:
+    async def read(self, tenant: str, name: str, output: str) -> np.ndarray | None:
         """The values of one output, in their shape, or None when the tile is not there."""
-        values, header = raw(await self._client.hmget(keys.tile(tenant, digest), [output, "meta"]))
-        if values is None or header is None:
-            return None
-        about = json.loads(header)
-        return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])
+        return await self._of(name).read(tenant, name, output)
 
-    async def meta(self, tenant: str, digest: str) -> dict[str, Any] | None:
+    async def meta(self, tenant: str, name: str) -> dict[str, Any] | None:
         """What made the tile (versions, device, seconds), or None when it is not there."""
-        header = raw(await self._client.hget(keys.tile(tenant, digest), "meta"))
-        return None if header is None else json.loads(header)
+        return (await self.metas(tenant, [name]))[0]
 
-    async def metas(self, tenant: str, digests: Sequence[str]) -> list[dict[str, Any] | None]:
-        """`meta` of many tiles."""
-        found: list[dict[str, Any] | None] = []
-        for start in range(0, len(digests), BATCH):
-            async with self._client.pipeline(transaction=False) as pipe:
-                for digest in digests[start : start + BATCH]:
-                    pipe.hget(keys.tile(tenant, digest), "meta")
-                headers = await pipe.execute()
-            found += [None if header is None else json.loads(header) for header in headers]
-        return found
+    async def metas(self, tenant: str, names: Sequence[str]) -> list[dict[str, Any] | None]:
+        """`meta` of many tiles of one kind."""
+        return await self._of(*names[:1]).metas(tenant, names)
 
-    async def exists(self, tenant: str, digests: Sequence[str]) -> list[bool]:
-        """Which of the tiles are there; those get their full lifetime again."""
-        found: list[bool] = []
-        for start in range(0, len(digests), BATCH):
-            async with self._client.pipeline(transaction=False) as pipe:
-                for digest in digests[start : start + BATCH]:
-                    # Renews and tells in one command, and counts as a use for the LRU.
-                    pipe.expire(keys.tile(tenant, digest), self._ttl)
-                found += [bool(answer) for answer in await pipe.execute()]
-        return found
+    async def exists(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Which of the tiles, all of one kind, are there; those get their full lifetime again."""
+        return await self._of(*names[:1]).exists(tenant, names)
+
+    async def delete(self, tenant: str, names: Sequence[str]) -> None:
+        """Throw the tiles away; those that are not there are no matter."""
+        await self._cached.delete(tenant, [name for name in names if not is_far(name)])
+        far = [name for name in names if is_far(name)]
+        if far:
+            await self._of(far[0]).delete(tenant, far)
+
+    def _of(self, name: str = "") -> CachedTiles | FarTiles:
+        if not is_far(name):
+            return self._cached
+        if self.far is None:
+            raise ResultStoreAway(
+                "this result is in an object store that is not configured here any more"
+                " (GRAMD_RESULTS_URL)"
+            )
+        return self.far

@@ -69,7 +69,9 @@ def test_the_api_image_has_no_jax(root: Path) -> None:
 
 
 def test_every_container_is_hardened_limited_and_watched(compose: dict) -> None:
-    assert set(compose["services"]) == {"redis-jobs", "redis-tiles", "api", "worker", "worker-gpu"}
+    assert set(compose["services"]) == {
+        "redis-jobs", "redis-tiles", "api", "worker", "worker-gpu", "prometheus", "grafana",
+    }  # fmt: skip
     for name, service in compose["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -79,12 +81,15 @@ def test_every_container_is_hardened_limited_and_watched(compose: dict) -> None:
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
 
 
-def test_only_the_api_is_published_and_on_loopback_only(compose: dict) -> None:
+def test_only_what_people_open_is_published_and_on_loopback_only(compose: dict) -> None:
     published = {name: s["ports"] for name, s in compose["services"].items() if "ports" in s}
-    assert published == {"api": ["${GRAMD_LISTEN:-127.0.0.1:8000}:8000"]}
+    assert published == {
+        "api": ["${GRAMD_LISTEN:-127.0.0.1:8000}:8000"],
+        "grafana": ["${GRAMD_GRAFANA_LISTEN:-127.0.0.1:3000}:3000"],
+    }
     assert compose["networks"]["private"] == {"internal": True}
     for name, service in compose["services"].items():
-        wanted = ["private", "public"] if name == "api" else ["private"]
+        wanted = ["private", "public"] if name in published else ["private"]
         assert service["networks"] == wanted, name
 
 
@@ -93,4 +98,4 @@ def test_no_password_has_a_default_or_stands_in_a_command(compose: dict) -> None
     assert "GRAMD_REDIS_PASSWORD:?" in text
     assert "GRAMD_REDIS_PASSWORD:-" not in text
     for service in compose["services"].values():
-        assert "GRAMD_REDIS_PASSWORD" not in yaml.safe_dump(service["command"])
+        assert "GRAMD_REDIS_PASSWORD" not in yaml.safe_dump(service.get("command", ""))

@@ -5,6 +5,8 @@ import logging
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from .conftest import DENSE
+
 
 async def test_a_request_id_is_taken_over_or_made(client):
     given = await client.get("/healthz", headers={"X-Request-Id": "job-17.a"})
@@ -30,8 +32,32 @@ async def test_a_request_id_that_could_forge_a_log_line_is_replaced(client, forg
 async def test_every_request_has_one_access_line(client, caplog):
     caplog.set_level(logging.INFO, "gramd.access")
     await client.get("/v1/kernels/a%0Ab", headers={"X-Request-Id": "r1"})
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "gramd.access"]
-    assert line.startswith("request_id=r1 method=GET path=/v1/kernels/a%0Ab status=404 ms=")
+    (line,) = [record.msg for record in caplog.records if record.name == "gramd.access"]
+    assert line["event"] == "request"
+    assert (line["request_id"], line["tenant"]) == ("r1", "default")
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/kernels/a%0Ab", 404)
+    assert line["ms"] > 0
+    caplog.clear()
+    await client.get("/healthz")
+    (line,) = [record.msg for record in caplog.records if record.name == "gramd.access"]
+    assert "tenant" not in line
+    assert line["request_id"] != "r1"
+
+
+async def test_a_workers_lines_lead_back_to_the_request(client, working, caplog):
+    caplog.set_level(logging.INFO)
+    body = {"architecture": DENSE, "x1": [[1.0, 2.0]]}
+    headers = {"X-Request-Id": "r3", "Prefer": "wait=60"}
+    async with working():
+        job = (await client.post("/v1/kernels", json=body, headers=headers)).json()
+    lines = {
+        record.msg["event"]: record.msg for record in caplog.records if isinstance(record.msg, dict)
+    }
+    for event in ("job created", "tile computed", "job succeeded"):
+        assert lines[event]["request_id"] == "r3", event
+        assert (lines[event]["job"], lines[event]["tenant"]) == (job["id"], "default"), event
+    assert len(lines["tile computed"]["tile"]) == 64
+    assert lines["tile computed"]["seconds"] > 0
 
 
 async def test_an_unexpected_error_is_a_500_that_tells_nothing_but_its_id(
@@ -46,7 +72,7 @@ async def test_an_unexpected_error_is_a_500_that_tells_nothing_but_its_id(
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["x-request-id"] == response.json()["request_id"] == "r2"
     assert "secret" not in response.text
-    assert "request_id=r2" in caplog.text
+    assert "'request_id': 'r2'" in caplog.text
     assert "RuntimeError: secret" in caplog.text
 
 

@@ -108,7 +108,7 @@ async def test_kernel_ridge_and_the_factor_that_new_test_inputs_reuse(client, wo
     assert not again["receipt"]["reused"]
     assert same["receipt"]["reused"]
     assert again["receipt"]["loo"] == record["receipt"]["loo"]
-    assert await service.records.unfinished() == 0
+    assert await service.records.unfinished("default") == 0
 
 
 @pytest.mark.parametrize(("time", "outputs"), [(0.3, "variance"), ("infinity", "covariance")])
@@ -177,6 +177,37 @@ async def test_parts_of_arrays_in_every_representation(client, working):
     assert head.headers["x-gramd-shape"] == f"{M}"
     assert "one axis" in problem(one_axis, 422)["detail"]
     assert "mean, covariance" in problem(other, 404)["detail"]
+
+
+async def test_what_the_client_has_is_not_sent_again(client, working, service):
+    async with working():
+        record = await predicted(client, body(outputs=["mean", "covariance"]))
+    assert record["results"] == ["mean", "covariance"]
+    state = await client.get(record["links"]["self"])
+    known = {"If-None-Match": state.headers["etag"]}
+    assert (await client.get(record["links"]["self"], headers=known)).status_code == 304
+    url = record["links"]["covariance"]
+    whole = await client.get(url)
+    tag, data = whole.headers["etag"], whole.content
+    for start, end in ((0, 40), (100, 203), (len(data) - 9, len(data) - 1)):
+        part = await client.get(url, headers={"Range": f"bytes={start}-{end}", "If-Range": tag})
+        assert part.status_code == 206
+        assert part.content == data[start : end + 1]
+        assert part.headers["content-range"] == f"bytes {start}-{end}/{len(data)}"
+    problem(await client.get(url, headers={"Range": f"bytes={len(data)}-"}), 416)
+    rest = await client.get(url, headers={"Range": "bytes=5-", "If-Range": '"another"'})
+    assert (rest.status_code, rest.content) == (200, data)
+    others = [
+        await client.head(record["links"]["mean"]),
+        await client.head(url, params={"rows": "0:5"}),
+        await client.head(url, params={"cols": "0:5"}),
+        await client.head(url, params={"dtype": "f4"}),
+        await client.head(url, headers={"Accept": "application/octet-stream"}),
+    ]
+    assert len({tag, *(other.headers["etag"] for other in others)}) == 6
+    # Nothing is computed again for one who has it.
+    await service.tiles_client.flushall()
+    assert (await client.get(url, headers={"If-None-Match": tag})).status_code == 304
 
 
 async def test_datasets_stand_in_and_take_what_was_made_from_them_along(
@@ -358,10 +389,10 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
     object.__setattr__(service.settings, "max_unfinished_jobs", 1)
     assert problem(await client.post("/v1/predictions", json=body()), 429)["actual"] == 2
     assert (await client.get("/v1/kernels")).json()["kernels"] == []
-    assert await service.records.unfinished() == 0
+    assert await service.records.unfinished("default") == 0
     kept = {name.split(b":")[1] for name in await left_behind()}
-    # The tenant's secret, and a tile on its way to a worker that will drop it.
-    assert kept <= {b"secret", b"turn", b"inflight", b"architecture", b"held"}
+    # The tenant's secret, counts, and a tile on its way to a worker that will drop it.
+    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"architecture", b"held"}
 
 
 async def test_a_tile_store_that_cannot_keep_the_kernels_is_named(

@@ -59,7 +59,7 @@ def test_a_job_survives_the_loss_of_the_tiles(
     launch: Callable[..., subprocess.Popen[str]],
 ) -> None:
     served = Served(launch())
-    x = np.random.default_rng(0).standard_normal((160, 40, 4)).astype("float32")
+    x = np.random.default_rng(0).standard_normal((224, 40, 4)).astype("float32")
     buffer = io.BytesIO()
     np.save(buffer, x)
     with httpx.Client(base_url=served.url, timeout=PATIENCE_S) as client:

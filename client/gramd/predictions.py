@@ -1,0 +1,118 @@
+"""Predictions: what infinitely wide networks that learnt y_train say of x_test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gramd import jobs, matrices
+from gramd.arrays import Array, Inputs
+from gramd.datasets import Dataset
+from gramd.exchange import Talk, exchange
+from gramd.inputs import Parcel
+from gramd.jobs import Job, JobLike, read_job
+from gramd.progress import Progress, listener
+from gramd.retry import Retry
+
+COLLECTION = "predictions"
+OUTPUTS = ("mean", "variance", "covariance", "classes")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a prediction came to, for m test inputs. `arrays` has each result by its name."""
+
+    job: Job
+    arrays: Mapping[str, Array]
+
+    @property
+    def mean(self) -> Array:
+        """(m) or (m, outputs); of a classification (m, classes), one-hot and centred."""
+        return self["mean"]
+
+    @property
+    def variance(self) -> Array:
+        """(m): of the function, without the noise of a target."""
+        return self["variance"]
+
+    @property
+    def covariance(self) -> Array:
+        """(m, m)."""
+        return self["covariance"]
+
+    @property
+    def classes(self) -> Array:
+        """(m): the class with the largest mean."""
+        return self["classes"]
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """What was computed: the regularisation chosen, jitter, log marginal likelihood, seconds."""
+        return self.job.receipt or {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.arrays:
+            known = ", ".join(self.arrays)
+            raise KeyError(f"this prediction has {known}; ask for {name} with outputs=({name!r},)")
+        return self.arrays[name]
+
+
+def options_of(
+    model: Mapping[str, Any] | str | None,
+    task: str,
+    outputs: Sequence[str] | None,
+    dtype: str,
+    method: Mapping[str, Any] | str | None,
+) -> dict[str, Any]:
+    """The fields of a request beside the network and the arrays."""
+    names = [outputs] if isinstance(outputs, str) else outputs
+    return {
+        "model": {"type": model} if isinstance(model, str) else model,
+        "task": task,
+        "outputs": None if names is None else list(names),
+        "dtype": dtype,
+        "method": {"type": method} if isinstance(method, str) else method,
+    }
+
+
+def submit(
+    spec: Mapping[str, Any],
+    x_train: Inputs | Dataset,
+    y_train: Any,
+    x_test: Inputs | Dataset,
+    masks: tuple[Any, Any],
+    options: Mapping[str, Any],
+    retry: Retry,
+    wait: float | None = None,
+) -> Talk[Job]:
+    """A new prediction; it may have ended already when `wait` seconds were given."""
+    parcel = Parcel({"architecture": dict(spec), **options})
+    yield from parcel.put("x_train", x_train, masks[0], "mask_train", retry)
+    yield from parcel.put("x_test", x_test, masks[1], "mask_test", retry)
+    targets = np.asarray(y_train)
+    if targets.dtype.kind not in "biuf":
+        raise TypeError(f"expected y_train to be numbers, got dtype {targets.dtype}")
+    parcel.parts["y_train"] = targets
+    return read_job((yield from exchange(parcel.request("/v1/predictions", wait), retry)))
+
+
+def compute(
+    submitting: Talk[Job], retry: Retry, progress: Progress, timeout: float | None
+) -> Talk[Prediction]:
+    """A prediction from its submission to its results."""
+    job = yield from submitting
+    ended = yield from jobs.wait(COLLECTION, job, retry, listener(progress), timeout)
+    return (yield from collect(ended, retry))
+
+
+def collect(job: JobLike, retry: Retry) -> Talk[Prediction]:
+    """All results of a prediction that has succeeded; raises JobFailed for one that has not."""
+    known = job if isinstance(job, Job) else (yield from jobs.look(COLLECTION, job, retry))
+    known.check()
+    arrays: dict[str, Array] = {}
+    for name in known.results:
+        arrays[name] = yield from matrices.fetch(known.result(name), retry)
+    return Prediction(known, arrays)

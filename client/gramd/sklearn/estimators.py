@@ -1,0 +1,191 @@
+"""Estimators whose fitting and predicting the service does: POST /v1/predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gramd.arrays import Array
+from gramd.predictions import Prediction
+from gramd.sklearn.service import client_of, network_of, shaped
+
+
+class _Network(BaseEstimator):
+    """What all of them share: parameters, and the talk with the service."""
+
+    _model = "gaussian_process"
+    _task = "regression"
+
+    def __init__(
+        self,
+        network: Mapping[str, Any] | None = None,
+        *,
+        diag_reg: float | str | Mapping[str, Any] = 1e-4,
+        input_shape: Sequence[int] | None = None,
+        dtype: str = "float64",
+        method: Mapping[str, Any] | None = None,
+        url: str | None = None,
+    ) -> None:
+        self.network = network
+        self.diag_reg = diag_reg
+        self.input_shape = input_shape
+        self.dtype = dtype
+        self.method = method
+        self.url = url
+
+    def _fit(self, X: Array, y: Array) -> Self:
+        """The training kernel is computed and factorised now, and kept by the service: mistakes come
+        to light here, and predicting is quick."""
+        self.X_train_, self.y_train_ = X, y
+        self.receipt_ = self._predict(X[:1], ["mean"]).receipt
+        return self
+
+    def _predict(self, X: Array, outputs: Sequence[str]) -> Prediction:
+        client = client_of(self.url)
+        answer = client.predict(
+            network_of(self.network),
+            shaped(self.X_train_, self.input_shape),
+            self.y_train_,
+            shaped(X, self.input_shape),
+            model=self._described(),
+            task=self._task,
+            outputs=outputs,
+            dtype=self.dtype,
+            method=self.method,
+        )
+        # What was computed stays cached; its record is of no use to anyone any more.
+        client.predictions.delete(answer.job)
+        return answer
+
+    def _described(self) -> dict[str, Any]:
+        """The model of a request."""
+        given = self.diag_reg
+        if isinstance(given, str):
+            reg: Any = {"type": given}
+        else:
+            reg = (
+                given if isinstance(given, Mapping) else {"type": "relative", "value": float(given)}
+            )
+        return {"type": self._model, "diag_reg": reg}
+
+    def _checked(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, allow_nd=True)
+
+
+class _Flow(_Network):
+    """Networks trained by gradient flow: they have a time."""
+
+    _model = "gradient_flow"
+
+    def __init__(
+        self,
+        network: Mapping[str, Any] | None = None,
+        *,
+        time: float | str = "infinity",
+        diag_reg: float | str | Mapping[str, Any] = 1e-4,
+        input_shape: Sequence[int] | None = None,
+        dtype: str = "float64",
+        method: Mapping[str, Any] | None = None,
+        url: str | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            diag_reg=diag_reg,
+            input_shape=input_shape,
+            dtype=dtype,
+            method=method,
+            url=url,
+        )
+        self.time = time
+
+    def _described(self) -> dict[str, Any]:
+        return super()._described() | {"time": self.time}
+
+
+class _Regressor(RegressorMixin, _Network):
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn y (n) or (n, outputs) of X (n, features), or (n, T, d) and other inputs as they are."""
+        checked: Any = validate_data(self, X, y, multi_output=True, y_numeric=True, allow_nd=True)
+        inputs, targets = checked
+        return self._fit(inputs, np.asarray(targets, np.float64))
+
+    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
+        """The mean (m) or (m, outputs); with it the standard deviation (m) or the covariance (m, m),
+        of the function, without the noise of a target."""
+        if return_std and return_cov:
+            raise ValueError("ask for return_std or return_cov: the one is the other's diagonal")
+        spread = ["variance"] * return_std + ["covariance"] * return_cov
+        answer = self._predict(self._checked(X), ["mean", *spread])
+        if return_std:
+            return answer.mean, np.sqrt(answer.variance)
+        return (answer.mean, answer.covariance) if return_cov else answer.mean
+
+
+class _Classifier(ClassifierMixin, _Network):
+    _task = "classification"
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn the classes y (n) of X (n, features), or (n, T, d) and other inputs as they are."""
+        checked: Any = validate_data(self, X, y, allow_nd=True)
+        inputs, targets = checked
+        check_classification_targets(targets)
+        self.classes_, places = np.unique(targets, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"expected at least two classes, got 1 class: {self.classes_[0]!r}")
+        return self._fit(inputs, places)
+
+    def decision_function(self, X: Any) -> Array:
+        """Means (m, classes) of centred one-hot targets; of two classes (m), positive for the second.
+
+        They are regression outputs, not probabilities, which least squares does not give.
+        """
+        mean = self._predict(self._checked(X), ["mean"]).mean
+        return mean[:, 1] - mean[:, 0] if len(self.classes_) == 2 else mean
+
+    def predict(self, X: Any) -> Array:
+        """The class with the largest mean, (m)."""
+        scores = self.decision_function(X)
+        place = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[np.asarray(place, np.intp)]
+
+
+class NNGPRegressor(_Regressor):
+    """Gaussian-process regression with the NNGP: networks of which only the last layer is trained.
+
+    network: `gramd.spec.network(...)` or its JSON; one hidden layer of ReLU if left out.
+    diag_reg: added to the diagonal: a number, relative to the mean of the diagonal; "loo", chosen
+        by closed-form leave-one-out; or {"type": "absolute", "value": ...}.
+    input_shape: of one input, (T, d) or (H, W, C), where X is flat, (n, T * d).
+    dtype: of the kernels; solving is float64.
+    method: `gramd.spec.method`: the closed form if left out.
+    url: of the service; GRAMD_URL if left out.
+
+    Fitted: `receipt_`, with the diag_reg chosen, the log marginal likelihood and jitter.
+    """
+
+
+class NNGPClassifier(_Classifier):
+    """Classification by the NNGP posterior of centred one-hot targets; parameters: `NNGPRegressor`."""
+
+
+class NTKRegressor(_Regressor, _Flow):
+    """The mean and spread of infinitely wide networks trained by gradient flow.
+
+    time: of the flow, steps times learning rate of gradient descent; "infinity" for its end. Other
+        parameters are those of `NNGPRegressor`.
+    """
+
+
+class NTKClassifier(_Classifier, _Flow):
+    """The same on centred one-hot targets; parameters: `NTKRegressor`."""

@@ -1,0 +1,68 @@
+# Made from kernels/registry.py; change that, then run: python -m client.generate
+"""What is made of kernels: the models of a prediction."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gramd.spec.document import Document, Given, document, typed
+
+__all__ = ["gaussian_process", "gradient_flow", "kernel_ridge"]
+
+
+def gaussian_process(
+    *,
+    kernel: Literal["nngp", "ntk"] = "nngp",
+    diag_reg: Given | Literal["absolute", "loo", "relative"] = "relative",
+) -> Document:
+    """The posterior of a Gaussian process whose covariance is the kernel.
+
+    Attributes:
+        kernel: "nngp", networks of which only the last layer is trained; "ntk".
+        diag_reg: the variance of the noise of the targets.
+    """
+    return document(
+        "gaussian_process",
+        {},
+        kernel=(kernel, "nngp"),
+        diag_reg=(typed(diag_reg), {"type": "relative"}),
+    )
+
+
+def gradient_flow(
+    *,
+    time: float | Literal["infinity"] = "infinity",
+    diag_reg: Given | Literal["absolute", "loo", "relative"] = "relative",
+) -> Document:
+    """Infinitely wide networks from random starts, all weights trained by gradient flow.
+
+    Attributes:
+        time: of the flow of half the sum of squared errors, the learning rate absorbed (steps times
+            learning rate of gradient descent); "infinity" for the end.
+        diag_reg: the weight of half the squared distance of the weights from their start.
+
+    Ranges:
+        time: >= 0.
+    """
+    return document(
+        "gradient_flow",
+        {},
+        time=(time, "infinity"),
+        diag_reg=(typed(diag_reg), {"type": "relative"}),
+    )
+
+
+def kernel_ridge(
+    *,
+    kernel: Literal["nngp", "ntk"] = "ntk",
+    diag_reg: Given | Literal["absolute", "loo", "relative"] = "relative",
+) -> Document:
+    """Kernel ridge regression: a mean alone.
+
+    Attributes:
+        kernel: "nngp" or "ntk".
+        diag_reg: the weight of the squared norm.
+    """
+    return document(
+        "kernel_ridge", {}, kernel=(kernel, "ntk"), diag_reg=(typed(diag_reg), {"type": "relative"})
+    )

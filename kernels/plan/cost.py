@@ -1,0 +1,131 @@
+"""What a tile costs, before it is computed: counted from what each layer must deliver. No JAX.
+
+    passes over elements   entries of the block that a layer reads (kernels/demand.py), times how
+                           dear the layer is for each
+    products               2 (P^2 P' + P P'^2) operations where attention mixes a whole block
+    one input              the same with P' = P, for every row of both sides
+
+in seconds of a nominal CPU core. The numbers are right to a factor of a few, which is enough: the
+service learns from every tile what a worker really takes (service/pace.py), and a cost is what it
+measures that in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Final
+
+from kernels.demand import Demand, Step, plan_one_input, plan_pair
+from kernels.inputs import Form
+from kernels.layers.attention import Attention
+from kernels.method import Method, MonteCarlo
+from kernels.plan.tiles import Tile, TilePlan
+from kernels.spec.architecture import Architecture
+
+_PASS_S: Final = 4e-10
+"""One element through one cheap pass."""
+_OPERATION_S: Final = 1e-11
+"""One operation of a matrix product: 100 GFlop/s of a core in float32."""
+Shape = tuple[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]]
+"""Rows and grids of both sides: all tiles of one shape cost the same."""
+
+_CALL_S: Final = 2e-3
+"""A tile of no size at all: fetching rows, one compiled call, storing."""
+
+_PASSES: Final = {"dense": 1.0, "conv": 4.0, "elementwise": 60.0, "hermite": 8.0, "layer_norm": 2.0}
+"""How many passes a layer is worth, by its type."""
+_OTHER_PASSES: Final = 3.0
+"""A closed-form activation; more than pooling needs."""
+
+
+def tile_costs(
+    architecture: Architecture,
+    plan: TilePlan,
+    *,
+    outputs: Sequence[str],
+    dtype: str,
+    method: Method,
+    positions: bool,
+) -> list[float]:
+    """Nominal seconds of every tile of a plan, in its order.
+
+    Args:
+        architecture: the network.
+        plan: its tiles.
+        outputs: "nngp", "ntk" or both.
+        dtype: "float32" or "float64".
+        method: how the kernels are computed.
+        positions: whether the inputs have position axes.
+    """
+
+    def shape(tile: Tile) -> Shape:
+        one, two = plan.groups1[tile.row], plan.groups2[tile.col]
+        return (len(one.rows), len(two.rows)), (one.grid, two.grid)
+
+    shapes = [shape(tile) for tile in plan.tiles]
+    costs = {
+        each: tile_cost(
+            architecture, *each, outputs=outputs, dtype=dtype, form=plan.form, method=method,
+            positions=positions,
+        )
+        for each in set(shapes)
+    }  # fmt: skip
+    return [costs[each] for each in shapes]
+
+
+def tile_cost(
+    architecture: Architecture,
+    rows: tuple[int, int],
+    grids: tuple[tuple[int, ...], tuple[int, ...]],
+    *,
+    outputs: Sequence[str],
+    dtype: str,
+    form: Form,
+    method: Method,
+    positions: bool,
+) -> float:
+    """Nominal seconds of one tile: `rows` inputs of `grids` on either side."""
+    layers = [layer.split()[0] for layer in architecture.expanded]
+    size = 2.0 if dtype == "float64" else 1.0
+    both = 2.0 if "ntk" in outputs else 1.0
+    pairs = rows[0] if form == "diagonal" else rows[0] * rows[1]
+    if isinstance(method, MonteCarlo):
+        weights = method.width**2 * max(1, len(layers))
+        forward = sum(n * max(1, prod(grid)) for n, grid in zip(rows, grids, strict=True))
+        work = method.samples * both * (forward * weights * 2 + pairs * method.width)
+        return _CALL_S + size * work * _OPERATION_S
+    final = Demand.FULL if form == "positions" else Demand.POINT
+    pair = _chain(plan_pair(layers, positions, final), *grids)
+    own = plan_one_input(layers, positions, final)
+    one = sum(n * _chain(own, grid, grid) for n, grid in zip(rows, grids, strict=True))
+    # One-input results are kept between the tiles of a row or column: half of them, say.
+    return _CALL_S + size * both * (pairs * pair + one / 2)
+
+
+def _chain(steps: Sequence[Step], grid1: tuple[int, ...], grid2: tuple[int, ...]) -> float:
+    """Seconds for one pair of inputs through the steps."""
+    total = 0.0
+    for step in steps:
+        total += _step(step, prod(grid1), prod(grid2))
+        total += sum(_chain(branch, grid1, grid2) for branch in step.branches)
+        grid1, grid2 = (step.layer.output_grid(grid) for grid in (grid1, grid2))
+    return total
+
+
+def _step(step: Step, positions1: int, positions2: int) -> float:
+    block = positions1 * positions2
+    entries = {
+        Demand.NOTHING: 0,
+        Demand.POINT: 1,
+        Demand.DIAGONAL: min(positions1, positions2),
+        Demand.READOUT: 1,
+        Demand.FULL: block,
+    }[step.wanted_in]
+    layer = step.layer
+    seconds = entries * _PASSES.get(layer.name(), _OTHER_PASSES) * _PASS_S
+    if isinstance(layer, Attention) and step.wanted_out is Demand.FULL:
+        products = 2 * block * (positions1 + positions2) * _OPERATION_S
+        estimator = getattr(layer, "estimator", None) if layer.estimates else None
+        seconds += products * (1 if estimator is None else estimator.samples)
+    return seconds

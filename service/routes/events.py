@@ -1,0 +1,122 @@
+"""GET /v1/kernels/{id}/events: progress and state as Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.bodies import EVENTS
+from service.errors import UnknownJob
+from service.problems import InvalidRequest
+from service.queries import negotiate, only
+from service.records import ENDED, JobEvent
+from service.results import check_expired
+from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
+from service.state import Service
+from service.store import keys
+
+router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
+
+# Proxies close connections that are silent for a minute or half of one.
+HEARTBEAT = timedelta(seconds=15)
+# A reader sees no use in more; what happens in between is in the next event.
+PACE = timedelta(seconds=0.1)
+# What a browser waits before it connects again.
+RETRY = timedelta(seconds=2)
+_EVENT_ID = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")
+
+
+@router.get(
+    "/{job_id}/events",
+    dependencies=[Depends(open_answer)],
+    summary="Follow a job",
+    response_class=Response,
+    responses={204: {"description": "The job has ended and there is nothing after Last-Event-ID"}},
+    openapi_extra={
+        "x-problems": [404, 406, 410, 422],
+        "x-answers": {EVENTS: "events"},
+        "x-request-headers": ["Last-Event-ID"],
+    },
+)
+async def get_events(
+    request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
+) -> Response:
+    """`text/event-stream`: `event: state` when the state has changed, `event: progress` otherwise,
+    with `data: {"state", "tiles_done", "tiles_total"}`. It begins with where the job is, or with
+    what came after Last-Event-ID, and ends with the job; a client that connects again then is
+    answered 204, which tells it to stop. Comments keep the connection open."""
+    only(request)
+    negotiate(request, (EVENTS,))
+    after = request.headers.get("last-event-id") or None
+    if after is not None and not _EVENT_ID.fullmatch(after):
+        raise InvalidRequest(
+            f"expected the id of an event of this job, got {after[:60]!r}",
+            parameter="Last-Event-ID",
+        )
+    record = await service.jobs.get(tenant, job_id)
+    check_expired(record)
+    if after is not None and record.ended:
+        newest = await service.records.newest_event(keys.ref(tenant, job_id))
+        if newest is None or newest.order <= _order(after):
+            return Response(status_code=204)
+    headers = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    if getattr(request.state, "head", False):
+        return Response(None, 200, headers)
+    return StreamingResponse(_stream(service, keys.ref(tenant, job_id), after), 200, headers)
+
+
+async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterator[bytes]:
+    """The stream's bytes; closing it at any point leaves nothing behind."""
+    async with service.events.listen(ref) as listener:
+        yield f"retry: {round(RETRY.total_seconds() * 1000)}\n\n".encode()
+        told: JobEvent | None = None
+        for event in await _missed(service, ref, after):
+            if event.id != after:
+                yield _message(event, told)
+            listener.caught_up(event)
+            told = event
+        while told is None or told.state not in ENDED:
+            event = await listener.next(HEARTBEAT.total_seconds())
+            if event is not None:
+                yield _message(event, told)
+                told = event
+                await asyncio.sleep(PACE.total_seconds())
+                continue
+            try:
+                await service.records.read(ref)
+            except UnknownJob:
+                return  # deleted, record and stream
+            yield b": the job goes on\n\n"
+
+
+async def _missed(service: Service, ref: str, after: str | None) -> list[JobEvent]:
+    """What the client has not seen yet, and before it the last that it has, if that is known."""
+    if after is None:
+        newest = await service.records.newest_event(ref)
+        return [] if newest is None else [newest]
+    seen = await service.records.newest_event(ref, last=after)
+    known = [seen] if seen is not None and seen.id == after else []
+    return known + await service.records.events(ref, after)
+
+
+def _message(event: JobEvent, told: JobEvent | None) -> bytes:
+    kind = "progress" if told is not None and told.state == event.state else "state"
+    data = json.dumps(
+        {
+            "state": event.state,
+            "tiles_done": event.tiles_done,
+            "tiles_total": event.tiles_total,
+        }
+    )
+    return f"id: {event.id}\nevent: {kind}\ndata: {data}\n\n".encode()
+
+
+def _order(event_id: str) -> tuple[int, ...]:
+    return tuple(map(int, event_id.split("-")))

@@ -1,0 +1,88 @@
+"""A result as an answer: whole, one range of its bytes, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.arrays import json_elements
+from service.bodies import JSON, NPY, OCTETS
+from service.content import Content
+
+# Text is several times as large as the numbers, and ten times in the making.
+JSON_ELEMENTS = 65_536
+
+# What such a route says of itself in openapi.yaml.
+ALWAYS_SENT = ["ETag", "X-Gramd-Shape", "X-Gramd-Dtype", "Vary"]
+HEADERS = {
+    "200": [*ALWAYS_SENT, "Accept-Ranges", "Content-Length"],
+    "206": [*ALWAYS_SENT, "Accept-Ranges", "Content-Length", "Content-Range"],
+    "304": ALWAYS_SENT,
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    206: {"description": "The bytes of Range"},
+    304: {"description": "What the client has under this ETag"},
+}
+ANSWERS = {NPY: "npy", OCTETS: "octets", JSON: "Matrix"}
+REQUEST_HEADERS = ["Accept", "Range", "If-Range", "If-None-Match"]
+
+
+def send(
+    request: Request,
+    content: Content,
+    asked: range | None,
+    runs: AsyncIterator[np.ndarray],
+    headers: dict[str, str],
+    name: str,
+) -> Response:
+    """The answer of a GET or HEAD.
+
+    asked: the bytes of Range, None for all. runs: the elements of the rows whose bytes are asked for.
+    headers: what is sent beside those of the body. name: of a file of it, without the suffix.
+    """
+    headers = headers | {"Content-Type": content.media}
+    if content.media != JSON:
+        headers |= {
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(content.length if asked is None else len(asked)),
+            "Content-Disposition": f'attachment; filename="{name}.{content.suffix}"',
+        }
+    if getattr(request.state, "head", False):
+        return Response(None, 200, headers)
+    if content.media == JSON:
+        return StreamingResponse(_json(runs, content.shape, content.kind), 200, headers)
+    if asked is None:
+        return StreamingResponse(_binary(runs, content.header), 200, headers)
+    headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{content.length}"
+    return StreamingResponse(content.cut(runs, asked), 206, headers)
+
+
+async def _binary(
+    runs: AsyncIterator[np.ndarray], start: bytes
+) -> AsyncIterator[bytes | memoryview]:
+    """Runs of elements as bytes, behind `start`."""
+    yield start
+    async for run in runs:
+        yield run.data.cast("B")
+
+
+async def _json(
+    runs: AsyncIterator[np.ndarray], shape: tuple[int, ...], kind: str
+) -> AsyncIterator[bytes]:
+    """Runs of elements, in C order, as the JSON of a `Matrix`."""
+    yield f'{{"shape": {json.dumps(shape)}, "dtype": "{kind}", "data": ['.encode()
+    sent = 0
+    async for run in runs:
+        flat = run.reshape(-1)
+        for first in range(0, len(flat), JSON_ELEMENTS):
+            piece = flat[first : first + JSON_ELEMENTS]
+            text = await run_sync(json_elements, piece, sent, shape)
+            yield text if sent == 0 else b",\n" + text
+            sent += len(piece)
+    yield b"]}\n"

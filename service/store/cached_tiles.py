@@ -1,0 +1,89 @@
+"""Tiles on Redis B: finished ones by digest, the least recently used evicted first."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from redis.asyncio import Redis
+
+from service.store import keys
+from service.store.connection import raw
+
+# How many tiles one round trip is about.
+BATCH = 1_000
+
+
+class CachedTiles:
+    """Tiles of all tenants; a tile is a hash of output name -> raw values, and what made it.
+
+    Any tile can vanish between two calls: that is what an LRU ceiling means. Callers get None and
+    have the tile computed again.
+    """
+
+    def __init__(self, client: Redis, ttl: timedelta) -> None:
+        self._client = client
+        self._ttl = ttl
+
+    async def write(
+        self, tenant: str, digest: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+    ) -> None:
+        """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
+        first = next(iter(values.values()))
+        header = dict(meta) | {
+            "shape": list(first.shape),
+            "dtype": first.dtype.newbyteorder("<").str,
+        }
+        fields: dict[Any, Any] = {
+            name: np.ascontiguousarray(value, first.dtype.newbyteorder("<")).tobytes()
+            for name, value in values.items()
+        }
+        fields["meta"] = json.dumps(header).encode()
+        key = keys.tile(tenant, digest)
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(key, mapping=fields)
+            pipe.expire(key, self._ttl)
+            await pipe.execute()
+
+    async def delete(self, tenant: str, digests: Sequence[str]) -> None:
+        """Throw the tiles away; those that are not there are no matter."""
+        for start in range(0, len(digests), BATCH):
+            names = [keys.tile(tenant, digest) for digest in digests[start : start + BATCH]]
+            # UNLINK frees their memory beside the server's other work.
+            await self._client.unlink(*names)
+
+    async def read(self, tenant: str, digest: str, output: str) -> np.ndarray | None:
+        """The values of one output, in their shape, or None when the tile is not there."""
+        values, header = raw(await self._client.hmget(keys.tile(tenant, digest), [output, "meta"]))
+        if values is None or header is None:
+            return None
+        about = json.loads(header)
+        return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])
+
+    async def meta(self, tenant: str, digest: str) -> dict[str, Any] | None:
+        """What made the tile (versions, device, seconds), or None when it is not there."""
+        header = raw(await self._client.hget(keys.tile(tenant, digest), "meta"))
+        return None if header is None else json.loads(header)
+
+    async def metas(self, tenant: str, digests: Sequence[str]) -> list[dict[str, Any] | None]:
+        """`meta` of many tiles."""
+        found: list[dict[str, Any] | None] = []
+        for start in range(0, len(digests), BATCH):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for digest in digests[start : start + BATCH]:
+                    pipe.hget(keys.tile(tenant, digest), "meta")
+                headers = await pipe.execute()
+            found += [None if header is None else json.loads(header) for header in headers]
+        return found
+
+    async def exists(self, tenant: str, digests: Sequence[str]) -> list[bool]:
+        """Which of the tiles are there; those get their full lifetime again."""
+        found: list[bool] = []
+        for start in range(0, len(digests), BATCH):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for digest in digests[start : start + BATCH]:
+                    # Renews and tells in one command, and counts as a use for the LRU.
+                    pipe.expire(keys.tile(tenant, digest), self._ttl)
+                found += [bool(answer) for answer in await pipe.execute()]
+        return found

@@ -1,0 +1,198 @@
+"""Tiles in an object store: S3, GCS, Azure or a folder, for results that Redis B could not keep.
+
+    TENANT/DIGEST/OUTPUT     the length of a JSON header, the header (shape, dtype), the raw values
+    TENANT/DIGEST/meta       what made the tile, as JSON
+
+Object stores forget nothing by themselves and are slow to ask, so two sorted sets on Redis A say what
+is there: `far:due`, when each tile is to be deleted, from before the first byte of it is written, and
+`far:whole`, those that are complete. Workers delete what is due; a use puts it off.
+"""
+
+import json
+import struct
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
+from redis.asyncio import Redis
+
+from service.errors import ResultStoreAway, StartError
+from service.store import keys
+from service.store.connection import now, raw
+
+_LENGTH = struct.Struct("<I")
+META = "meta"
+# Tiles that one round trip, and one look for what is due, are about.
+BATCH = 1_000
+DUE_AT_ONCE = 200
+
+# KEYS: due, whole; ARGV: now, tile -> 1 when it was still due and is forgotten
+FORGET = """
+local due = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if not due or tonumber(due) > tonumber(ARGV[1]) then return 0 end
+redis.call('ZREM', KEYS[1], ARGV[2])
+redis.call('ZREM', KEYS[2], ARGV[2])
+return 1
+"""
+
+
+def open_object_store(url: str) -> ObjectStore:
+    """The store at an s3://, gs://, az:// or file:// address, credentials from the environment.
+
+    Raises StartError for an address that is none.
+    """
+    try:
+        return from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
+    except (BaseError, ValueError) as error:
+        raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {_said(error)}") from error
+
+
+class FarTiles:
+    """Tiles of all tenants in one object store; each lives `ttl` from its last use."""
+
+    def __init__(self, store: ObjectStore, client: Redis, ttl: timedelta) -> None:
+        self._store = store
+        self._client = client
+        self._ttl = ttl.total_seconds()
+        self._forget = client.register_script(FORGET)
+
+    async def write(
+        self, tenant: str, name: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+    ) -> None:
+        """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
+        ref = keys.ref(tenant, name)
+        until = await now(self._client) + self._ttl
+        await self._client.zadd(keys.FAR_DUE, {ref: until}, gt=True)
+        outputs = ",".join(values)
+        with _store_errors():
+            for output, value in values.items():
+                data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+                header = json.dumps({"shape": data.shape, "dtype": data.dtype.str}).encode()
+                packed = b"".join((_LENGTH.pack(len(header)), header, data.tobytes()))
+                await obstore.put_async(self._store, _path(ref, output), packed)
+            about = json.dumps({**meta, "outputs": outputs}).encode()
+            await obstore.put_async(self._store, _path(ref, META), about)
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.zadd(keys.FAR_DUE, {ref: until}, gt=True)
+            pipe.zadd(keys.FAR_WHOLE, {ref: until}, gt=True)
+            await pipe.execute()
+
+    async def read(self, tenant: str, name: str, output: str) -> np.ndarray | None:
+        """The values of one output, in their shape, or None when the tile is not there."""
+        data = await self._get(keys.ref(tenant, name), output)
+        if data is None:
+            return None
+        (length,) = _LENGTH.unpack_from(data)
+        start = _LENGTH.size + length
+        header = json.loads(data[_LENGTH.size : start])
+        return np.frombuffer(data, header["dtype"], offset=start).reshape(header["shape"])
+
+    async def metas(self, tenant: str, names: Sequence[str]) -> list[dict[str, Any] | None]:
+        """What made each tile, None for those that are not there."""
+        found = [await self._get(keys.ref(tenant, name), META) for name in names]
+        own = "outputs"  # of this module alone
+        return [
+            None
+            if data is None
+            else {field: value for field, value in json.loads(data).items() if field != own}
+            for data in found
+        ]
+
+    async def exists(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Which of the tiles are there; those get their full lifetime again.
+
+        The list is believed, but for one tile a round trip: so a store that does not answer is found
+        out before anything is promised. Raises ResultStoreAway.
+        """
+        moment = await now(self._client)
+        found: list[bool] = []
+        for start in range(0, len(names), BATCH):
+            refs = [keys.ref(tenant, name) for name in names[start : start + BATCH]]
+            scores: list[float | None] = raw(await self._client.zmscore(keys.FAR_WHOLE, refs))
+            there = [score is not None and score > moment for score in scores]
+            if any(there):
+                first = there.index(True)
+                there[first] = await self._get(refs[first], META) is not None
+            renewed: dict[Any, float] = {
+                ref: moment + self._ttl
+                for ref, is_there in zip(refs, there, strict=True)
+                if is_there
+            }
+            if renewed:
+                async with self._client.pipeline(transaction=True) as pipe:
+                    pipe.zadd(keys.FAR_DUE, renewed, xx=True, gt=True)
+                    pipe.zadd(keys.FAR_WHOLE, renewed, xx=True, gt=True)
+                    await pipe.execute()
+            found += there
+        return found
+
+    async def delete(self, tenant: str, names: Sequence[str]) -> None:
+        """Throw the tiles away; those that are not there are no matter."""
+        for name in names:
+            ref = keys.ref(tenant, name)
+            await self._client.zrem(keys.FAR_WHOLE, ref)
+            await self._remove(ref)
+            await self._client.zrem(keys.FAR_DUE, ref)
+
+    async def delete_due(self) -> int:
+        """Delete tiles that nobody used for their lifetime, some at a time; returns how many."""
+        moment = await now(self._client)
+        due: list[bytes] = raw(
+            await self._client.zrangebyscore(keys.FAR_DUE, "-inf", moment, 0, DUE_AT_ONCE)
+        )
+        deleted = 0
+        for ref in due:
+            await self._remove(ref.decode())
+            # One that was used meanwhile stays on the list, and is computed again when it is read.
+            deleted += int(
+                await self._forget(keys=[keys.FAR_DUE, keys.FAR_WHOLE], args=[moment, ref])
+            )
+        return deleted
+
+    async def _remove(self, ref: str) -> None:
+        """Delete a tile's objects, whichever of them are there."""
+        with _store_errors():
+            found = await obstore.list(self._store, prefix=_path(ref)).collect_async()
+            for entry in found:
+                try:
+                    await obstore.delete_async(self._store, entry["path"])
+                except FileNotFoundError:
+                    continue  # another worker was faster
+
+    async def _get(self, ref: str, part: str) -> bytes | None:
+        try:
+            with _store_errors():
+                answer = await obstore.get_async(self._store, _path(ref, part))
+                return bytes(await answer.bytes_async())
+        except FileNotFoundError:
+            # Somebody deleted it behind our back: it is not there, whatever the list says.
+            await self._client.zrem(keys.FAR_WHOLE, ref)
+            return None
+
+
+def _path(ref: str, part: str = "") -> str:
+    tenant, name = keys.split(ref)
+    return f"{tenant}/{name}/{part}" if part else f"{tenant}/{name}"
+
+
+def _said(error: Exception) -> str:
+    """The first line: below it obstore prints its own structures."""
+    return str(error).partition("\n")[0]
+
+
+@contextmanager
+def _store_errors() -> Generator[None, None, None]:
+    """What the object store says, but for a missing object, as ResultStoreAway."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        raise ResultStoreAway(
+            f"the object store of results does not do its part: {_said(error)}"
+        ) from error

@@ -1,0 +1,261 @@
+"""Open datasets: filled part by part, in any order and any number of times, then sealed.
+
+    open --fill(k)--> open --seal--> sealing --> sealed: a dataset like one that was uploaded whole
+
+Part k is the rows from k * part_rows on. Once the last part is there and the upload is sealed, its
+pieces become the dataset's as they are: nothing is copied. An upload lives for `ttl` from its
+beginning, whatever happens to it; then its bytes and its booking of the quota are gone together.
+"""
+
+import asyncio
+import hashlib
+import json
+import math
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+from redis.asyncio import Redis
+
+from service.errors import OverLimit, PartsMissing, UnknownDataset, UploadClosed
+from service.store import keys
+from service.store.connection import now, raw, store_with_room
+from service.store.datasets import Dataset, DatasetStore, digest_header, record_fields
+from service.store.inputs import hold
+from service.store.upload_scripts import CLOSE, FILL, KEEP
+
+# One Redis value each: what one command writes while the server does nothing else.
+MAX_PART_BYTES = 64 << 20
+# What a part has when the client does not say.
+PART_BYTES = 8 << 20
+MAX_PARTS = 10_000
+# As `GET /v1/limits` names them.
+LIMITS: dict[str, int | float] = {"max_part_bytes": MAX_PART_BYTES, "max_parts": MAX_PARTS}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An open dataset. `dtype` is "<f4" or "<f8"; `received` holds the parts that are there;
+    `dataset` is what it became."""
+
+    id: str
+    state: Literal["open", "sealing", "sealed"]
+    shape: tuple[int, ...]
+    dtype: str
+    masked: bool
+    bytes: int
+    part_rows: int
+    received: tuple[int, ...]
+    dataset: str | None
+    created_at: datetime
+    expires_at: datetime
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are to be."""
+        return -(-self.shape[0] // self.part_rows)
+
+    def rows(self, part: int) -> int:
+        """Rows of one part; the last one may have fewer."""
+        return min(self.part_rows, self.shape[0] - part * self.part_rows)
+
+
+class UploadStore:
+    """Open datasets on Redis A."""
+
+    def __init__(self, client: Redis, datasets: DatasetStore, ttl: timedelta, quota: int) -> None:
+        self._client = client
+        self._datasets = datasets
+        self._ttl = ttl
+        self._quota = quota
+        self._fill = client.register_script(FILL)
+        self._close = client.register_script(CLOSE)
+        self._keep = client.register_script(KEEP)
+
+    async def open(
+        self, tenant: str, shape: tuple[int, ...], dtype: str, masked: bool, part_rows: int | None,
+        upload_id: str,
+    ) -> Upload:  # fmt: skip
+        """Announce an array of `shape` (n, ..., channels) and book its bytes.
+
+        `upload_id` is one of `new_id`; an upload of this id that is there already stays as it is.
+        Raises OverLimit: the quota, or parts that are too large or too many.
+        """
+        kind = np.dtype(dtype).newbyteorder("<")
+        row = math.prod(shape[1:]) * kind.itemsize
+        size = shape[0] * row + (-(-math.prod(shape[:-1]) // 8) if masked else 0)
+        if size > self._quota:
+            # 2^53: JSON readers lose digits of larger integers.
+            raise OverLimit(
+                "max_input_bytes", self._quota, min(size, 2**53),
+                f"an array of shape {list(shape)} would take more than the {self._quota} bytes "
+                "that one tenant may keep",
+            )  # fmt: skip
+        rows = part_rows or max(1, PART_BYTES // row, -(-shape[0] // MAX_PARTS))
+        rows = min(rows, shape[0])
+        if rows * row > MAX_PART_BYTES:
+            raise OverLimit(
+                "max_part_bytes", MAX_PART_BYTES, rows * row,
+                f"a part of {rows} rows would have {rows * row} bytes, {MAX_PART_BYTES} are "
+                "allowed; choose fewer part_rows",
+            )  # fmt: skip
+        if -(-shape[0] // rows) > MAX_PARTS:
+            raise OverLimit(
+                "max_parts", MAX_PARTS, -(-shape[0] // rows),
+                f"parts of {rows} rows would be more than {MAX_PARTS}; choose more part_rows",
+            )  # fmt: skip
+        moment = await now(self._client)
+        expiry = math.ceil(moment + self._ttl.total_seconds())
+        async with store_with_room(self._client):
+            await hold(self._client, tenant, {f"upload:{upload_id}": size}, self._ttl, self._quota)
+            about = {
+                "shape": list(shape), "dtype": kind.str, "masked": masked, "bytes": size,
+                "part_rows": rows, "created_at": moment, "expires_at": expiry,
+            }  # fmt: skip
+            key = keys.upload(tenant, upload_id)
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.hsetnx(key, "about", json.dumps(about))
+                pipe.hsetnx(key, "state", "open")
+                pipe.expireat(key, expiry)
+                await pipe.execute()
+        return await self.get(tenant, upload_id)
+
+    async def get(self, tenant: str, upload_id: str) -> Upload:
+        """The upload as it stands; raises UnknownDataset."""
+        found: dict[bytes, bytes] = raw(await self._client.hgetall(keys.upload(tenant, upload_id)))
+        if b"about" not in found or ":" in upload_id:
+            raise UnknownDataset(upload_id)
+        about: dict[str, Any] = json.loads(found[b"about"])
+        for name in ("created_at", "expires_at"):
+            about[name] = datetime.fromtimestamp(about[name], UTC)
+        shape = tuple(about.pop("shape"))
+        received = (int(name[5:]) for name in found if name.startswith(b"part:"))
+        sealed: bytes | None = found.get(b"dataset")
+        state: Any = found[b"state"].decode()
+        return Upload(
+            id=upload_id, state=state, shape=shape, received=tuple(sorted(received)),
+            dataset=None if sealed is None else sealed.decode(), **about,
+        )  # fmt: skip
+
+    async def fill(
+        self, tenant: str, upload: Upload, part: int, x: np.ndarray, mask: np.ndarray | None
+    ) -> None:
+        """Store one part, whose shape and dtype are right; it may have been there already.
+
+        Raises UploadClosed when the upload is being sealed or is sealed, UnknownDataset when it is
+        gone.
+        """
+        number = secrets.token_hex(16)
+        came, came_mask = (keys.incoming(tenant, number + suffix) for suffix in ("", "m"))
+        data = np.ascontiguousarray(x, np.dtype(upload.dtype)).tobytes()
+        async with store_with_room(self._client):
+            await self._client.set(came, data, ex=keys.INCOMING)
+            if mask is not None:
+                await self._client.set(came_mask, np.packbits(mask).tobytes(), ex=keys.INCOMING)
+            state: bytes = await self._fill(
+                keys=[
+                    keys.upload(tenant, upload.id), came, keys.piece(tenant, upload.id, part),
+                    came_mask, keys.upload_mask(tenant, upload.id, part),
+                ],
+                args=[
+                    part, upload.rows(part), math.ceil(upload.expires_at.timestamp()),
+                    int(mask is not None),
+                ],
+            )  # fmt: skip
+        if not state:
+            raise UnknownDataset(upload.id)
+        if state != b"open":
+            raise UploadClosed(upload.id, state.decode())
+
+    async def seal(self, tenant: str, upload_id: str) -> Dataset:
+        """Make a dataset of the upload; sealing it again answers the same one.
+
+        Raises PartsMissing, UnknownDataset. A process that dies on the way leaves an upload that
+        takes no more parts and can be sealed again.
+        """
+        upload = await self.get(tenant, upload_id)
+        state: bytes = await self._close(keys=[keys.upload(tenant, upload_id)], args=[upload.parts])
+        upload = await self.get(tenant, upload_id)
+        if state == b"open":
+            there = set(upload.received)
+            raise PartsMissing([part for part in range(upload.parts) if part not in there])
+        if upload.dataset is None:
+            await self._seal(tenant, upload)
+            upload = await self.get(tenant, upload_id)
+        if upload.dataset is None:
+            raise UnknownDataset(upload_id)
+        await self._datasets.renew(tenant, upload.dataset)
+        return await self._datasets.get(tenant, upload.dataset)
+
+    async def _seal(self, tenant: str, upload: Upload) -> None:
+        mask = await self._mask(tenant, upload)
+        digest = hashlib.sha256(digest_header(upload.shape, upload.dtype, mask is not None))
+        for part in range(upload.parts):
+            data = raw(await self._client.get(keys.piece(tenant, upload.id, part)))
+            if data is None:  # deleted meanwhile
+                raise UnknownDataset(upload.id)
+            await asyncio.to_thread(digest.update, data)
+        pieces, bits = upload.parts, b""
+        if mask is not None:
+            bits = np.packbits(mask).tobytes()
+            digest.update(bits)
+            async with store_with_room(self._client):
+                await self._client.set(
+                    keys.piece(tenant, upload.id, pieces), bits,
+                    exat=math.ceil(upload.expires_at.timestamp()),
+                )  # fmt: skip
+            pieces += 1
+        content = digest.hexdigest()
+        dataset_id = await self._datasets.identity(tenant, content)
+        size = math.prod(upload.shape) * np.dtype(upload.dtype).itemsize + len(bits)
+        fields = record_fields(upload.shape, upload.dtype, content, mask is not None, size)
+        ttl = self._datasets.ttl.total_seconds()
+        await self._keep(
+            keys=[
+                keys.upload(tenant, upload.id), keys.dataset(tenant, dataset_id),
+                keys.held(tenant),
+            ],
+            args=[
+                dataset_id, json.dumps(fields | {"stored": upload.id, "pieces": pieces}), int(ttl),
+                f"upload:{upload.id}|{upload.bytes}", f"dataset:{dataset_id}|{size}",
+                await now(self._client) + ttl, keys.piece(tenant, upload.id, ""), pieces,
+                keys.upload_mask(tenant, upload.id, ""),
+            ],
+        )  # fmt: skip
+
+    async def _mask(self, tenant: str, upload: Upload) -> np.ndarray | None:
+        """The mask of all parts; None when every position is real, as for one uploaded whole."""
+        if not upload.masked:
+            return None
+        mask = np.ones(upload.shape[:-1], np.bool_)
+        for part in range(upload.parts):
+            bits = raw(await self._client.get(keys.upload_mask(tenant, upload.id, part)))
+            if bits is not None:
+                rows = mask[part * upload.part_rows :][: upload.rows(part)]
+                flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=rows.size)
+                rows[...] = flat.astype(np.bool_).reshape(rows.shape)
+        return None if mask.all() else mask
+
+    async def delete(self, tenant: str, upload: Upload) -> None:
+        """Forget an upload that is not sealed, with its parts and its booking."""
+        parts = range(upload.parts + 1)
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.upload(tenant, upload.id))
+            pipe.delete(
+                *(keys.piece(tenant, upload.id, part) for part in parts),
+                *(keys.upload_mask(tenant, upload.id, part) for part in parts),
+            )
+            pipe.zrem(keys.held(tenant), f"upload:{upload.id}|{upload.bytes}")
+            await pipe.execute()
+
+
+def new_id() -> str:
+    """An id for a new upload."""
+    return "u" + secrets.token_hex(15)
+
+
+def is_upload(dataset_id: str) -> bool:
+    """Whether an id is that of an upload; ids of datasets begin otherwise."""
+    return dataset_id.startswith("u")

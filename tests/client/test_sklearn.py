@@ -1,0 +1,89 @@
+"""Kernels of the service inside scikit-learn's own estimators."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import WhiteKernel
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+from gramd.sklearn import Kernel, KernelMatrix
+from kernels.matrix import kernel_matrix
+
+from .conftest import ATTENTION, DENSE
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(24, 3))
+Y = np.sin(X[:, 0])
+LABELS = np.where(X[:, 0] + X[:, 1] > 0, "up", "down")
+NEW = RNG.normal(size=(5, 3))
+
+
+def gram(kind: str, x1: np.ndarray, x2: np.ndarray | None = None) -> np.ndarray:
+    """The same without a service."""
+    return kernel_matrix(DENSE, x1, x2, outputs=(kind,), dtype="float64")[kind]
+
+
+def test_a_gaussian_process_with_the_kernel_is_the_closed_form(url: str) -> None:
+    kernel = Kernel(DENSE, url=url)
+    process = GaussianProcessRegressor(kernel, alpha=0.1, optimizer=None).fit(X, Y)
+    mean, std = process.predict(NEW, return_std=True)
+    inverse = np.linalg.inv(gram("nngp", X) + 0.1 * np.eye(24))
+    cross = gram("nngp", NEW, X)
+    np.testing.assert_allclose(mean, cross @ inverse @ Y, rtol=1e-8)
+    variance = np.diag(gram("nngp", NEW)) - np.sum(cross @ inverse * cross, axis=1)
+    np.testing.assert_allclose(std**2, variance, rtol=1e-6)
+    value, gradient = process.log_marginal_likelihood(np.empty(0), eval_gradient=True)
+    assert (value, gradient.shape) == (pytest.approx(process.log_marginal_likelihood_value_), (0,))
+
+
+def test_noise_beside_the_kernel_is_optimised(url: str) -> None:
+    kernel = Kernel(DENSE, url=url) + WhiteKernel(0.5, (1e-3, 10))
+    process = GaussianProcessRegressor(kernel).fit(X, Y)
+    assert process.kernel_.k2.noise_level != 0.5
+    assert process.log_marginal_likelihood_value_ > process.log_marginal_likelihood(kernel.theta)
+
+
+def test_kernel_ridge_and_support_vectors_take_the_same_kernel(url: str) -> None:
+    kernel = Kernel(DENSE, kind="ntk", url=url)
+    ridge = KernelRidge(alpha=0.1, kernel=kernel).fit(X, Y)
+    weights = np.linalg.solve(gram("ntk", X) + 0.1 * np.eye(24), Y)
+    np.testing.assert_allclose(ridge.predict(NEW), gram("ntk", NEW, X) @ weights, rtol=1e-8)
+    machine = SVC(kernel=kernel).fit(X, LABELS)
+    precomputed = SVC(kernel="precomputed").fit(gram("ntk", X), LABELS)
+    found = machine.decision_function(NEW)
+    np.testing.assert_allclose(found, precomputed.decision_function(gram("ntk", NEW, X)), rtol=1e-6)
+
+
+def test_precomputed_kernels_come_from_a_pipeline(url: str) -> None:
+    pipeline = make_pipeline(KernelMatrix(DENSE, url=url), SVC(kernel="precomputed"))
+    scores = cross_val_score(pipeline, X, LABELS, cv=3)
+    assert scores.mean() > 0.7
+    pipeline.fit(X, LABELS)
+    assert pipeline[0].transform(NEW).shape == (5, 24)
+
+
+def test_inputs_that_are_no_vectors(url: str) -> None:
+    ragged = [RNG.normal(size=(n, 3)) for n in (4, 6, 5)]
+    matrix = KernelMatrix(ATTENTION, url=url).fit(ragged)
+    np.testing.assert_allclose(matrix.transform(ragged), matrix.fit_transform(ragged), rtol=1e-10)
+    sequences = RNG.normal(size=(4, 6, 3))
+    flat = Kernel(ATTENTION, input_shape=(6, 3), url=url)(sequences.reshape(4, 18))
+    expected = kernel_matrix(ATTENTION, sequences, outputs=("nngp",), dtype="float64")["nngp"]
+    np.testing.assert_array_equal(flat, expected)
+    with pytest.raises(ValueError, match="rows of 18 numbers"):
+        Kernel(ATTENTION, input_shape=(6, 3), url=url)(np.ones((4, 17)))
+
+
+def test_kernels_can_be_copied_and_sent_elsewhere(url: str) -> None:
+    kernel = Kernel(DENSE, kind="ntk", url=url)
+    copy = pickle.loads(pickle.dumps(clone(kernel)))  # noqa: S301  (our own)
+    assert copy == kernel
+    assert (copy.n_dims, repr(copy)) == (0, "Kernel(ntk of dense, relu, dense)")
+    np.testing.assert_array_equal(copy.diag(X), kernel.diag(X))
+    np.testing.assert_allclose(kernel.diag(X), np.diag(kernel(X)), rtol=1e-12)

@@ -1,0 +1,85 @@
+"""Planned memory against what XLA says its code takes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kernels.demand import Demand
+from kernels.engine.backend import POLICIES, micro_tile_edge
+from kernels.engine.passes import Network, edge_for, one_input_pass, pair_pass
+from kernels.inputs import read_inputs
+from kernels.method import EXACT
+from kernels.plan.groups import filled_group
+from kernels.plan.memory import Group, Work, kept_by_input, tile_memory
+from kernels.spec.architecture import parse_architecture
+from tests.kernels.networks import FLATTEN, POOL, RELU, attention, conv, dense, entries, positional
+
+NETWORKS: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
+    "vectors": ([dense(), RELU] * 3, (600, 8)),
+    "attention": ([dense(), RELU, attention(), RELU, POOL], (5, 128, 4)),
+    "deep_and_long": ([dense(), RELU, *[attention(), RELU] * 8, POOL], (2, 256, 4)),
+    "positional": (
+        [dense(), *[RELU, attention(positional=positional("sum", "rational"))] * 2, RELU, POOL],
+        (3, 96, 4),
+    ),
+    "conv": ([*[conv(3, 3), RELU] * 3, POOL], (3, 12, 12, 3)),
+    "flatten": ([*[conv(3, 3), RELU] * 4, FLATTEN], (9, 16, 16, 3)),
+    "low_rank": (
+        [dense(), RELU, attention(mechanism={"type": "softmax", "rank": 16}), RELU, POOL],
+        (4, 128, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_planned_is_at_least_what_code_takes_and_at_most_twice(name: str) -> None:
+    layers, shape = NETWORKS[name]
+    inputs = read_inputs(entries(shape), dtype="float32")
+    architecture = parse_architecture({"layers": layers})
+    policy = POLICIES["cpu"]
+    work = Work(architecture.expanded, 2, 4, False, EXACT)
+    group = filled_group(work, len(inputs), inputs.grid, shape[-1])
+    planned = tile_memory(work, group, group, lambda *sizes: micro_tile_edge(policy, *sizes))
+
+    structure, values = zip(*(layer.split() for layer in architecture.expanded), strict=True)
+    numbers = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), values)
+    network = Network(structure, bool(inputs.grid), True)
+    flat = jnp.zeros((group.rows, *([int(np.prod(inputs.grid))] if inputs.grid else []), shape[-1]))
+    one_input = one_input_pass(network, inputs.grid).jitted
+    chain = jax.eval_shape(one_input, flat, None, numbers, (), 1)
+    edge = edge_for(network, inputs.grid, inputs.grid, policy, group.rows)
+    pairs = np.zeros(((group.rows // edge) ** 2, 2), np.int32)
+    lowered = pair_pass(network, inputs.grid, inputs.grid, edge).jitted.lower(
+        flat, chain, flat, chain, numbers, pairs, 1
+    )
+    found = lowered.compile().memory_analysis()
+    assert found is not None
+    taken = found.temp_size_in_bytes + found.output_size_in_bytes
+    assert taken <= planned.call <= 2 * taken
+
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((flat, chain)))
+    # Vectors are counted generously, which short inputs of few channels show.
+    assert kept <= planned.groups[0] <= 2 * kept + 2**20
+
+
+def test_what_an_input_keeps_grows_with_depth_and_the_square_of_the_length() -> None:
+    def kept(depth: int, size: int) -> int:
+        layers = [dense(), *[attention(), RELU] * depth, POOL]
+        network = parse_architecture({"layers": layers}).expanded
+        return kept_by_input(network, (size,), 4, 4, Demand.POINT)
+
+    assert kept(1, 512) == pytest.approx(4 * 512**2, rel=0.1)
+    assert kept(8, 512) == pytest.approx(8 * kept(1, 512), rel=0.1)
+    assert kept(1, 1024) == pytest.approx(4 * kept(1, 512), rel=0.1)
+
+
+def test_a_group_with_itself_is_counted_once() -> None:
+    network = parse_architecture({"layers": [dense(), RELU, attention(), RELU, POOL]})
+    work, group = Work(network.expanded, 2, 4, False, EXACT), Group(32, (512,), 16)
+    alone = tile_memory(work, group, None, lambda entries, rows: 1)
+    two = tile_memory(work, group, group, lambda entries, rows: 1)
+    assert (len(alone.groups), len(two.groups)) == (1, 2)
+    assert two.alone - alone.alone == pytest.approx(32 * 2**20, rel=0.1)

@@ -1,0 +1,147 @@
+"""One Idempotency-Key and one body make one resource, whatever happens on the way."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from service import idempotency
+from service.idempotency import Claim
+
+from .conftest import DENSE, problem
+
+BODY: dict[str, Any] = {"architecture": DENSE, "x1": [[1.0, 2.0], [3.0, 4.0]]}
+KEY = {"Idempotency-Key": "5f0c8f6e-6d3b"}
+
+
+async def count(client: Any) -> int:
+    return len((await client.get("/v1/kernels")).json()["kernels"])
+
+
+async def test_the_same_key_and_body_are_the_same_job(client, npy):
+    first = await client.post("/v1/kernels", json=BODY, headers=KEY)
+    # Spaces, the order of names and quotes around the key are no part of it.
+    text = json.dumps(dict(reversed(BODY.items())), indent=3)
+    headers = {"Idempotency-Key": '"5f0c8f6e-6d3b"', "Content-Type": "application/json"}
+    again = await client.post("/v1/kernels", content=text, headers=headers)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.status_code == 202
+    form: dict[str, Any] = {
+        "data": {"request": json.dumps({"architecture": DENSE})},
+        "files": {"x1": npy([[1.0, 2.0]])},
+        "headers": {"Idempotency-Key": "a-form"},
+    }
+    posted = [(await client.post("/v1/kernels", **form)).json()["id"] for _ in range(2)]
+    assert posted[0] == posted[1] != first.json()["id"]
+    assert await count(client) == 2
+
+
+async def test_another_body_or_route_is_refused(client):
+    await client.post("/v1/kernels", json=BODY, headers=KEY)
+    other = await client.post("/v1/kernels", json=BODY | {"outputs": ["ntk"]}, headers=KEY)
+    assert problem(other, 422)["parameter"] == "Idempotency-Key"
+    elsewhere = await client.post("/v1/datasets", json={"shape": [2, 2]}, headers=KEY)
+    assert problem(elsewhere, 422)["parameter"] == "Idempotency-Key"
+    assert await count(client) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", '"', "ä".encode(), "x" * 256])
+async def test_what_is_no_key_is_refused(client, key):
+    response = await client.post("/v1/kernels", json=BODY, headers={"Idempotency-Key": key})
+    assert problem(response, 422)["parameter"] == "Idempotency-Key"
+
+
+async def test_a_refused_request_does_not_use_up_its_key(client, left_behind):
+    wrong = await client.post("/v1/kernels", json=BODY | {"x1": [[]]}, headers=KEY)
+    problem(wrong, 422)
+    assert await left_behind() == set()
+    assert (await client.post("/v1/kernels", json=BODY, headers=KEY)).status_code == 202
+
+
+async def test_many_at_once_make_one_job(client):
+    answers = await asyncio.gather(
+        *(client.post("/v1/kernels", json=BODY, headers=KEY) for _ in range(8))
+    )
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert await count(client) == 1
+
+
+async def test_a_deleted_job_is_gone_and_not_made_again(client):
+    job = (await client.post("/v1/kernels", json=BODY, headers=KEY)).json()
+    await client.delete(job["links"]["self"])
+    problem(await client.post("/v1/kernels", json=BODY, headers=KEY), 410)
+
+
+async def test_a_prediction_is_made_once_with_its_kernel_jobs(client, working):
+    asked = {"architecture": DENSE, "x_train": [[1.0], [2.0]], "y_train": [0, 1], "x_test": [[3.0]]}
+    first = (await client.post("/v1/predictions", json=asked, headers=KEY)).json()
+    assert await count(client) == len(first["kernels"]) == 2
+    async with working():
+        again = await client.post(
+            "/v1/predictions", json=asked, headers=KEY | {"Prefer": "wait=60"}
+        )
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+    assert again.json()["state"] == "succeeded"
+    other = await client.post("/v1/predictions", json=asked | {"y_train": [1, 0]}, headers=KEY)
+    assert problem(other, 422)["parameter"] == "Idempotency-Key"
+    assert await count(client) == 2
+    await client.delete(first["links"]["self"])
+    problem(await client.post("/v1/predictions", json=asked, headers=KEY), 410)
+
+
+async def test_an_open_dataset_is_opened_once(client):
+    opened = [
+        (await client.post("/v1/datasets", json={"shape": [2, 2]}, headers=KEY)).json()["id"]
+        for _ in range(2)
+    ]
+    assert opened[0] == opened[1]
+    other = await client.post("/v1/datasets", json={"shape": [3, 2]}, headers=KEY)
+    problem(other, 422)
+
+
+async def test_a_dataset_with_a_key_is_checked_against_it(client, npy):
+    first = await client.post("/v1/datasets", content=npy([[1.0]]), headers=KEY)
+    again = await client.post("/v1/datasets", content=npy([[1.0]]), headers=KEY)
+    assert first.json()["id"] == again.json()["id"]
+    problem(await client.post("/v1/datasets", content=npy([[2.0]]), headers=KEY), 422)
+
+
+async def test_one_that_takes_too_long_is_409(client, service, monkeypatch):
+    monkeypatch.setattr(idempotency, "PATIENCE", idempotency.CHECK)
+    async with service.idempotency.once("default", "k", "f", "r"):
+        with pytest.raises(idempotency.Conflict) as caught:
+            async with service.idempotency.once("default", "k", "f", "r2"):
+                pass
+    assert caught.value.headers == {"Retry-After": "1"}
+    async with service.idempotency.once("default", "k", "f", "r2") as claim:
+        assert claim == Claim("r", replayed=True)
+    # Another tenant's key of the same name is another key.
+    async with service.idempotency.once("other", "k", "f2", "r3") as claim:
+        assert claim == Claim("r3")
+
+
+async def test_a_creator_that_dies_leaves_its_id_to_the_next(client, service, monkeypatch):
+    """The store goes away after the job was written: the retry finds that job."""
+    write, pump = service.records.write, service.dispatch.pump
+
+    async def lost() -> None:
+        raise RedisConnectionError("gone")
+
+    monkeypatch.setattr(service.dispatch, "pump", lost)
+    problem(await client.post("/v1/kernels", json=BODY, headers=KEY), 503)
+    monkeypatch.setattr(service.dispatch, "pump", pump)
+    assert (await client.post("/v1/kernels", json=BODY, headers=KEY)).status_code == 202
+    assert await count(client) == 1
+
+    async def never(*_: Any) -> None:
+        raise RedisConnectionError("gone")
+
+    other = {"Idempotency-Key": "other"}
+    monkeypatch.setattr(service.records, "write", never)
+    problem(await client.post("/v1/kernels", json=BODY, headers=other), 503)
+    monkeypatch.setattr(service.records, "write", write)
+    assert (await client.post("/v1/kernels", json=BODY, headers=other)).status_code == 202
+    assert await count(client) == 2

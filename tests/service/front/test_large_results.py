@@ -1,0 +1,169 @@
+"""Results that the tile store could not keep go to an object store, a folder here, and come back."""
+
+import io
+import shutil
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from kernels.matrix import kernel_matrix
+from service.errors import OverLimit, StartError
+from service.settings import Settings
+from service.state import Service, open_service
+from service.store import keys
+from service.store.far_tiles import open_object_store
+from service.store.tiles import far_name
+
+from .conftest import DENSE, problem
+
+WAIT = {"Prefer": "wait=60"}
+ROWS = np.random.default_rng(0).standard_normal((620, 2))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def settings(settings: Settings, folder: Path) -> Settings:
+    """The stores of every test, and a folder for large results."""
+    return replace(settings, results_url=f"file://{folder}")
+
+
+@pytest.fixture(autouse=True)
+async def small_tile_store(service: Service) -> AsyncIterator[None]:
+    """A tile store whose ceiling the job below passes."""
+    before = (await service.tiles_client.info("memory"))["maxmemory"]
+    await service.tiles_client.config_set("maxmemory", 4 << 20)
+    yield
+    await service.tiles_client.config_set("maxmemory", before)
+
+
+def body(**more: Any) -> dict[str, Any]:
+    return {"architecture": DENSE, "x1": ROWS.tolist(), "dtype": "float64", **more}
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def replace_by_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("no folder any more")
+
+
+async def matrix(client: httpx.AsyncClient, job: dict[str, Any], query: str = "") -> np.ndarray:
+    answer = await client.get(job["links"]["ntk"] + query)
+    assert answer.status_code == 200, answer.text
+    return np.load(io.BytesIO(answer.content))
+
+
+async def test_a_large_result_is_written_to_the_object_store_and_read_from_it(
+    client: httpx.AsyncClient, service: Service, working: Any, folder: Path
+) -> None:
+    limits = (await client.get("/v1/limits")).json()["limits"]
+    assert limits["max_stored_result_bytes"] == service.settings.max_stored_result_bytes
+    async with working():
+        job = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
+        assert job["state"] == "succeeded"
+        assert [name async for name in service.tiles_client.scan_iter("gramd:tile:*")] == []
+        # Both outputs of every tile, and what made it.
+        assert len(files(folder)) == 3 * job["tiles_total"] > 3
+        expected = kernel_matrix(DENSE, ROWS, outputs=("ntk",), dtype="float64")["ntk"]
+        assert np.array_equal(await matrix(client, job), expected)
+        estimate = (await client.post("/v1/estimates", json=body())).json()
+        assert estimate["tiles"]["cached"] == job["tiles_total"]
+        part = await matrix(client, job, "?rows=100:103&cols=600:")
+        assert np.array_equal(part, expected[100:103, 600:])
+        again = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
+        tiles = {"total": job["tiles_total"], "computed": 0, "reused": job["tiles_total"]}
+        assert again["receipt"]["tiles"] == tiles
+        assert again["receipt"]["jax_version"] == job["receipt"]["jax_version"]
+        # What is small stays in Redis.
+        small = body(x1=ROWS[:3].tolist())
+        await client.post("/v1/kernels", json=small, headers=WAIT)
+        assert len([name async for name in service.tiles_client.scan_iter("gramd:tile:*")]) == 1
+
+
+async def test_objects_that_vanish_or_are_past_their_time_are_computed_again(
+    client: httpx.AsyncClient, service: Service, working: Any, folder: Path
+) -> None:
+    far = service.tiles.far
+    assert far is not None
+    async with working():
+        job = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
+        before = await matrix(client, job)
+        shutil.rmtree(folder / "default")
+        assert np.array_equal(await matrix(client, job), before)
+        assert await far.delete_due() == 0
+        due = await service.client.zrange(keys.FAR_DUE, 0, -1)
+        assert len(due) == job["tiles_total"]
+        for name in (keys.FAR_DUE, keys.FAR_WHOLE):
+            await service.client.zadd(name, dict.fromkeys(due, 1.0))
+        # Until they are deleted they are past their time, and a look at them brings none back.
+        assert await service.tiles.exists("default", [due[0].decode().split(":")[1]]) == [False]
+        assert await far.delete_due() == len(due)
+        assert files(folder) == []
+        assert await service.client.exists(keys.FAR_DUE, keys.FAR_WHOLE) == 0
+        assert np.array_equal(await matrix(client, job), before)
+
+
+async def test_deleting_the_dataset_deletes_them(
+    client: httpx.AsyncClient, service: Service, working: Any, folder: Path,
+    npy: Callable[[Any], bytes],
+) -> None:  # fmt: skip
+    dataset = (await client.post("/v1/datasets", content=npy(ROWS))).json()
+    async with working():
+        made = body(x1={"dataset": dataset["id"]})
+        assert (await client.post("/v1/kernels", json=made, headers=WAIT)).status_code == 200
+    assert files(folder)
+    assert (await client.delete(dataset["links"]["self"])).status_code == 204
+    assert files(folder) == []
+    assert await service.client.exists(keys.FAR_DUE, keys.FAR_WHOLE) == 0
+
+
+async def test_a_store_that_cannot_be_used_is_503(
+    client: httpx.AsyncClient, working: Any, folder: Path
+) -> None:
+    async with working():
+        job = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
+    replace_by_file(folder)
+    answer = await client.get(job["links"]["ntk"])
+    assert problem(answer, 503)["type"].endswith("store-unavailable")
+    assert str(folder) not in answer.text
+
+
+async def test_without_one_the_limit_is_named_with_the_remedy(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    for changes, limit in (
+        ({"results_url": ""}, "max_result_bytes"),
+        ({"max_stored_result_bytes": 1000}, "max_stored_result_bytes"),
+    ):
+        async with open_service(replace(service.settings, **changes)) as strict:
+            request = await _request(strict)
+            with pytest.raises(OverLimit) as caught:
+                await strict.jobs.create("default", request)
+            assert caught.value.limit == limit
+            assert caught.value.actual > caught.value.value
+            assert ("GRAMD_RESULTS_URL" in caught.value.detail) == (limit == "max_result_bytes")
+            assert limit in await strict.limits()
+
+
+async def _request(service: Service) -> Any:
+    from service.kernel_requests import read_kernel_request
+
+    return await read_kernel_request(body(), {}, "default", service.datasets)
+
+
+def test_an_address_that_is_none_is_said_at_start(tmp_path: Path) -> None:
+    for url in ("ftp://x/y", "results", "s3://"):
+        with pytest.raises(StartError, match="GRAMD_RESULTS_URL"):
+            open_object_store(url)
+    assert far_name("0" * 64) != "0" * 64
