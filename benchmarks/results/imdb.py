@@ -1,6 +1,6 @@
 """Film reviews: attention networks of infinite width against mean pooling and logistic regression.
 
-    make results-imdb DATA=path/to/imdb.npz            # 1,000 + 1,000 reviews: about half an hour on one core, by estimate
+    make results-imdb DATA=path/to/imdb.npz            # 1,000 + 1,000 reviews: half an hour on one core, about
 
 The file holds `ids` and `offsets` (tokens of all reviews, cut at 500), `embeddings` (GloVe, 50
 channels), `label` and `is_train`. Every network is computed once over all reviews. "as given" learns
