@@ -86,6 +86,17 @@ bench-growth: install ## how time grows with inputs, positions, depth and channe
 bench-service: install ## what the service adds: overhead, cached fetches, workers, start
 	@$(BIN)/python -m benchmarks.service $(ARGS)
 
+results-digits: install ## digits: infinitely wide networks, SVM, logistic regression
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.results.digits $(ARGS)
+
+RESULTS := results-imdb results-cifar results-uci
+results-imdb: ## film reviews: attention, mean pooling, logistic regression (DATA=path/to/imdb.npz)
+results-cifar: ## photographs: convolutions with and without attention (DATA=path/to/cifar10.npz)
+results-uci: ## tables: RMSE and NLL beside scikit-learn's Gaussian process (DATA=path/to/uci.npz)
+$(RESULTS): results-%: install
+	@test -n "$(DATA)" || { echo "expected DATA=path/to/$*.npz; benchmarks/results/$*.py says what it holds" >&2; exit 1; }
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.results.$* $(DATA) $(ARGS)
+
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
@@ -149,4 +160,5 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-attention bench-memory test test-all lint format types generated openapi docs site client cov audit sbom lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-attention bench-memory \
+	results-digits $(RESULTS) test test-all lint format types generated openapi docs site client cov audit sbom lock clean

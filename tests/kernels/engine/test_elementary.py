@@ -19,10 +19,6 @@ import kernels
 from kernels.engine.compiled import COMPILER_OPTIONS
 
 PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "arccos": (
-        lambda x: jnp.arctan2(jnp.sqrt(1 - jnp.tanh(x) ** 2), jnp.tanh(x)),
-        lambda x: np.arctan2(np.sqrt(1 - np.tanh(x) ** 2), np.tanh(x)),
-    ),
     "arctan2": (lambda x: jnp.arctan2(x, 1 - x), lambda x: np.arctan2(x, 1 - x)),
     "arctan": (lambda x: 2 * jnp.arctan2(x, 1 + jnp.hypot(1.0, x)), np.arctan),
     "cos": (jnp.cos, np.cos),
