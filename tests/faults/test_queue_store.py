@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.faults.conftest import Serve
 from tests.faults.running import PATIENCE_S, Job, refusals
-from tests.service.room.serving import REQUEST, until
+from tests.service.room.serving import until
 
 
 def test_killed_and_restarted_it_has_forgotten_nothing(serve: Serve) -> None:
