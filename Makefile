@@ -64,7 +64,7 @@ test-faults: install ## kill, stop and starve the processes of a running service
 	$(BIN)/python -m pytest -m faults -p no:randomly --durations=0 tests/faults $(ARGS)
 
 test-hostile: install ## 20,000 requests that mean no good, with counts by status
-	$(BIN)/python -m pytest -s -m hostile -p no:randomly tests/hostile $(ARGS)
+	$(BIN)/python -m pytest -s -p no:randomly tests/hostile $(ARGS)
 
 accuracy: install ## the table of docs/accuracy.md: float32 against float64
 	@$(BIN)/python benchmarks/float32_accuracy.py

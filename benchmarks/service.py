@@ -57,8 +57,9 @@ class Running:
 
 
 @contextmanager
-def running(data_dir: Path, cores: Sequence[int | None]) -> Iterator[Running]:
-    """Two stores, the API, and a worker for each entry of `cores`, pinned where it is a number."""
+def running(data_dir: Path, cores: Sequence[int | None], **variables: str) -> Iterator[Running]:
+    """Two stores, the API, and a worker for each entry of `cores`, pinned where it is a number;
+    `variables` are theirs too."""
     with ExitStack() as stack:
 
         def start(command: list[str], environ: dict[str, str] | None = None) -> None:
@@ -82,6 +83,7 @@ def running(data_dir: Path, cores: Sequence[int | None]) -> Iterator[Running]:
             "GRAMD_COMPILE_DIR": str(data_dir / "compiled"),
             "GRAMD_WORKERS": str(len(cores)),
             "GRAMD_LOG_LEVEL": "WARNING",
+            **variables,
         }
         part = [sys.executable, "-m", "service"]
         start([*part, "api", "--port", str(port)], environ)
@@ -153,7 +155,7 @@ def fetch(service: Running, rounds: int, n: int = 4096) -> dict[str, Any]:
     before = set(service.tiles.scan_iter())
     service.client.kernel(network, x, outputs=["nngp"])
     keys = [key for key in service.tiles.scan_iter() if key not in before]
-    job = service.client.kernels.list()[0]
+    job = service.client.kernels.newest(1)[0]
     url = f"{service.client._connection.url}/v1/kernels/{job.id}/nngp"
     plain, served = [], []
     with httpx.Client() as http:
