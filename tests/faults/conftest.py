@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.running import PATIENCE_S, Running
+from tests.service.conftest import service, settings, stores
 from tests.service.lifetimes import immortal
+from tests.service.room.conftest import eventually, finished, start
 from tests.service.room.serving import alive
+
+__all__ = ["eventually", "finished", "service", "settings", "start", "stores"]
 
 Serve = Callable[..., Running]
 
