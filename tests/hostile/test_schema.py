@@ -8,6 +8,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from service.openapi import FILE
@@ -44,7 +45,8 @@ def test_every_operation_answers_whatever_comes(
     operations = [found.ok() for found in document.get_all_operations()]
     assert len(operations) > 25
     before = target.tally.total()
-    for operation in operations:
+    # Making the strategies takes most of the time of a small share: that has every other operation.
+    for operation in operations[:: 1 if share == 1 else 2]:
         for mode in GenerationMode:
             fire(operation, mode, target, known, max(2, int(share * EXAMPLES)))
     assert target.tally.total() - before > share * 3000
@@ -72,4 +74,8 @@ def fire(
             headers = httpx.Headers({k: v[0] for k, v in answer.headers.items()})
             target.judge(answer.status_code, headers, answer.content, what)
 
-        one()
+        try:
+            one()
+        except Unsatisfiable:
+            # Nothing in this operation can be wrong: it takes no parameters and no body.
+            assert mode is GenerationMode.NEGATIVE

@@ -18,6 +18,7 @@ RAW: list[bytes] = [
     HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{}",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n{\r\n" * 5000,
+    HEAD + b"Transfer-Encoding: identity\r\n\r\n{}",
     HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     HEAD + b"X: " + b"a" * 200_000 + b"\r\n\r\n",
     HEAD + b"X: a\r\n" * 20_000 + b"\r\n",
