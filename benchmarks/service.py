@@ -36,6 +36,7 @@ from redis import Redis
 from benchmarks.workloads import WORKLOADS, Array
 from kernels.matrix import kernel_matrix
 from service.embedded import find_redis_server, servers, wait_until_answering
+from service.store import keys
 
 LAYERS: Final = next(w.layers for w in WORKLOADS if w.name.startswith("b"))
 ROWS: Final = 256
@@ -91,7 +92,8 @@ def running(data_dir: Path, cores: Sequence[int | None], **variables: str) -> It
             pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
             start([*pinned, *part, "worker"], environ)
         url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(url, len(cores))
+        with Redis.from_url(pair[0].url) as queue:
+            _wait_until_ready(url, queue, len(cores))
         tiles = stack.enter_context(Redis.from_url(pair[1].url))
         yield Running(stack.enter_context(Client(url, progress=False)), tiles)
 
@@ -102,11 +104,11 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_until_ready(url: str, workers: int) -> None:
+def _wait_until_ready(url: str, queue: Redis, workers: int) -> None:
     while True:
         try:
             answer = httpx.get(f"{url}/readyz")
-            if answer.is_success and len(answer.json()["workers"]) == workers:
+            if answer.is_success and queue.hlen(keys.WORKERS) == workers:
                 return
         except httpx.TransportError:
             pass  # not listening yet
@@ -154,14 +156,14 @@ def fetch(service: Running, rounds: int, n: int = 4096) -> dict[str, Any]:
     network = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
     before = set(service.tiles.scan_iter())
     service.client.kernel(network, x, outputs=["nngp"])
-    keys = [key for key in service.tiles.scan_iter() if key not in before]
+    made = [key for key in service.tiles.scan_iter() if key not in before]
     job = service.client.kernels.newest(1)[0]
     url = f"{service.client._connection.url}/v1/kernels/{job.id}/nngp"
     plain, served = [], []
     with httpx.Client() as http:
         for _ in range(rounds):
             started = perf_counter()
-            size = sum(len(service.tiles.get(key) or b"") for key in keys)
+            size = sum(len(service.tiles.get(key) or b"") for key in made)
             plain.append(size / (perf_counter() - started))
             started = perf_counter()
             size = sum(len(chunk) for chunk in http.stream("GET", url).__enter__().iter_raw())
