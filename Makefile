@@ -55,10 +55,16 @@ serve: install ## start the service (embedded Redis, API, workers) on http://127
 	@exec $(SERVE)
 
 test: lint generated ## the checks and the tests that CI runs
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow and not faults and not hostile" $(ARGS)
 
-test-all: lint types generated ## the same with types and the slow tests
+test-all: lint types generated ## the same with types, the slow tests, faults and hostile input
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
+
+test-faults: install ## kill, stop and starve the processes of a running service
+	$(BIN)/python -m pytest -m faults -p no:randomly --durations=0 tests/faults $(ARGS)
+
+test-hostile: install ## 20,000 requests that mean no good, with counts by status
+	$(BIN)/python -m pytest -s -p no:randomly tests/hostile $(ARGS)
 
 accuracy: install ## the table of docs/accuracy.md: float32 against float64
 	@$(BIN)/python benchmarks/float32_accuracy.py
@@ -96,6 +102,9 @@ results-uci: ## tables: RMSE and NLL beside scikit-learn's Gaussian process (DAT
 $(RESULTS): results-%: install
 	@test -n "$(DATA)" || { echo "expected DATA=path/to/$*.npz; benchmarks/results/$*.py says what it holds" >&2; exit 1; }
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.results.$* $(DATA) $(ARGS)
+
+bench-load: install ## latency of each route under 200 clients; a small job beside a huge one
+	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
@@ -160,5 +169,6 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
-	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-attention bench-memory \
-	results-digits $(RESULTS) test test-all lint format types generated openapi docs site client cov audit sbom lock clean
+	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-load bench-attention \
+	bench-memory results-digits $(RESULTS) test test-all test-faults test-hostile lint format types generated openapi docs \
+	site client cov audit sbom lock clean

@@ -30,6 +30,7 @@ from kernels.errors import KernelError
 from service.errors import ServiceError
 from service.problems import Conflict, InvalidRequest, Problem
 from service.store import keys
+from service.store.connection import store_with_room
 
 HEADER = "Idempotency-Key"
 # How long a key is remembered after its request was handled: as long as a job by default.
@@ -62,8 +63,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('SET', KEYS[2] .. ARGV[3], '1', 'PX', ARGV[4])
 return {mine, resource}
 """
-# KEYS: key, prefix of claims; ARGV: claim, resource id, "done", "refused" or "unknown", ttl ms
-_END = """
+# KEYS: key, prefix of claims; ARGV: claim, resource id, "done", "refused" or "unknown", ttl ms.
+# In a full store too, or a resource that was made would be answered with an error.
+_END = """#!lua flags=allow-oom
 if redis.call('HGET', KEYS[1], 'claim') == ARGV[1] then
   if ARGV[3] == 'done' then
     redis.call('HSET', KEYS[1], 'resource', ARGV[2], 'done', '1')
@@ -168,13 +170,14 @@ class Idempotency:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE.total_seconds()
         while True:
-            what, known = await self._claim(
-                keys=[name, keys.claim(name, "")],
-                args=[
-                    request, resource, mine, int(LEASE.total_seconds() * 1000),
-                    int(KEPT.total_seconds() * 1000),
-                ],
-            )  # fmt: skip
+            async with store_with_room(self._client):
+                what, known = await self._claim(
+                    keys=[name, keys.claim(name, "")],
+                    args=[
+                        request, resource, mine, int(LEASE.total_seconds() * 1000),
+                        int(KEPT.total_seconds() * 1000),
+                    ],
+                )  # fmt: skip
             if what == b"other":
                 raise InvalidRequest(
                     "this key came with another request before; a key belongs to one request, so"

@@ -27,7 +27,8 @@ PLACE = timedelta(seconds=30)
 
 # KEYS: bucket; ARGV: rate, burst -> {1, 0} and a token is taken, or {0, milliseconds until there is
 # one}
-TAKE_REQUEST = """
+# Counting must go on when the store is full, or nothing could be read or deleted any more.
+TAKE_REQUEST = """#!lua flags=allow-oom
 local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -43,7 +44,7 @@ return {taken and 1 or 0, taken and 0 or math.ceil(1000 * (1 - tokens) / rate)}
 """
 
 # KEYS: places; ARGV: place, most, milliseconds -> how many are held, 0 when there was no room
-TAKE_PLACE = """
+TAKE_PLACE = """#!lua flags=allow-oom
 local time = redis.call('TIME')
 local now = 1000 * tonumber(time[1]) + math.floor(tonumber(time[2]) / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from opentelemetry.trace import Span
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.contextvars import bound_contextvars
 
@@ -132,9 +132,9 @@ class Tiler:
             except (KernelError, InputsGone, NoRoom) as error:
                 await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
                 return
-            except (RedisConnectionError, RedisTimeoutError):
-                # A store is away, which no tile is to blame for: the sweep queues it again, however
-                # often that takes.
+            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError):
+                # A store is away or full, which no tile is to blame for: the sweep queues it again,
+                # however often that takes.
                 await dispatch.unbegin(task)
                 raise
             except Exception as error:

@@ -34,7 +34,8 @@ def check_prediction(request: PredictionRequest, settings: Settings, maximum: in
         what = "test rows, whose kernel is wanted as a whole matrix"
         _check_rows(len(request.test), limit, f"{what}: ask for fewer, or leave the covariance out")
     shapes = shapes_of(request)
-    entries = prod(shapes["mean"])
+    # Computed whether or not the mean is among the outputs.
+    entries = request.targets.values.shape[1] * len(request.test)
     if entries > limit**2:
         raise OverLimit(
             "max_prediction_rows", limit, entries,

@@ -127,8 +127,9 @@ return count
 """
 )
 
-# KEYS: deliveries; one beginning less, if any is counted
-UNBEGIN = """
+# KEYS: deliveries; one beginning less, if any is counted. In a full store too, where no tile is at
+# fault.
+UNBEGIN = """#!lua flags=allow-oom
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end
 """
 

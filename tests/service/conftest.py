@@ -1,6 +1,5 @@
 """Two real redis-servers for the session, empty for every test; every key needs a TTL."""
 
-import fnmatch
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ import redis
 from service.embedded import EmbeddedServer, find_redis_server, servers, wait_until_answering
 from service.settings import Settings
 from service.state import Service, open_service
-from service.store import keys
+from tests.service.lifetimes import immortal
 
 TILES_BYTES = 64 << 20
 
@@ -61,18 +60,10 @@ def settings(stores: Stores, tmp_path: Path) -> Iterator[Settings]:
         lease=timedelta(seconds=2),
         sweep_interval=timedelta(seconds=0.5),
     )
-    immortal = [
-        key.decode()
-        for client in clients
-        for key in client.scan_iter(count=1000)
-        if client.ttl(key) == -1
-        and not any(fnmatch.fnmatch(key.decode(), pattern) for pattern in keys.PERMANENT)
-    ]
+    left = [name for client in clients for name in immortal(client)]
     for client in clients:
         client.close()
-    assert immortal == [], (
-        "keys without a TTL that service/store/keys.py does not declare permanent"
-    )
+    assert left == [], "keys without a TTL that service/store/keys.py does not declare permanent"
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ REQUEST = {
 }
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
+def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
     """Wait for a condition in other processes."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what}: not after {PATIENCE_S} s"
+        assert time.monotonic() < deadline, f"{what}: not after {patience_s} s"
         time.sleep(0.05)
     return value
 

@@ -1,0 +1,63 @@
+"""The queue's Redis is full, and evicts nothing: what is there can be read, and thrown away."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.state import Service
+
+from .conftest import DENSE, problem
+
+BODY = {"architecture": DENSE, "x1": [[1.0, 2.0]]}
+
+
+@asynccontextmanager
+async def full(service: Service) -> AsyncIterator[None]:
+    """Inside, it takes nothing more."""
+    await service.client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        await service.client.config_set("maxmemory", 0)
+
+
+async def test_what_is_there_can_be_read_and_thrown_away(client, service, npy):
+    jobs = [(await client.post("/v1/kernels", json=BODY)).headers["location"] for _ in range(2)]
+    dataset = (await client.post("/v1/datasets", content=npy([[1.0]]))).headers["location"]
+    async with full(service):
+        for path in ("/v1/kernels", "/v1/limits", *jobs, dataset):
+            assert (await client.get(path)).status_code == 200, path
+        cancelled = await client.patch(jobs[0], json={"state": "cancelled"})
+        assert cancelled.json()["state"] == "cancelled"
+        for path in (*jobs, dataset):
+            assert (await client.delete(path)).status_code == 204, path
+    assert (await client.get("/v1/kernels")).json()["kernels"] == []
+
+
+async def test_what_is_new_is_refused_with_the_limit(client, service, npy, left_behind):
+    assert (await client.post("/v1/kernels", json=BODY)).status_code == 202
+    before = await left_behind()
+    async with full(service):
+        for answer in (
+            await client.post("/v1/kernels", json=BODY | {"x1": [[3.0, 4.0]]}),
+            await client.post("/v1/kernels", json=BODY, headers={"Idempotency-Key": "one"}),
+            await client.post("/v1/datasets", content=npy([[1.0]])),
+            await client.post(
+                "/v1/datasets", json={"shape": [4, 2], "dtype": "float32", "part_rows": 2}
+            ),
+            await client.post(
+                "/v1/predictions",
+                json={
+                    "architecture": DENSE,
+                    "x_train": [[1.0]],
+                    "y_train": [1.0],
+                    "x_test": [[2.0]],
+                },
+            ),
+        ):
+            assert problem(answer, 507)["limit_name"] == "queue_store_bytes"
+        # Looking costs nothing that is kept.
+        assert (
+            await client.post("/v1/architectures", json={"architecture": DENSE})
+        ).status_code < 500
+        assert (await client.post("/v1/estimates", json=BODY)).status_code == 200
+    assert await left_behind() <= before
