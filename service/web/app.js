@@ -58,7 +58,7 @@ function askForKey(reason) {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "use";
+      const given = dialog.returnValue === "use" && field.value.trim() !== "";
       if (given) setKey(field.value.trim());
       if (dialog.returnValue === "forget") setKey("");
       field.value = "";
@@ -90,12 +90,6 @@ keyButton.addEventListener("click", async () => {
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // what stands behind the # is the view
   main.focus();
-});
-for (const button of dialog.querySelectorAll("button[value]")) {
-  button.addEventListener("click", () => dialog.close(button.value));
-}
-field.addEventListener("keydown", (event) => {
-  if (event.key === "Enter") dialog.close("use");
 });
 whenKeyIsWanted(() => askForKey(key() ? "The service does not know this key." : "This service asks for a key."));
 window.addEventListener("hashchange", () => route());

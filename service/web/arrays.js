@@ -41,6 +41,11 @@ export class Arrays {
     return this.files.x1?.header.shape.slice(1) ?? null;
   }
 
+  /** Another network is begun: sample data are made anew in the shape that suits it. */
+  renew() {
+    if (this.sampled) this.#sample();
+  }
+
   #slot({ name, title, hint }) {
     const state = h("span", { class: "faint", id: `${name}-state` }, hint);
     const input = h("input", {
@@ -76,9 +81,10 @@ export class Arrays {
     return { element, state, remove, hint };
   }
 
-  async #take(name, file) {
+  async #take(name, file, sampled = false) {
     const { element, state } = this.slots[name];
     this.#drop(name);
+    this.sampled = sampled;
     try {
       const header = await readHeader(file);
       this.files[name] = { file, header };
@@ -110,7 +116,7 @@ export class Arrays {
     this.rows.value = rows;
     for (const { name } of PLACES) this.#drop(name);
     for (const [name, file] of Object.entries(sample(one, rows, masked))) {
-      await this.#take(name, file);
+      await this.#take(name, file, true);
     }
   }
 }

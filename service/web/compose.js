@@ -23,9 +23,10 @@ export class Compose {
     }, "Compute");
     this.wishes = new Wishes(() => this.#changed());
     this.arrays = new Arrays(() => this.#arrived(), () => ({
-      shape: this.network.shape, masked: Boolean(this.network.example.masked),
+      shape: this.arrays.sampled ? this.network.example.shape : this.network.shape,
+      masked: Boolean(this.network.example.masked),
     }));
-    this.network = new Network(() => this.#changed());
+    this.network = new Network(() => this.#changed(), () => this.arrays.renew());
     this.element = h("div", { class: "view" },
       h("h1", { tabindex: "-1" }, this.title),
       h("p", { class: "lead" },

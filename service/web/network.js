@@ -11,8 +11,8 @@ import { signal } from "./words.js";
 const PAUSE = 250;
 
 export class Network {
-  /** onChange() when there is another network, or another verdict on it. */
-  constructor(onChange) {
+  /** onChange() when there is another verdict; onExample() when another example is begun. */
+  constructor(onChange, onExample) {
     this.onChange = onChange;
     this.example = EXAMPLES[0];
     this.shape = this.example.shape;
@@ -21,7 +21,10 @@ export class Network {
     this.editor = new Editor({
       label: "architecture as JSON", describedBy: "verdict", onInput: () => this.#soon(),
     });
-    this.choice = h("select", { id: "example", onchange: () => this.#begin(this.choice.value) },
+    this.choice = h("select", { id: "example", onchange: () => {
+      this.#begin(this.choice.value);
+      onExample();
+    } },
       EXAMPLES.map((example, index) => h("option", { value: index }, example.name)));
     this.summary = h("p", { class: "faint" });
     this.sizes = h("input", {
