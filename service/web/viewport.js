@@ -3,6 +3,8 @@
 // So many entries a side are looked at together at most: a few megabytes.
 export const MOST = 1024;
 const LARGEST_ENTRY = 64;
+// Of an entry: a division must not bring in the next one.
+const ROUNDING = 1e-6;
 
 export class Viewport {
   /** A matrix of rows x cols entries on a canvas of width x height pixels (of CSS). */
@@ -82,8 +84,8 @@ export class Viewport {
     return {
       top: Math.max(0, Math.floor(this.top)),
       left: Math.max(0, Math.floor(this.left)),
-      bottom: Math.min(this.rows, Math.ceil(this.top + this.height / this.scale)),
-      right: Math.min(this.cols, Math.ceil(this.left + this.width / this.scale)),
+      bottom: Math.min(this.rows, Math.ceil(this.top + this.height / this.scale - ROUNDING)),
+      right: Math.min(this.cols, Math.ceil(this.left + this.width / this.scale - ROUNDING)),
     };
   }
 

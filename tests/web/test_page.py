@@ -70,6 +70,7 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     # The value under the cursor, the spectrum, and the file are the kernel's.
     job = page.url.rpartition("/")[2]
     nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
+    page.mouse.move(0, 0)  # the pointer moves the cursor too
     page.locator("canvas.heatmap").focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
