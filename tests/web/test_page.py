@@ -168,12 +168,12 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
 def test_a_service_with_keys_is_asked_with_the_key(
     root: Path, tmp_path: Path, page_of: PageOf
 ) -> None:
-    made = subprocess.run(
-        [sys.executable, "-m", "service", "keys", "create", "--data-dir", str(tmp_path / "data")],
-        cwd=root, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    key = next(word for word in made.stdout.split() if word.startswith("gramd_"))
     with serving(root, tmp_path / "data") as served:
+        made = subprocess.run(
+            [sys.executable, "-m", "service", "keys", "--data-dir", str(tmp_path / "data"), "create"],
+            cwd=root, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        key = next(word for word in made.stdout.split() if word.startswith("gramd_"))
         page = page_of(served.url)
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("This service asks for a key")
