@@ -37,6 +37,7 @@ from service.routes import (
     predictions,
     results,
     vocabulary,
+    web,
     zarr,
 )
 from service.routes.dependencies import tenant_of
@@ -70,7 +71,7 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    for module in (health, metrics, zarr):  # they say themselves who may ask
+    for module in (health, metrics, web, zarr):  # open, or they say themselves who may ask
         app.include_router(module.router)
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
     for module in (

@@ -56,7 +56,9 @@ class ArchitectureResource(BaseModel):
         "that degenerates"
     )
     description: dict[str, Any] | None = Field(
-        description="what comes out for the input shape given"
+        description="what comes out for the input shape given: input and output, each with `positions`"
+        " and `channels` (null: infinitely many), the same in `steps` after every layer by its"
+        " `pointer`, `kernel` and `exactness`"
     )
 
 

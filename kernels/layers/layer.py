@@ -15,6 +15,7 @@ Rules import JAX inside, so that reading a spec never does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from kernels.demand import Demand
@@ -71,6 +72,10 @@ class Layer(Spec):
             SpecError: the layer cannot act on such a signal; the pointer is relative to it.
         """
         raise NotImplementedError
+
+    def steps_inside(self, signal: Signal, pointer: str) -> Iterator[tuple[str, Signal]]:
+        """The signal after each layer inside this one, by the layer's pointer below `pointer`."""
+        yield from ()
 
     def expand(self) -> tuple[Layer, ...]:
         """The layers this one stands for in canonical form; one layer, unless it is a list."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add, mul
@@ -36,6 +36,16 @@ def forward_all(layers: Sequence[Layer], signal: Signal, prefix: str) -> Signal:
     return signal
 
 
+def steps_of(layers: Sequence[Layer], signal: Signal, prefix: str) -> Iterator[tuple[str, Signal]]:
+    """The signal after every layer, by the layer's pointer; those inside a layer come before it, and
+    a repetition shows its first round. The layers have been through `forward_all`."""
+    for index, layer in enumerate(layers):
+        place = f"{prefix}/{index}"
+        yield from layer.steps_inside(signal, place)
+        signal = layer.forward(signal)
+        yield place, signal
+
+
 def expand_all(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers with repetitions written out and lists of one dissolved."""
     return tuple(expanded for layer in layers for expanded in layer.expand())
@@ -55,6 +65,9 @@ class Repeat(Layer):
         for _ in range(self.times):
             signal = forward_all(self.layers, signal, "/layers")
         return signal
+
+    def steps_inside(self, signal: Signal, pointer: str) -> Iterator[tuple[str, Signal]]:
+        yield from steps_of(self.layers, signal, f"{pointer}/layers")
 
     def expand(self) -> tuple[Layer, ...]:
         return expand_all(self.layers) * self.times
@@ -116,6 +129,10 @@ class Parallel(Layer):
             gaussian=self.merge == "sum" and all(b.gaussian for b in outgoing),
             own_weights=signal.own_weights or all(b.own_weights for b in outgoing),
         )
+
+    def steps_inside(self, signal: Signal, pointer: str) -> Iterator[tuple[str, Signal]]:
+        for index, branch in enumerate(self.branches):
+            yield from steps_of(branch, signal, f"{pointer}/branches/{index}")
 
     def _refuse_correlated(self, outgoing: Sequence[Signal]) -> None:
         for index, (branch, layers) in enumerate(zip(outgoing, self.branches, strict=True)):

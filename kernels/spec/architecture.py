@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kernels.errors import SpecError
 from kernels.layers.layer import Exactness, Layer
-from kernels.layers.structure import expand_all, forward_all, margin_of
+from kernels.layers.structure import expand_all, forward_all, margin_of, steps_of
 from kernels.registry import AnyLayer
 from kernels.spec.model import as_tuple
 from kernels.spec.pointers import spec_error
@@ -92,11 +92,18 @@ class Description:
     input: Signal
     output: Signal
 
+    @property
+    def steps(self) -> tuple[tuple[str, Signal], ...]:
+        """The signal after every layer as written, by its pointer; of a repetition the first round.
+        Made when asked for: most callers want the output alone."""
+        return tuple(steps_of(self.architecture.layers, self.input, "/layers"))
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON; channels null means infinitely wide."""
         return {
             "input": self.input.as_dict(),
             "output": self.output.as_dict(),
+            "steps": [{"pointer": place, **signal.as_dict()} for place, signal in self.steps],
             "kernel": "matrix" if not self.output.grid else "positions",
             "exactness": self.architecture.exactness,
         }

@@ -1,0 +1,1 @@
+"""The web page: plain modules that a browser runs as they are, and their style."""

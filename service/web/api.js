@@ -1,0 +1,101 @@
+// Calls of /v1: the key, problem documents, and answers.
+
+const KEY = "gramd.key";
+let askForKey = async () => false;
+let asking = null;
+let declined = false;
+
+/** A problem document (RFC 9457) that came instead of an answer. */
+export class ApiProblem extends Error {
+  constructor(problem, response) {
+    super(problem.detail ?? `${response.status} ${response.statusText}`);
+    this.problem = problem;
+    this.status = response.status;
+    this.retryAfter = Number(response.headers.get("Retry-After") ?? 0);
+  }
+}
+
+/** Who to turn to when the service asks for a key; answers whether there is a new one. */
+export function whenKeyIsWanted(handler) {
+  askForKey = handler;
+}
+
+export function key() {
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+/** Kept until the tab is closed, and sent to this service alone. */
+export function setKey(text) {
+  if (text) sessionStorage.setItem(KEY, text);
+  else sessionStorage.removeItem(KEY);
+  declined = false;
+}
+
+async function newKey(used) {
+  if (key() !== used) return true; // another call has asked meanwhile
+  if (declined) return false;
+  asking ??= askForKey().finally(() => {
+    asking = null;
+  });
+  const given = await asking;
+  declined = !given;
+  return given;
+}
+
+/**
+ * The response of a call, which is of a 2xx status or 304.
+ * Throws ApiProblem for any other, and TypeError when the service cannot be reached.
+ */
+export async function call(path, { method = "GET", json, form, headers = {}, signal } = {}) {
+  const used = key();
+  const sent = new Headers(headers);
+  if (used) sent.set("Authorization", `Bearer ${used}`);
+  if (json !== undefined) sent.set("Content-Type", "application/json");
+  const body = json !== undefined ? JSON.stringify(json) : form;
+  let response;
+  try {
+    response = await fetch(path, { method, headers: sent, body, signal, cache: "no-cache" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new TypeError("the service cannot be reached; is it running?");
+  }
+  if (response.ok || response.status === 304) return response;
+  if (response.status === 401 && (await newKey(used))) {
+    return call(path, { method, json, form, headers, signal });
+  }
+  const type = response.headers.get("Content-Type") ?? "";
+  const problem = type.includes("json") ? await response.json() : {};
+  throw new ApiProblem(problem, response);
+}
+
+/** The JSON of an answer. */
+export async function read(path, options) {
+  return (await call(path, options)).json();
+}
+
+/** Waits, unless `signal` is aborted first. */
+export function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+/** Saves a file; with a key it has to be fetched first, since links send none. */
+export async function download(path, name) {
+  const link = document.createElement("a");
+  link.download = name;
+  if (!key()) {
+    link.href = path;
+    link.click();
+    return;
+  }
+  const content = await (await call(path)).blob();
+  link.href = URL.createObjectURL(content);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,126 @@
+// The results of a job: a picture of each, its spectrum, and the files.
+
+import { download, read } from "./api.js";
+import { chart } from "./chart.js";
+import { h, problemNote } from "./dom.js";
+import { Heatmap } from "./heatmap.js";
+import { Legend, Overview } from "./legend.js";
+
+// So many values of a diagonal are drawn; all of them are in the file.
+const DRAWN = 4096;
+
+export class KernelView {
+  constructor(job) {
+    this.job = job;
+    this.results = Object.keys(job.links).filter((name) => /^(nngp|ntk)/.test(name));
+    this.tabs = this.results.map((name, index) => h("button", {
+      type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "kernel-panel",
+      onclick: () => this.#choose(name), onkeydown: (event) => this.#turn(event, index),
+    }, label(name)));
+    this.panel = h("div", { id: "kernel-panel", role: "tabpanel" });
+    this.files = h("div", { class: "buttons" });
+    this.problem = h("div");
+    this.element = h("section", { class: "card", "aria-labelledby": "kernel-title" },
+      h("div", { class: "cardhead" }, h("h2", { id: "kernel-title" }, "Kernel"),
+        h("div", { class: "tabs", role: "tablist", "aria-label": "results" }, this.tabs)),
+      this.panel, this.problem, this.files);
+    this.#choose(this.results[0]);
+  }
+
+  /** More rows may be finished. */
+  progress(job) {
+    this.job = job;
+    this.heatmap?.again();
+    if (this.job.form === "diagonal" && job.state === "succeeded") this.#choose(this.result);
+    this.#offer();
+  }
+
+  close() {
+    this.heatmap?.close();
+    this.heatmap = null;
+  }
+
+  #turn(event, index) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = (index + step + this.tabs.length) % this.tabs.length;
+    this.tabs[next].focus();
+    this.#choose(this.results[next]);
+  }
+
+  #choose(name) {
+    this.close();
+    this.result = name;
+    this.tabs.forEach((tab, index) => {
+      const chosen = this.results[index] === name;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    });
+    this.panel.setAttribute("aria-labelledby", `tab-${name}`);
+    this.problem.replaceChildren();
+    if (this.job.form === "matrix") this.#showMatrix(name);
+    else if (this.job.form === "diagonal") this.#showDiagonal(name);
+    else {
+      this.panel.replaceChildren(h("p", { class: "faint" },
+        `An array of the shape ${this.job.shape.join(" × ")}, rows by columns by positions of each; it is not drawn here.`));
+    }
+    this.#offer();
+  }
+
+  #showMatrix(name) {
+    const legend = new Legend();
+    const overview = new Overview((row, col) => this.heatmap.goTo(row, col));
+    this.heatmap = new Heatmap(this.job, name, (map) => {
+      legend.show(map.range);
+      overview.show(map);
+      this.problem.replaceChildren(...(map.failed ? [problemNote(map.failed)] : []));
+    });
+    const map = this.heatmap;
+    const button = (text, words, act) =>
+      h("button", { type: "button", class: "small", "aria-label": words, title: words, onclick: act }, text);
+    const whole = h("input", { type: "checkbox", onchange: () => map.spanColours(whole.checked) });
+    this.panel.replaceChildren(
+      h("div", { class: "stage" }, map.canvas, overview.canvas),
+      h("div", { class: "tools" }, legend.element,
+        h("label", { class: "choice" }, whole, "colours span all values"),
+        h("span", { class: "zoom" },
+          button("−", "zoom out", () => map.zoom(1 / 1.5)),
+          button("+", "zoom in", () => map.zoom(1.5)),
+          button("whole", "as much as can be seen at once", () => map.whole()))),
+      h("p", { class: "line" }, map.readout),
+      h("p", { class: "faint", id: "heatmap-keys" },
+        "Drag to move; double click, + and − to zoom, also the wheel once the picture has the focus; arrow keys read entries one by one, 0 shows the whole."));
+  }
+
+  async #showDiagonal(name) {
+    this.panel.replaceChildren(h("p", { class: "faint" }, "The diagonal appears here when its rows are finished."));
+    const shown = Math.min(DRAWN, this.job.shape[0]);
+    try {
+      const { data } = await read(`${this.job.links[name]}?rows=0:${shown}`, { headers: { Accept: "application/json" } });
+      const words = `${label(name)}, ${shown} of ${this.job.shape[0]} rows`;
+      this.panel.replaceChildren(chart({ series: [{ name, values: data }], log: false, across: "row", label: words }));
+    } catch (error) {
+      if (error.status !== 409) this.problem.replaceChildren(problemNote(error));
+    }
+  }
+
+  #offer() {
+    const done = this.job.state === "succeeded";
+    this.files.replaceChildren(...this.results.map((name) => h("button", {
+      type: "button", disabled: !done,
+      onclick: async () => {
+        try {
+          await download(this.job.links[name], `${this.job.id}-${name}.npy`);
+        } catch (error) {
+          this.problem.replaceChildren(problemNote(error));
+        }
+      },
+    }, `Download ${name}.npy`)));
+  }
+}
+
+/** What people call a result. */
+export function label(name) {
+  const words = name.replace("_stderr", " standard error").split(" ");
+  return [words[0].toUpperCase(), ...words.slice(1)].join(" ");
+}
