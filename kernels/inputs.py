@@ -66,16 +66,15 @@ class Inputs:
 
     def take(self, rows: Sequence[int], grid: tuple[int, ...] | None = None) -> Inputs:
         """Some rows, in the order given, cut to the first `grid` positions."""
-        window = tuple(slice(size) for size in (self.grid if grid is None else grid))
-        if grid in (None, self.grid) and list(rows) == list(range(rows[0], rows[0] + len(rows))):
+        first, last = rows[0], rows[0] + len(rows)
+        if grid in (None, self.grid) and list(rows) == list(range(first, last)):
             # A view: the groups of a large result take no memory beside it.
-            near = slice(rows[0], rows[0] + len(rows))
-            return Inputs(self.x[near], None if self.mask is None else self.mask[near])
-        index = np.asarray(rows, dtype=np.int64)
-        x = np.ascontiguousarray(self.x[index][(slice(None), *window)])
+            return Inputs(self.x[first:last], None if self.mask is None else self.mask[first:last])
+        window = [slice(size) for size in (self.grid if grid is None else grid)]
+        x = np.ascontiguousarray(self.x[np.asarray(rows)][:, *window])
         if self.mask is None:
             return Inputs(x, None)
-        return Inputs(x, np.ascontiguousarray(self.mask[index][(slice(None), *window)]))
+        return Inputs(x, np.ascontiguousarray(self.mask[np.asarray(rows)][:, *window]))
 
     def digest(self) -> str:
         """SHA-256 of the content: shapes, dtype, entries and mask."""

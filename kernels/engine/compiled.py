@@ -15,9 +15,10 @@ R = TypeVar("R")
 COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 """Tiles are the unit of parallelism, so XLA should use no threads of its own. By default it uses
 half of an AVX-512 register, and elementwise layers take a quarter longer; processors without such
-registers do not care. XLA then compiles arctan and arccos wrongly, which no rule may use
-(tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy). Said at each compilation and not in XLA_FLAGS, since it decides the last
-bits: the numbers are the same in every process, whatever its environment."""
+registers do not care. XLA then compiles arctan and arccos wrongly, which no rule may use:
+tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy. Said at each
+compilation and not in XLA_FLAGS, since it decides the last bits: the numbers are the same in every
+process, whatever its environment."""
 
 
 class Compiled:
