@@ -65,16 +65,14 @@ class Inputs:
         return size - np.argmax(self.mask[:, ::-1], axis=1)
 
     def take(self, rows: Sequence[int], grid: tuple[int, ...] | None = None) -> Inputs:
-        """Some rows, in the order given, cut to the first `grid` positions."""
-        first, last = rows[0], rows[0] + len(rows)
-        if grid in (None, self.grid) and list(rows) == list(range(first, last)):
-            # A view: the groups of a large result take no memory beside it.
-            return Inputs(self.x[first:last], None if self.mask is None else self.mask[first:last])
+        """Some rows, in the order given, cut to the first `grid` positions; a view if it can be."""
+        part = slice(rows[0], rows[0] + len(rows))
+        if grid in (None, self.grid) and list(rows) == list(range(part.start, part.stop)):
+            return Inputs(self.x[part], None if self.mask is None else self.mask[part])
         window = [slice(size) for size in (self.grid if grid is None else grid)]
         x = np.ascontiguousarray(self.x[np.asarray(rows)][:, *window])
-        if self.mask is None:
-            return Inputs(x, None)
-        return Inputs(x, np.ascontiguousarray(self.mask[np.asarray(rows)][:, *window]))
+        mask = None if self.mask is None else self.mask[np.asarray(rows)][:, *window]
+        return Inputs(x, mask if mask is None else np.ascontiguousarray(mask))
 
     def digest(self) -> str:
         """SHA-256 of the content: shapes, dtype, entries and mask."""
