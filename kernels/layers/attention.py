@@ -220,7 +220,8 @@ class Attention(Layer):
     def values(self, block: Block, site: Site) -> Block:
         """ov^2 K and ov^2 (Theta + 2 K)."""
         if self.positional is not None and self.positional.in_values:
-            block = block.map(lambda k: self.with_positions(k, site))
+            # Adds to a tangent kernel that was zero, too.
+            block = block.filled().map(lambda k: self.with_positions(k, site))
         scale = site.numbers["ov_std"] ** 2
         ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
         return block._replace(nngp=scale * block.nngp, ntk=ntk)

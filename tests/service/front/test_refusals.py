@@ -134,7 +134,7 @@ async def test_ids_that_are_none(client):
 
 
 async def test_paths_and_methods_that_are_none(client):
-    problem(await client.get("/"), 404)
+    problem(await client.get("/nothing"), 404)
     problem(await client.get("/v1/kernels/"), 404)
     problem(await client.get("/docs"), 404)
     problem(await client.get("/v1/kernels/k0/diagram"), 404)
