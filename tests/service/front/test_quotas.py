@@ -66,9 +66,12 @@ async def test_tokens_come_back(settings: Settings) -> None:
         async with asyncio.timeout(30):
             for _ in range(3):
                 await quotas.request("lab")
-                with pytest.raises(OverLimit) as caught:
-                    await asyncio.gather(*(quotas.request("lab") for _ in range(20)))
-                assert 0 < caught.value.retry_after <= 0.02
+                # All of them are awaited: one that came late would take the token of the next round.
+                calls = (quotas.request("lab") for _ in range(20))
+                answers = await asyncio.gather(*calls, return_exceptions=True)
+                refusals = [answer for answer in answers if isinstance(answer, OverLimit)]
+                assert refusals
+                assert all(0 < each.retry_after <= 0.02 for each in refusals)
                 refused += 1
                 while await service_refuses(quotas):
                     pass
