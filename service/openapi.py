@@ -36,7 +36,7 @@ from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
 from service.resources import Matrix, ProblemDocument
 from service.routes.architectures import ArchitectureBody
-from service.routes.kernels import StateBody
+from service.routes.following import StateBody
 
 FILE = Path(__file__).resolve().parent.parent / "openapi.yaml"
 COMMAND = "python -m service.openapi"

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.bodies import FORM, JSON, media_type, read_json_body
+from service.bodies import FORM, JSON
 from service.conditional import state_of
-from service.kernel_requests import read_fields, read_kernel_request
-from service.presence import while_present
-from service.problems import Conflict, InvalidRequest
-from service.queries import only, waiting_seconds
+from service.kernel_requests import read_kernel_request
+from service.queries import only
 from service.records import KernelRequest
 from service.resources import KernelList, KernelResource
 from service.routes.dependencies import (
-    ID,
     IdempotencyKey,
     JobId,
     ServiceNow,
     Tenant,
     waiting_answer,
 )
+from service.routes.following import Cursor, cancelled, polled
 from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
-
-
-class StateBody(BaseModel):
-    """The one change of state that a client can make."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    state: Literal["cancelled"]
 
 
 @router.post(
@@ -81,15 +71,11 @@ async def list_kernels(
     request: Request,
     service: ServiceNow,
     tenant: Tenant,
-    cursor: Annotated[
-        str | None, Query(max_length=200, description="`next` of the page before")
-    ] = None,
+    cursor: Cursor,
     limit: Annotated[int, Query(ge=1, le=200, description="jobs on one page")] = 50,
 ) -> KernelList:
     """A page of jobs; `next` is the cursor of the page after it."""
     only(request, "cursor", "limit")
-    if cursor is not None and not ID.fullmatch(cursor):
-        raise InvalidRequest("this cursor comes from no page of ours", parameter="cursor")
     records, following = await service.jobs.list(tenant, cursor, limit)
     return KernelList(kernels=[KernelResource.of(record) for record in records], next=following)
 
@@ -111,12 +97,13 @@ async def get_kernel(
 ) -> Response:
     """Its state, progress, receipt and links. With `Prefer: wait=N` the answer comes when the job
     has ended or after N seconds."""
-    only(request)
-    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
-    record = await service.jobs.get(tenant, job_id)
-    if seconds:
-        ended = service.jobs.wait(tenant, job_id, seconds)
-        record = await while_present(request, ended) or record
+    jobs = service.jobs
+    record = await polled(
+        request,
+        service,
+        partial(jobs.get, tenant, job_id),
+        partial(jobs.wait, tenant, job_id),
+    )
     return state_of(request, KernelResource.of(record))
 
 
@@ -133,12 +120,8 @@ async def cancel_kernel(
 ) -> KernelResource:
     """`{"state": "cancelled"}`: waiting tiles are dropped, running ones stop at their next check,
     and finished ones stay cached and can still be fetched."""
-    only(request)
-    media_type(request, (JSON,))
-    read_fields(StateBody, await read_json_body(request, service.settings.max_body_bytes))
-    record = await service.jobs.cancel(tenant, job_id)
-    if record.state != "cancelled":
-        raise Conflict(f"the job is {record.state}; only one that has not ended can be cancelled")
+    cancel = partial(service.jobs.cancel, tenant, job_id)
+    record = await cancelled(request, service, "job", cancel)
     return KernelResource.of(record)
 
 

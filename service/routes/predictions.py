@@ -11,22 +11,18 @@ from starlette.responses import Response
 
 from service.answers.records import PredictionRecord
 from service.answers.requests import PARTS, read_prediction_request
-from service.bodies import FORM, JSON, media_type, read_json_body
+from service.bodies import FORM, JSON
 from service.conditional import state_of
-from service.kernel_requests import read_fields
-from service.presence import while_present
-from service.problems import Conflict, InvalidRequest
-from service.queries import only, waiting_seconds
+from service.queries import only
 from service.resources import PredictionList, PredictionResource
 from service.routes.dependencies import (
-    ID,
     IdempotencyKey,
     PredictionId,
     ServiceNow,
     Tenant,
     waiting_answer,
 )
-from service.routes.kernels import StateBody
+from service.routes.following import Cursor, cancelled, polled
 from service.routes.submission import HEADERS, REQUEST_HEADERS, Collection, finished, submit
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
@@ -80,15 +76,11 @@ async def list_predictions(
     request: Request,
     service: ServiceNow,
     tenant: Tenant,
-    cursor: Annotated[
-        str | None, Query(max_length=200, description="`next` of the page before")
-    ] = None,
+    cursor: Cursor,
     limit: Annotated[int, Query(ge=1, le=200, description="predictions on one page")] = 50,
 ) -> PredictionList:
     """A page of predictions; `next` is the cursor of the page after it."""
     only(request, "cursor", "limit")
-    if cursor is not None and not ID.fullmatch(cursor):
-        raise InvalidRequest("this cursor comes from no page of ours", parameter="cursor")
     records, following = await service.predictions.list(tenant, cursor, limit)
     found = [PredictionResource.of(record) for record in records]
     return PredictionList(predictions=found, next=following)
@@ -111,12 +103,13 @@ async def get_prediction(
 ) -> Response:
     """Its state, its kernel jobs, its receipt and links. With `Prefer: wait=N` the answer comes when
     it has ended or after N seconds."""
-    only(request)
-    seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
-    record = await service.predictions.get(tenant, prediction_id)
-    if seconds:
-        ended = service.predictions.wait(tenant, prediction_id, seconds)
-        record = await while_present(request, ended) or record
+    predictions = service.predictions
+    record = await polled(
+        request,
+        service,
+        partial(predictions.get, tenant, prediction_id),
+        partial(predictions.wait, tenant, prediction_id),
+    )
     return state_of(request, PredictionResource.of(record))
 
 
@@ -132,14 +125,8 @@ async def cancel_prediction(
     request: Request, prediction_id: PredictionId, service: ServiceNow, tenant: Tenant
 ) -> PredictionResource:
     """`{"state": "cancelled"}`: it and its kernel jobs stop; what they have finished stays cached."""
-    only(request)
-    media_type(request, (JSON,))
-    read_fields(StateBody, await read_json_body(request, service.settings.max_body_bytes))
-    record = await service.predictions.cancel(tenant, prediction_id)
-    if record.state != "cancelled":
-        raise Conflict(
-            f"the prediction is {record.state}; only one that has not ended can be cancelled"
-        )
+    cancel = partial(service.predictions.cancel, tenant, prediction_id)
+    record = await cancelled(request, service, "prediction", cancel)
     return PredictionResource.of(record)
 
 
