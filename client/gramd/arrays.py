@@ -38,10 +38,10 @@ def as_inputs(x: Inputs, mask: Any = None, *, name: str = "x1") -> tuple[Array, 
 
 def _pieces(x: Inputs) -> list[Array] | None:
     """The arrays of a list whose shapes differ; None for what is rectangular."""
-    if not isinstance(x, Sequence) or isinstance(x, str | bytes) or len(x) == 0:  # pyright: ignore[reportUnknownArgumentType]
+    if not isinstance(x, Sequence) or isinstance(x, str | bytes):
         return None
     items = cast("Sequence[Any]", x)
-    if not all(hasattr(item, "__len__") for item in items):
+    if not items or not all(hasattr(item, "__len__") for item in items):
         return None
     try:
         arrays = [np.asarray(item) for item in items]

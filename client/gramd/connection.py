@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -21,7 +21,7 @@ READ_SECONDS = 90.0
 CONNECT_SECONDS = 10.0
 
 
-def _options(url: str | None, key: str | None) -> dict[str, object]:
+def _options(url: str | None, key: str | None) -> dict[str, Any]:
     """What both httpx clients are made with; the environment fills in what is left out."""
     address = url or os.environ.get("GRAMD_URL") or DEFAULT_URL
     parsed = httpx.URL(address)
@@ -42,7 +42,7 @@ def _version() -> str:
         return "checkout"
 
 
-def _arguments(step: Send) -> dict[str, object]:
+def _arguments(step: Send) -> dict[str, Any]:
     request = step.request
     return {
         "method": request.method,
@@ -69,7 +69,7 @@ class Connection:
     """HTTP connections to one service, kept open between calls; threads may share one."""
 
     def __init__(self, url: str | None, key: str | None) -> None:
-        self._http = httpx.Client(**_options(url, key))  # pyright: ignore[reportArgumentType]
+        self._http = httpx.Client(**_options(url, key))
 
     @property
     def url(self) -> str:
@@ -96,7 +96,7 @@ class Connection:
         if isinstance(step, Pause):
             return time.sleep(step.seconds)
         try:
-            with self._http.stream(**_arguments(step)) as response:  # pyright: ignore[reportArgumentType]
+            with self._http.stream(**_arguments(step)) as response:
                 headers = _lower(response.headers)
                 if step.sink is None or not response.is_success:
                     return Reply(response.status_code, headers, response.read())
@@ -116,7 +116,7 @@ class AsyncConnection:
     """The same for asyncio."""
 
     def __init__(self, url: str | None, key: str | None) -> None:
-        self._http = httpx.AsyncClient(**_options(url, key))  # pyright: ignore[reportArgumentType]
+        self._http = httpx.AsyncClient(**_options(url, key))
 
     @property
     def url(self) -> str:
@@ -143,7 +143,7 @@ class AsyncConnection:
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
         try:
-            async with self._http.stream(**_arguments(step)) as response:  # pyright: ignore[reportArgumentType]
+            async with self._http.stream(**_arguments(step)) as response:
                 headers = _lower(response.headers)
                 if step.sink is None or not response.is_success:
                     return Reply(response.status_code, headers, await response.aread())

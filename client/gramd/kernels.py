@@ -13,6 +13,7 @@ from gramd.exchange import Talk, exchange
 from gramd.inputs import Parcel
 from gramd.jobs import Job, JobLike, path_of, read_job
 from gramd.progress import Progress, listener
+from gramd.results import Result
 from gramd.retry import Retry
 
 COLLECTION = "kernels"
@@ -21,11 +22,8 @@ FIRST = 2.0
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Kernel(Result):
     """What a kernel job computed. `arrays` has each result by its name."""
-
-    job: Job
-    arrays: Mapping[str, Array]
 
     @property
     def nngp(self) -> Array:
@@ -46,17 +44,6 @@ class Kernel:
     def ntk_stderr(self) -> Array:
         """The standard error of an estimated ntk."""
         return self["ntk_stderr"]
-
-    @property
-    def receipt(self) -> dict[str, Any]:
-        """What was computed: digests, versions, device, tiles computed and reused, seconds."""
-        return self.job.receipt or {}
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self.arrays:
-            known = ", ".join(self.arrays)
-            raise KeyError(f"this job computed {known}; ask for {name} with outputs=({name!r},)")
-        return self.arrays[name]
 
 
 def submit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gramd.exchange import Talk, exchange
 from gramd.inputs import Parcel
 from gramd.jobs import Job, JobLike, read_job
 from gramd.progress import Progress, listener
+from gramd.results import Result
 from gramd.retry import Retry
 
 COLLECTION = "predictions"
@@ -22,11 +23,10 @@ OUTPUTS = ("mean", "variance", "covariance", "classes")
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Result):
     """What a prediction came to, for m test inputs. `arrays` has each result by its name."""
 
-    job: Job
-    arrays: Mapping[str, Array]
+    noun: ClassVar[str] = "prediction"
 
     @property
     def mean(self) -> Array:
@@ -47,17 +47,6 @@ class Prediction:
     def classes(self) -> Array:
         """(m): the class with the largest mean."""
         return self["classes"]
-
-    @property
-    def receipt(self) -> dict[str, Any]:
-        """What was computed: the regularisation chosen, jitter, log marginal likelihood, seconds."""
-        return self.job.receipt or {}
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self.arrays:
-            known = ", ".join(self.arrays)
-            raise KeyError(f"this prediction has {known}; ask for {name} with outputs=({name!r},)")
-        return self.arrays[name]
 
 
 def options_of(

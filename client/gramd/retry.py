@@ -51,7 +51,7 @@ class Tries:
             seconds = longest * random.uniform(0.5, 1)  # noqa: S311  (nothing to guess)
         else:
             # A little late rather than all at the same second.
-            seconds = retry_after + retry.first * random.random()  # noqa: S311
+            seconds = retry_after + retry.first * random.random()  # noqa: S311  (nothing to guess)
         if self._waited + seconds > retry.patience:
             return None
         self._waited += seconds

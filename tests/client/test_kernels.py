@@ -31,7 +31,7 @@ def test_one_call_does_it_all(client: gramd.Client) -> None:
 
 def test_what_was_not_asked_for_says_so(client: gramd.Client) -> None:
     kernel = client.kernel(DENSE, X.tolist(), outputs="nngp")
-    with pytest.raises(KeyError, match="computed nngp; ask for ntk"):
+    with pytest.raises(KeyError, match="has nngp; ask for ntk"):
         _ = kernel.ntk
 
 
