@@ -125,7 +125,7 @@ def test_a_diagonal_of_unequal_sides_is_refused(x: np.ndarray) -> None:
 
 def test_an_unknown_form_is_refused(x: np.ndarray) -> None:
     with pytest.raises(InputError) as caught:
-        kernel_matrix(POOLED, x, form="trace")  # pyright: ignore[reportArgumentType] - the point
+        kernel_matrix(POOLED, x, form="trace")
     assert caught.value.pointer == "/form"
 
 

@@ -158,7 +158,7 @@ def test_other_networks_are_refused(layers: list[Layer]) -> None:
 @pytest.mark.parametrize("tolerance", [0, -1e-5, 2.0, "tight"])
 def test_bad_tolerances_are_refused(tolerance: object) -> None:
     with pytest.raises(KernelError) as caught:
-        both(NETWORKS["flat"], tolerance, x1=walks(3))  # pyright: ignore[reportArgumentType]
+        both(NETWORKS["flat"], tolerance, x1=walks(3))
     assert caught.value.pointer == "/tolerance"
 
 

@@ -150,7 +150,7 @@ def test_no_more_calls_run_ahead_than_there_is_memory_for() -> None:
             Workspace(4, memory_bytes=memory) as workspace,
             workspace.tile(takes(10, call=10), ()),
         ):
-            for _ in workspace.results(calls()):  # pyright: ignore[reportArgumentType]
+            for _ in workspace.results(calls()):
                 ended += 1
                 most = max(most, begun - ended + 1)
         assert ended == 12

@@ -27,7 +27,7 @@ async def limited(settings: Settings, **limits: int) -> AsyncIterator[Any]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gramd") as client,
     ):
-        client.service = app.state.service  # pyright: ignore[reportAttributeAccessIssue]
+        client.service = app.state.service
         yield client
 
 

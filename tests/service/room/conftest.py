@@ -205,6 +205,6 @@ def start(settings: Settings, root: Path) -> Iterator[Callable[..., subprocess.P
     with ExitStack() as stack:
 
         def one(**changes: object) -> subprocess.Popen[bytes]:
-            return stack.enter_context(worker_process(replace(settings, **changes), root))  # pyright: ignore[reportArgumentType]
+            return stack.enter_context(worker_process(replace(settings, **changes), root))
 
         yield one
