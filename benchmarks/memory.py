@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import gc
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workloads import IMDB, POOL, RELU, Layers, attention, conv, dense, normal
+from service.supervisor import WORKER_MALLOC
 
 MIB = 2**20
 
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="*", help="numbers of cases")
     parser.add_argument("--times", type=float, nargs="*", default=[1.0, 3.0], help="of the least")
     parser.add_argument("--here", action="store_true", help="in this process: one case, one budget")
+    parser.add_argument("--plain-malloc", action="store_true", help="not as workers are started")
     options = parser.parse_args()
     chosen = options.only or range(len(CASES))
     for number in chosen:
@@ -128,7 +131,9 @@ def main() -> None:
             else:
                 command = [sys.executable, "-m", "benchmarks.memory", "--here", "--only", str(number),
                            "--times", str(times)]  # fmt: skip
-                subprocess.run(command, check=True, cwd=Path(__file__).resolve().parents[1])
+                root = Path(__file__).resolve().parents[1]
+                environ = os.environ if options.plain_malloc else WORKER_MALLOC | os.environ
+                subprocess.run(command, check=True, cwd=root, env=environ)
 
 
 if __name__ == "__main__":
