@@ -41,6 +41,7 @@ from service.embedded import find_redis_server, servers, wait_until_answering
 LAYERS: Final = next(w.layers for w in WORKLOADS if w.name.startswith("b"))
 ROWS: Final = 256
 GIB: Final = 2**30
+READY_SECONDS: Final = 60
 _WORKERS: Final = re.compile(r"^gramd_workers\{.*\} (\S+)$", re.MULTILINE)
 _seeds: Iterator[int] = iter(range(10**6))
 
@@ -105,7 +106,8 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(url: str, workers: int) -> None:
-    while True:
+    deadline = perf_counter() + READY_SECONDS
+    while perf_counter() < deadline:
         try:
             metrics = httpx.get(f"{url}/metrics").text
             if sum(map(float, _WORKERS.findall(metrics))) == workers:
@@ -113,6 +115,7 @@ def _wait_until_ready(url: str, workers: int) -> None:
         except httpx.TransportError:
             pass  # not listening yet
         sleep(0.02)
+    raise SystemExit(f"the service at {url} had not {workers} workers after {READY_SECONDS} s")
 
 
 def inputs(rows: int = ROWS) -> Array:
