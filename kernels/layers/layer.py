@@ -10,6 +10,10 @@ parts that are kept apart because one is done n times and the other n^2 times:
 A third part is the same layer at finite width, the independent check of the limit: `weights` and
 `apply`, in the NTK parameterization (kernels/finite).
 
+Methods that raise NotImplementedError are for layers to define: `forward` and `pair` by all, the
+others by those whose facts (`observes`, `separable`, a readout in `demand`) say that they are asked.
+They are not abstract, since a layer that is never asked need not have them.
+
 Rules import JAX inside, so that reading a spec never does.
 """
 
