@@ -18,7 +18,8 @@ from kernels.inputs import OUTPUTS, Form, Inputs, check_job, read_inputs
 from kernels.method import EXACT, Method, parse_method
 from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.memory import DEFAULT_MEMORY_BYTES, TileMemory
-from kernels.plan.tiles import Tile, TilePlan, place, plan_tiles
+from kernels.plan.placement import place
+from kernels.plan.tiles import Tile, TilePlan, plan_tiles
 from kernels.result import ErrorEstimate, KernelMatrices, largest
 from kernels.spec.architecture import Architecture, parse_architecture
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from anyio.to_thread import run_sync
 
-from kernels.plan.tiles import RowGroup, mirrored
+from kernels.plan.placement import mirrored
+from kernels.plan.tiles import RowGroup
 from service.records import Layout
 
 RUN_BYTES = 8 << 20

@@ -43,13 +43,18 @@ class Compiled:
     def __call__(self, *arguments: Any) -> Any:
         """The function of arrays and numbers."""
         leaves, tree = jax.tree.flatten(arguments)
-        shapes = (tree, *((jax.numpy.shape(leaf), jax.numpy.result_type(leaf)) for leaf in leaves))
+        shapes = (tree, *map(_shape, leaves))
         if shapes in self._shapes:
             return self.jitted(*arguments)
         with self._lock:
             result = self.jitted(*arguments)
             self._shapes.add(shapes)
         return result
+
+
+def _shape(leaf: Any) -> Any:
+    """What a leaf is compiled for: an array's shape and dtype, or the type of a Python number."""
+    return (leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else type(leaf)
 
 
 def kept(most: int) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -129,7 +129,8 @@ class Pairs:
         ]
         run = pair_pass(network, left.grid, right.grid, edge)
         most = (len(left.x) // edge) * (len(right.x) // edge)
-        # Calls write where their micro-tiles belong; pages that none writes to take no memory.
+        # A call that takes all micro-tiles makes the tile. Of several, each writes where its own
+        # belong; pages that none writes to take no memory.
         entry = network.entry(left.grid, right.grid)
         total = {
             name: np.zeros((len(left.x), len(right.x), *entry), left.x.dtype)
@@ -139,8 +140,12 @@ class Pairs:
         def compute(chunk: Sequence[Pair]) -> None:
             listed = listing(chunk, most)
             out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
-            for name, matrix in total.items():
-                part = np.asarray(out[name])
+            made = {name: np.asarray(kernel) for name, kernel in out.items()}
+            if len(chunk) == len(pairs):
+                total.update(made)
+                return
+            for name, part in made.items():
+                matrix = total[name]
                 for i, j in chunk:
                     at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
                     matrix[at] = part[at]

@@ -7,7 +7,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import jax
-import numpy as np
 import numpy.typing as npt
 
 from kernels.engine.additive import Parts
@@ -26,7 +25,7 @@ from kernels.layers.layer import Layer
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.memory import TileMemory, Work, tile_memory
-from kernels.plan.tiles import mirrored
+from kernels.plan.placement import symmetric
 from kernels.result import TileResult, largest
 from kernels.spec.architecture import Architecture
 
@@ -190,7 +189,7 @@ def _compute(
         tile = _with_errors(network, pairs.cross(workspace, should_stop), axis=2)
         own = _with_errors(network, pairs.own(), axis=1) if rows2 is None else {}
     if rows2 is None:
-        tile = {name: _symmetric(k, own[name]) for name, k in tile.items()}
+        tile = {name: symmetric(k, own[name]) for name, k in tile.items()}
     ends = [_end(network.layers, side.grid) for side in (left, right)]
     shaped = {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
     return TileResult(shaped, error)
@@ -210,12 +209,3 @@ def _end(layers: Sequence[Layer], grid: tuple[int, ...]) -> tuple[int, ...]:
     for layer in layers:
         grid = layer.output_grid(grid)
     return grid
-
-
-def _symmetric(k: Matrix, own: Matrix) -> Matrix:
-    """A symmetric tile, (n, n) or (n, n, P, P), from its upper triangle and its own kernels."""
-    n = len(k)
-    below = np.tri(n, k=-1, dtype=bool).reshape(n, n, *[1] * (k.ndim - 2))
-    matrix = np.where(below, mirrored(k), k)
-    matrix[np.arange(n), np.arange(n)] = own
-    return matrix

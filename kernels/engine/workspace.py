@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -72,7 +72,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.threads = threads
         self.memory_bytes = memory_bytes
         self._pool = ThreadPoolExecutor(threads, "micro-tile") if threads > 1 else None
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        # Least recently used first. An OrderedDict would hash its keys, whole networks, to list them.
+        self._kept: dict[Hashable, _Kept] = {}
         self._changed = Condition()
         self._waiting: deque[int] = deque()
         # By the thread a tile runs on.
@@ -177,11 +178,9 @@ class Workspace(AbstractContextManager["Workspace"]):
                 is part of what the tile was planned to take.
         """
         with self._changed:
-            kept = self._kept.get(key)
+            kept = self._kept.pop(key, None)
             mine = kept is None
-            if kept is None:
-                kept = self._kept[key] = _Kept(Future(), rows)
-            self._kept.move_to_end(key)
+            kept = self._kept[key] = _Kept(Future(), rows) if kept is None else kept
         if mine:
             try:
                 made = make()
@@ -203,13 +202,18 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _evict(self) -> None:
         """Drops results of groups that no tile is using, oldest first, until the others fit."""
         used = Counter(id(group) for tile in self._running.values() for group in tile.groups)
-        idle = [key for key, kept in self._kept.items() if kept.size and not used[id(kept.rows)]]
-        total = sum(self._kept[key].size for key in idle)
+        idle = [
+            (key, kept.size)
+            for key, kept in self._kept.items()
+            if kept.size and not used[id(kept.rows)]
+        ]
+        total = sum(size for _, size in idle)
         left = min(_KEPT_BYTES, self.memory_bytes - _planned(list(self._running.values())))
-        for key in idle:
+        for key, size in idle:
             if total <= left:
                 return
-            total -= self._kept.pop(key).size
+            del self._kept[key]
+            total -= size
 
 
 def _planned(tiles: Sequence[_Running]) -> int:

@@ -15,9 +15,6 @@ from functools import cache
 from math import isqrt, prod
 from typing import Any, Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
@@ -171,39 +168,6 @@ def plan_tiles(
             tuple(RowGroup(rows, grid) for grid, rows in _grouped(side, limit)) for side in grids
         ]
     return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
-
-
-def place(result: npt.NDArray[Any], plan: TilePlan, tile: Tile, values: npt.NDArray[Any]) -> None:
-    """Writes a tile, and its mirror image in a symmetric plan, into a full result of plan.shape."""
-    rows, cols = plan.groups1[tile.row].rows, plan.groups2[tile.col].rows
-    if plan.form == "diagonal":
-        result[_index(rows)] = values
-        return
-    _write(result, rows, cols, values)
-    if plan.symmetric and not plan.is_diagonal(tile):
-        _write(result, cols, rows, mirrored(values))
-
-
-def _write(
-    result: npt.NDArray[Any], rows: Sequence[int], cols: Sequence[int], values: npt.NDArray[Any]
-) -> None:
-    at, to = _index(rows), _index(cols)
-    where = np.ix_(at, to) if isinstance(at, list) and isinstance(to, list) else (at, to)
-    result[where] = values
-
-
-def _index(rows: Sequence[int]) -> slice | list[int]:
-    """A slice where rows follow each other, which copies many times as fast as a list."""
-    if rows[-1] - rows[0] + 1 == len(rows):
-        return slice(rows[0], rows[-1] + 1)
-    return list(rows)
-
-
-def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """K(x', x) from K(x, x'), (rows, cols, *grid, *grid'): both pairs of axes change places."""
-    rank = (values.ndim - 2) // 2
-    first, second = range(2, 2 + rank), range(2 + rank, values.ndim)
-    return values.transpose(1, 0, *second, *first)
 
 
 def _rows_of_a_group(

@@ -64,10 +64,17 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 class Spec(BaseModel):
     """A frozen, hashable part of an architecture; unknown fields are refused."""
 
+    # Networks are keys of everything that is kept, and are looked up many times a tile.
+    __slots__ = ("_hash",)
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def __hash__(self) -> int:
-        return hash((type(self), *self.__dict__.values()))
+        found: int | None = getattr(self, "_hash", None)
+        if found is None:
+            found = hash((type(self), *self.__dict__.values()))
+            object.__setattr__(self, "_hash", found)
+        return found
 
     def split(self) -> tuple[Self, Numbers]:
         """The structure (numbers replaced by `TRACED`: a compilation key) and the numbers."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
-from kernels.plan.tiles import place
+from kernels.plan.placement import place
 from kernels.spec.architecture import parse_architecture
 from service.jobs import JobRecord, KernelRequest, Layout
 from service.state import Service

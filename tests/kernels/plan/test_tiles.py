@@ -9,7 +9,8 @@ from kernels.engine.tile import compute_tile
 from kernels.inputs import Inputs, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.buckets import bucket_length
-from kernels.plan.tiles import TilePlan, place, plan_tiles
+from kernels.plan.placement import place
+from kernels.plan.tiles import TilePlan, plan_tiles
 from kernels.spec.architecture import Architecture, parse_architecture
 from tests.kernels.networks import (
     FLATTEN,

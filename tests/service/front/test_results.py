@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.inputs import Form
-from kernels.plan.tiles import RowGroup, Tile, TilePlan, mirrored
+from kernels.plan.placement import mirrored
+from kernels.plan.tiles import RowGroup, Tile, TilePlan
 from service import windows
 from service.records import Layout
 from service.windows import Window, open_window
