@@ -11,7 +11,6 @@ from kernels.inputs import Inputs
 from kernels.predict.diagnosis import diagnose
 from service.answers.kernels import KernelValues
 from service.answers.maker import Workshop
-from service.answers.picture import Panel, draw
 from service.tasks import Compute, TileTask
 
 # Rows of each of two groups whose kernels are computed again in float64.
@@ -97,6 +96,9 @@ class PreviewRecipe:
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """See `Recipe`."""
+        # Matplotlib takes longer to import than the rest of a worker, and few of them draw.
+        from service.answers.picture import Panel, draw
+
         record = self._kernel.layout.record
         rows, cols = _spaced(record.n1), _spaced(record.n2)
         panels: list[Panel] = []
