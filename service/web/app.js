@@ -1,8 +1,8 @@
 // The page: which view is shown, the key, and whether the service is ready.
 
-import { key, setKey, whenKeyIsWanted } from "./api.js";
-import { Compose } from "./compose.js";
-import { Job } from "./job.js";
+import { key, setKey, whenKeyIsWanted } from "./calls/api.js";
+import { Compose } from "./compose/compose.js";
+import { Job } from "./kernel/job.js";
 import { Jobs } from "./jobs.js";
 
 const HEALTH = 15_000;

@@ -1,9 +1,9 @@
 // The list of jobs, newest first, page by page.
 
-import { call, read } from "./api.js";
-import { h, problemNote } from "./dom.js";
-import { hasEnded } from "./events.js";
-import { moment, shape } from "./words.js";
+import { call, read } from "./calls/api.js";
+import { h, problemNote } from "./elements/dom.js";
+import { hasEnded } from "./calls/events.js";
+import { moment, shape } from "./elements/words.js";
 
 const PAGE = 25;
 

@@ -123,7 +123,7 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
         half = rng.standard_normal((size, rank))
         for matrix in (half @ half.T, np.diag(half[:, 0])):
             got = page.evaluate(
-                "async ([m, n]) => Array.from((await import('/web/eigenvalues.js')).eigenvalues(m, n))",
+                "async ([m, n]) => Array.from((await import('/web/kernel/eigenvalues.js')).eigenvalues(m, n))",
                 [matrix.reshape(-1).tolist(), size],
             )
             want = np.linalg.eigvalsh(matrix)[::-1]
@@ -134,19 +134,19 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
         np.asfortranarray(np.zeros((3, 2), "i8")),
     ):  # fmt: skip
         header: dict[str, Any] = page.evaluate(
-            "async (b) => (await import('/web/npy.js')).readHeader(new Blob([new Uint8Array(b)]))",
+            "async (b) => (await import('/web/calls/npy.js')).readHeader(new Blob([new Uint8Array(b)]))",
             list(npy(array)),
         )
         assert (header["shape"], header["dtype"]) == (list(array.shape), array.dtype.name)
         assert header["fortran"] == (array.ndim > 1 and not array.flags.c_contiguous)
     # Every example is a network that the service takes with its sample data, both read by numpy.
     for index in range(
-        page.evaluate("async () => (await import('/web/examples.js')).EXAMPLES.length")
+        page.evaluate("async () => (await import('/web/compose/examples.js')).EXAMPLES.length")
     ):
         example, files = page.evaluate(
             """async (index) => {
-                const example = (await import('/web/examples.js')).EXAMPLES[index];
-                const { sample } = await import('/web/samples.js');
+                const example = (await import('/web/compose/examples.js')).EXAMPLES[index];
+                const { sample } = await import('/web/compose/samples.js');
                 const files = sample(example.shape, 6, example.masked);
                 const bytes = async (file) => Array.from(new Uint8Array(await file.arrayBuffer()));
                 const read = await Promise.all(

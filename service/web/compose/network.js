@@ -1,12 +1,12 @@
 // Step 1 of a new job: the network, checked by the service while it is written.
 
-import { ApiProblem, read } from "./api.js";
+import { ApiProblem, read } from "../calls/api.js";
 import { diagram } from "./diagram.js";
-import { h } from "./dom.js";
+import { h } from "../elements/dom.js";
 import { Editor } from "./editor.js";
 import { EXAMPLES, written } from "./examples.js";
 import { JsonMistake, lineOf, placeOf, readJson } from "./json_places.js";
-import { signal } from "./words.js";
+import { signal } from "../elements/words.js";
 
 const PAUSE = 250;
 

@@ -1,6 +1,6 @@
 // Step 3 of a new job: which kernels, how exactly, and by which method.
 
-import { h } from "./dom.js";
+import { h } from "../elements/dom.js";
 
 const METHODS = {
   exact: { label: "exact: the closed form", fields: [] },

@@ -1,8 +1,8 @@
 // The results of a job: a picture of each, its spectrum, and the files.
 
-import { download, read } from "./api.js";
-import { chart } from "./chart.js";
-import { h, problemNote } from "./dom.js";
+import { download, read } from "../calls/api.js";
+import { chart } from "../elements/chart.js";
+import { h, problemNote } from "../elements/dom.js";
 import { Heatmap } from "./heatmap.js";
 import { Legend, Overview } from "./legend.js";
 

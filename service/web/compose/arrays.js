@@ -1,9 +1,9 @@
 // Step 2 of a new job: the arrays, as files. Only headers are read here.
 
-import { h } from "./dom.js";
-import { NpyMistake, readHeader } from "./npy.js";
+import { h } from "../elements/dom.js";
+import { NpyMistake, readHeader } from "../calls/npy.js";
 import { sample } from "./samples.js";
-import { bytes, shape } from "./words.js";
+import { bytes, shape } from "../elements/words.js";
 
 const PLACES = [
   { name: "x1", title: "x1", hint: "inputs: (n, d), (n, T, d) or (n, H, W, C)" },

@@ -1,9 +1,9 @@
 // A matrix as colours on a canvas: zoom, pan, and the value under the pointer or the cursor.
 
 import { paint, rangeOf } from "./colours.js";
-import { h } from "./dom.js";
+import { h } from "../elements/dom.js";
 import { Tiles } from "./tiles.js";
-import { value } from "./words.js";
+import { value } from "../elements/words.js";
 import { Viewport } from "./viewport.js";
 
 const ZOOM = 1.5;

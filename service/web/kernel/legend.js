@@ -1,9 +1,9 @@
 // Beside a heatmap: what its colours mean, and where in a large matrix it is.
 
 import { COLOURS } from "./colours.js";
-import { h } from "./dom.js";
+import { h } from "../elements/dom.js";
 import { picture } from "./heatmap.js";
-import { value } from "./words.js";
+import { value } from "../elements/words.js";
 
 const OVERVIEW = 112;
 

@@ -1,6 +1,6 @@
 // The part of a matrix that is looked at, fetched in squares and kept while there is room.
 
-import { call } from "./api.js";
+import { call } from "../calls/api.js";
 
 export const SIDE = 256;
 const AT_ONCE = 4;

@@ -1,11 +1,11 @@
 // One job: how far it is, what it was, and what came of it.
 
-import { ApiProblem, call, read } from "./api.js";
-import { h, problemNote } from "./dom.js";
-import { follow, hasEnded } from "./events.js";
+import { ApiProblem, call, read } from "../calls/api.js";
+import { h, problemNote } from "../elements/dom.js";
+import { follow, hasEnded } from "../calls/events.js";
 import { KernelView } from "./kernel_view.js";
 import { spectrum } from "./spectrum.js";
-import { bytes, count, moment, seconds, shape } from "./words.js";
+import { bytes, count, moment, seconds, shape } from "../elements/words.js";
 
 // How often a picture may ask again for rows that were not finished.
 const GLANCE = 1000;

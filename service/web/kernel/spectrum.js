@@ -1,11 +1,11 @@
 // How a kernel can be factorised: its eigenvalues, and what the service says of them.
 
-import { call, pause } from "./api.js";
-import { chart } from "./chart.js";
-import { h, problemNote } from "./dom.js";
+import { call, pause } from "../calls/api.js";
+import { chart } from "../elements/chart.js";
+import { h, problemNote } from "../elements/dom.js";
 import { eigenvalues } from "./eigenvalues.js";
 import { label } from "./kernel_view.js";
-import { value } from "./words.js";
+import { value } from "../elements/words.js";
 
 // Up to here the matrices are small enough to be fetched whole and solved in the browser.
 const LARGEST = 384;

@@ -1,11 +1,11 @@
 // A new job: network, inputs, wishes; what it would take; and the button.
 
-import { read } from "./api.js";
+import { read } from "../calls/api.js";
 import { Arrays } from "./arrays.js";
-import { h, problemNote } from "./dom.js";
+import { h, problemNote } from "../elements/dom.js";
 import { Network } from "./network.js";
 import { Wishes } from "./wishes.js";
-import { bytes, count, seconds } from "./words.js";
+import { bytes, count, seconds } from "../elements/words.js";
 
 const PAUSE = 350;
 // Larger inputs are sent for an estimate only when that is asked for.

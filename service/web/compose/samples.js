@@ -1,6 +1,6 @@
 // Sample data, made here: four families of inputs, so that a kernel has something to show.
 
-import { writeNpy } from "./npy.js";
+import { writeNpy } from "../calls/npy.js";
 
 const FAMILIES = 4;
 

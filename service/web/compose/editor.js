@@ -1,6 +1,6 @@
 // A text field for JSON, with line numbers, colours and the place of a mistake.
 
-import { h } from "./dom.js";
+import { h } from "../elements/dom.js";
 import { lineOf } from "./json_places.js";
 
 const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\b(true|false|null)\b/g;

@@ -1,8 +1,8 @@
 // The layers of a network as a drawing, input at the top, with the shape of what flows between.
 // Laid out from the inside out: a figure has a size and can be drawn at a place.
 
-import { s } from "./dom.js";
-import { signal } from "./words.js";
+import { s } from "../elements/dom.js";
+import { signal } from "../elements/words.js";
 
 const BOX = { width: 168, height: 44 };
 const GAP = 30;
