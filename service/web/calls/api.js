@@ -15,6 +15,9 @@ export class ApiProblem extends Error {
   }
 }
 
+/** The service did not answer at all. */
+export class Unreached extends Error {}
+
 /** Who to turn to when the service asks for a key; answers whether there is a new one. */
 export function whenKeyIsWanted(handler) {
   askForKey = handler;
@@ -44,24 +47,24 @@ async function newKey(used) {
 
 /**
  * The response of a call, which is of a 2xx status or 304.
- * Throws ApiProblem for any other, and TypeError when the service cannot be reached.
+ * Throws ApiProblem for any other, and Unreached when the service cannot be reached.
  */
-export async function call(path, { method = "GET", json, form, headers = {}, signal } = {}) {
+export async function call(path, { method = "GET", json, body, headers = {}, signal } = {}) {
   const used = key();
   const sent = new Headers(headers);
   if (used) sent.set("Authorization", `Bearer ${used}`);
   if (json !== undefined) sent.set("Content-Type", "application/json");
-  const body = json !== undefined ? JSON.stringify(json) : form;
+  const content = json !== undefined ? JSON.stringify(json) : body;
   let response;
   try {
-    response = await fetch(path, { method, headers: sent, body, signal, cache: "no-cache" });
+    response = await fetch(path, { method, headers: sent, body: content, signal, cache: "no-cache" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new TypeError("the service cannot be reached; is it running?");
+    throw new Unreached("the service cannot be reached; is it running?");
   }
   if (response.ok || response.status === 304) return response;
   if (response.status === 401 && (await newKey(used))) {
-    return call(path, { method, json, form, headers, signal });
+    return call(path, { method, json, body, headers, signal });
   }
   const type = response.headers.get("Content-Type") ?? "";
   const problem = type.includes("json") ? await response.json() : {};
@@ -71,6 +74,13 @@ export async function call(path, { method = "GET", json, form, headers = {}, sig
 /** The JSON of an answer. */
 export async function read(path, options) {
   return (await call(path, options)).json();
+}
+
+/** A name for a POST (Idempotency-Key), so that sending it twice makes one resource. */
+export function requestName() {
+  // crypto.randomUUID is there in secure contexts only, and a service may be plain HTTP.
+  const bits = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bits, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Waits, unless `signal` is aborted first. */

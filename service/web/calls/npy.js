@@ -60,12 +60,24 @@ function checked(file, text, start) {
 
 /** A .npy file of version 1.0: a typed array in C order. descr: "<f4", "|b1". */
 export function writeNpy(name, shape, descr, values) {
+  return new File([head(shape, descr), values], name, { type: "application/x-npy" });
+}
+
+/** Rows [from, from + count) of a file in C order, as a .npy of their own; nothing is read yet. */
+export function rowsOf({ file, header }, from, count) {
+  const { shape, descr, start, bytes } = header;
+  const size = bytes / shape[0];
+  const rows = file.slice(start + from * size, start + (from + count) * size);
+  return new Blob([head([count, ...shape.slice(1)], descr), rows]);
+}
+
+function head(shape, descr) {
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
   const padded = text.padEnd(64 * Math.ceil((10 + text.length + 1) / 64) - 11, " ") + "\n";
-  const head = new Uint8Array(10);
-  head.set(MAGIC);
-  head[6] = 1;
-  new DataView(head.buffer).setUint16(8, padded.length, true);
-  return new File([head, padded, values], name, { type: "application/x-npy" });
+  const begin = new Uint8Array(10);
+  begin.set(MAGIC);
+  begin[6] = 1;
+  new DataView(begin.buffer).setUint16(8, padded.length, true);
+  return new Blob([begin, padded]);
 }

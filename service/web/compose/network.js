@@ -1,4 +1,4 @@
-// Step 1 of a new job: the network, checked by the service while it is written.
+// The network of a new request, checked by the service while it is written.
 
 import { ApiProblem, read } from "../calls/api.js";
 import { diagram } from "./diagram.js";
@@ -11,8 +11,9 @@ import { signal } from "../elements/words.js";
 const PAUSE = 250;
 
 export class Network {
-  /** onChange() when there is another verdict; onExample() when another example is begun. */
-  constructor(onChange, onExample) {
+  /** first: the array it must fit; onChange() at another verdict; onExample() at another example. */
+  constructor(first, onChange, onExample) {
+    this.first = first;
     this.onChange = onChange;
     this.example = EXAMPLES[0];
     this.shape = this.example.shape;
@@ -64,7 +65,7 @@ export class Network {
     this.sizes.value = this.shape.join(", ");
     this.sizes.readOnly = this.fixed;
     this.sizes.setAttribute("aria-invalid", "false");
-    this.hint.textContent = this.fixed ? "as x1 has it" : "positions, then channels";
+    this.hint.textContent = this.fixed ? `as ${this.first} has it` : "positions, then channels";
   }
 
   #readSizes() {

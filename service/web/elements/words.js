@@ -28,7 +28,7 @@ export function value(number) {
   if (!Number.isFinite(number)) return String(number);
   if (number === 0) return "0";
   const size = Math.abs(number);
-  return size >= 1e5 || size < 1e-3 ? number.toExponential(3) : String(Number(number.toPrecision(6)));
+  return size >= 1e5 || size < 1e-3 ? Number(number.toPrecision(4)).toExponential() : String(Number(number.toPrecision(6)));
 }
 
 /** A shape, "48 × 16 × 8". */
@@ -48,5 +48,10 @@ export function count(number) {
 
 /** A moment, in the reader's own time zone. */
 export function moment(text) {
-  return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** "1 tile", "2 tiles". */
+export function plural(number, noun) {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -98,7 +98,7 @@ export class KernelView {
     try {
       const { data } = await read(`${this.job.links[name]}?rows=0:${shown}`, { headers: { Accept: "application/json" } });
       const words = `${label(name)}, ${shown} of ${this.job.shape[0]} rows`;
-      this.panel.replaceChildren(chart({ series: [{ name, values: data }], log: false, across: "row", label: words }));
+      this.panel.replaceChildren(chart({ series: [{ name, values: data }], log: false, across: "row", first: 0, label: words }));
     } catch (error) {
       if (error.status !== 409) this.problem.replaceChildren(problemNote(error));
     }
