@@ -38,7 +38,7 @@ def serving(root: Path, data_dir: Path) -> Iterator[Served]:
             process.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, where there is one."""
     binary = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
@@ -50,11 +50,11 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(
     browser: Browser, root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """The service of this module's tests; without a browser it is not started."""
+    """The service of all tests of the page; without a browser it is not started."""
     with serving(root, tmp_path_factory.mktemp("data")) as running:
         yield running
 

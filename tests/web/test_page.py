@@ -15,22 +15,11 @@ from playwright.sync_api import Page, expect
 from tests.service.room.serving import Served
 
 from .conftest import serving
+from .files import give, npy
 
 PageOf = Callable[..., Page]
 WAIT_MS = 60_000
 DENSE = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
-
-
-def npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def give(page: Page, name: str, array: np.ndarray) -> None:
-    """Choose a file for one of the arrays."""
-    file = {"name": f"{name}.npy", "mimeType": "application/x-npy", "buffer": npy(array)}
-    page.set_input_files(f"input#{name}", file)
 
 
 def finished(page: Page) -> None:
@@ -146,8 +135,8 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
         example, files = page.evaluate(
             """async (index) => {
                 const example = (await import('/web/compose/examples.js')).EXAMPLES[index];
-                const { sample } = await import('/web/compose/samples.js');
-                const files = sample(example.shape, 6, example.masked);
+                const { families } = await import('/web/compose/samples.js');
+                const files = families(example.shape, 6, example.masked);
                 const bytes = async (file) => Array.from(new Uint8Array(await file.arrayBuffer()));
                 const read = await Promise.all(
                     Object.entries(files).map(async ([name, file]) => [name, await bytes(file)]));
@@ -186,6 +175,6 @@ def test_a_service_with_keys_is_asked_with_the_key(
         page.get_by_role("button", name="Use sample data").click()
         expect(page.locator(".figures")).to_contain_text("64 × 64")
         page.get_by_role("link", name="Jobs").click()
-        expect(page.locator("main")).to_contain_text("No jobs yet")
+        expect(page.locator("main")).to_contain_text("No kernel jobs yet")
         kept = page.evaluate("[sessionStorage['gramd.key'], localStorage.length, document.cookie]")
         assert kept == [key, 0, ""]

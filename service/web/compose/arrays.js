@@ -36,7 +36,7 @@ export class Arrays {
 
   /** The header of an array that was chosen, else undefined. */
   header(name) {
-    return this.slots[name].header;
+    return this.slots[name]?.header;
   }
 
   /** Another network is begun: sample data are made anew in the shape that suits it. */

@@ -18,7 +18,7 @@ export class Answers {
     this.shown = Math.min(SHOWN, this.rows);
     this.from = 0;
     const names = Array.from({ length: this.columns }, (_, index) => this.#name(index));
-    this.column = h("select", { id: "column", onchange: () => this.#draw() },
+    this.column = h("select", { id: "column", "aria-label": "output that is drawn", onchange: () => this.#draw() },
       names.map((name, index) => h("option", { value: index }, name)));
     this.sorted = h("input", { type: "checkbox", onchange: () => this.#draw() });
     this.plot = h("div", { class: "plot" }, h("p", { class: "faint" }, "Fetching the answers…"));
@@ -28,7 +28,7 @@ export class Answers {
     this.element = h("section", { class: "card wide", "aria-labelledby": "answers-title" },
       h("div", { class: "cardhead" }, h("h2", { id: "answers-title" }, "Predicted"),
         h("div", { class: "fields" },
-          this.columns > 1 ? h("label", { class: "choice" }, "of", this.column) : null,
+          this.columns > 1 ? this.column : null,
           h("label", { class: "choice" }, this.sorted, "in the order of the mean"))),
       this.plot, this.problem,
       h("div", { class: "buttons" }, record.results.map((name) => this.#file(name))),
