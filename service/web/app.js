@@ -75,13 +75,21 @@ function askForKey(reason) {
   });
 }
 
+/** What failed for want of a key, or of a service, need not fail any more. */
+function again() {
+  if (!Object.values(begun).includes(view)) route({ first: true });
+  for (const composition of Object.values(begun)) composition.network.check();
+}
+
 async function look() {
   try {
     const response = await fetch("/readyz", { cache: "no-store" });
     const ready = response.ok;
+    const back = ready && health.classList.contains("bad");
     health.className = ready ? "health good" : "health bad";
     health.textContent = ready ? "ready" : "not ready";
     health.title = ready ? "stores and workers are there" : (await response.json()).detail;
+    if (back) again();
   } catch {
     health.className = "health bad";
     health.textContent = "not reached";
@@ -91,8 +99,7 @@ async function look() {
 
 keyButton.addEventListener("click", async () => {
   if (!(await askForKey("Sent with every request from this tab, to this service alone."))) return;
-  route();
-  for (const composition of Object.values(begun)) composition.network.check();
+  again();
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // what stands behind the # is the view

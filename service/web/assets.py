@@ -32,7 +32,9 @@ def read_assets(folder: Path) -> dict[str, Asset]:
         if path.suffix in MEDIA:
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()[:32]
-            assets[path.relative_to(folder).as_posix()] = Asset(content, MEDIA[path.suffix], f'"{digest}"')
+            assets[path.relative_to(folder).as_posix()] = Asset(
+                content, MEDIA[path.suffix], f'"{digest}"'
+            )
     return assets
 
 

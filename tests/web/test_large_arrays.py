@@ -80,7 +80,11 @@ def test_an_upload_can_be_paused(served: Served, page_of: PageOf) -> None:
     page = page_of(served.url)
     page.get_by_label("architecture as JSON").fill(json.dumps(DENSE))
     held: list[Route] = []
-    page.route("**/parts/2", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/parts/2", hold)
     give(page, "x1", np.ones((2400, 1000), np.float32))
     page.get_by_role("button", name="Upload and estimate").click()
     slot = page.locator(".slot", has=page.locator("#x1"))

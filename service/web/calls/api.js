@@ -60,7 +60,7 @@ export async function call(path, { method = "GET", json, body, headers = {}, sig
     response = await fetch(path, { method, headers: sent, body: content, signal, cache: "no-cache" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Unreached("the service cannot be reached; is it running?");
+    throw new Unreached("the service cannot be reached; is it running? This page looks again by itself");
   }
   if (response.ok || response.status === 304) return response;
   if (response.status === 401 && (await newKey(used))) {

@@ -6,6 +6,7 @@ import { h, problemNote } from "../elements/dom.js";
 import { bytes } from "../elements/words.js";
 import { Arrays } from "./arrays.js";
 import { Network } from "./network.js";
+import { Paused } from "./slot.js";
 
 const PAUSE = 350;
 
@@ -94,6 +95,11 @@ export class Composition {
     this.estimate.replaceChildren(h("p", { class: "faint" }, words));
   }
 
+  #fail(error) {
+    if (error instanceof Paused) this.#tell(error.message);
+    else this.estimate.replaceChildren(problemNote(error));
+  }
+
   async #estimate() {
     this.leave();
     const running = (this.running = new AbortController());
@@ -106,7 +112,7 @@ export class Composition {
     } catch (error) {
       if (running.signal.aborted) return;
       if (error.status === 422) this.submit.disabled = true;
-      this.estimate.replaceChildren(problemNote(error));
+      this.#fail(error);
     } finally {
       this.estimate.removeAttribute("aria-busy");
     }
@@ -121,7 +127,7 @@ export class Composition {
       const body = await this.form(this.wishes.body());
       this.show(await read(this.path, { method: "POST", body, headers }));
     } catch (error) {
-      this.estimate.replaceChildren(problemNote(error));
+      this.#fail(error);
       this.submit.disabled = false;
     } finally {
       this.submit.textContent = this.verb;

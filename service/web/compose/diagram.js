@@ -43,7 +43,8 @@ function line(x, from, to) {
 function chain(layers, pointer, context) {
   const list = Array.isArray(layers) ? layers : [];
   const figures = list.map((layer, index) => figureOf(layer, `${pointer}/${index}`, context));
-  const width = Math.max(BOX.width, ...figures.map((figure) => figure.width));
+  // A branch that hands its input on needs no more room than a line.
+  const width = figures.length ? Math.max(BOX.width, ...figures.map((figure) => figure.width)) : 2 * PAD;
   const height = figures.length
     ? figures.reduce((sum, figure) => sum + figure.height + GAP, -GAP)
     : BOX.height;
@@ -113,10 +114,6 @@ function repeated(layer, pointer, context) {
 function parallel(layer, pointer, context) {
   const branches = layer.branches.map((branch, index) =>
     chain(branch, `${pointer}/branches/${index}`, context));
-  // A branch that hands its input on needs no more room than a line.
-  branches.forEach((branch, index) => {
-    if (!layer.branches[index]?.length) branch.width = 2 * PAD;
-  });
   const width = branches.reduce((sum, branch) => sum + branch.width + PAD, -PAD);
   const tall = Math.max(BOX.height, ...branches.map((branch) => branch.height));
   const rail = 12;
@@ -145,7 +142,6 @@ function parallel(layer, pointer, context) {
   };
   return framed(inner, null);
 }
-
 
 function merge(x, y, sign) {
   const wide = sign.length > 1;

@@ -6,6 +6,9 @@ import { WHOLE, divisible, store } from "../calls/uploads.js";
 import { h } from "../elements/dom.js";
 import { bytes, shape } from "../elements/words.js";
 
+/** An upload was broken off on purpose. */
+export class Paused extends Error {}
+
 export class Slot {
   /** place: {name, title, hint}, `apart` where it never stands in a dataset; onChange() after any change. */
   constructor({ name, title, hint, apart }, onChange) {
@@ -131,7 +134,7 @@ export class Slot {
         throw error;
       }
       this.far.textContent += ", paused";
-      throw new Error(`The upload of ${this.name} is paused; resume it there.`);
+      throw new Paused(`The upload of ${this.name} is paused; it can be resumed above.`);
     }
   }
 

@@ -8,15 +8,17 @@ import { bytes, moment, seconds } from "./words.js";
 
 export class Following {
   /**
-   * noun: "Job"; id; path: of the resource; list: where to go once it is deleted. Subclasses say
+   * noun: "Job"; id; path: of the resource; list: where to go once it is deleted; took: what the
+   * time from its start to its end is. Subclasses say
    * `follow(signal)`, which waits until it has ended, `progress()`, {done, total, words},
    * `facts()`, [[name, element or text]], and `look()`, which shows results as they come.
    */
-  constructor(show, { noun, id, path, list }) {
+  constructor(show, { noun, id, path, list, took = "Took" }) {
     this.show = show;
     this.title = noun;
     this.path = `${path}/${encodeURIComponent(id)}`;
     this.list = list;
+    this.took = took;
     this.leaving = new AbortController();
     this.state = h("span", { class: "pill" }, "…");
     this.bar = h("progress", { "aria-label": "tiles finished" });
@@ -92,7 +94,7 @@ export class Following {
     const facts = [
       ...this.facts(),
       ["Begun", record.started_at && moment(record.started_at)],
-      ["Took", taken],
+      [this.took, taken],
       ["Kept until", moment(record.expires_at)],
       ["Network", h("code", { title: record.architecture }, record.architecture.slice(0, 16))],
     ];

@@ -16,7 +16,9 @@ const ROLES = { train: "training inputs", cross: "test with training inputs", te
 
 export class Prediction extends Following {
   constructor(show, id) {
-    super(show, { noun: "Prediction", id, path: "/v1/predictions", list: "#/predictions" });
+    super(show, {
+      noun: "Prediction", id, path: "/v1/predictions", list: "#/predictions", took: "Solving took",
+    });
     this.run();
   }
 
@@ -43,10 +45,8 @@ export class Prediction extends Following {
       ["Targets", task],
       ["Kernels in", dtype],
       ...(receipt ? trained(receipt) : []),
-      ...Object.entries(kernels).map(([role, kernel]) => [
-        `Kernel: ${ROLES[role] ?? role}`,
-        h("a", { href: `#/jobs/${kernel.id}`, title: kernel.id }, h("code", {}, kernel.id.slice(0, 16))),
-      ]),
+      ["Made of the kernels of", h("ul", {}, Object.entries(kernels).map(([role, kernel]) =>
+        h("li", {}, h("a", { href: `#/jobs/${kernel.id}`, title: kernel.id }, ROLES[role] ?? role))))],
     ];
   }
 
