@@ -15,6 +15,7 @@ Routes read their own bodies (service.bodies), so FastAPI does not see them. Eac
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -111,6 +112,9 @@ SECURITY = {
 # A service where no key was ever made asks for none.
 EITHER: list[dict[str, list[str]]] = [{"key": []}, {}]
 
+# `    name: words` of a docstring, with the deeper lines that go on.
+_ATTRIBUTE = re.compile(r"^    (\w+): ((?:.+\n?)(?:^     +.+\n?)*)", re.MULTILINE)
+
 DESCRIPTION = """\
 Exact NNGP and NTK matrices of infinitely wide networks, attention included: POST
 an architecture and inputs, fetch the matrices.
@@ -143,6 +147,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
+    for schema in schemas.values():
+        _describe_fields(schema)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for name, example in EXAMPLES.items():
@@ -160,6 +166,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
             _complete(operation, needs_key=path.startswith("/v1/") and "{token}" not in path)
     document["paths"]["/metrics"]["get"]["security"] = EITHER
     return document
+
+
+def _describe_fields(schema: dict[str, Any]) -> None:
+    """What a docstring says of its class's attributes becomes the descriptions of these fields."""
+    said, _, attributes = str(schema.get("description", "")).partition("\n\nAttributes:\n")
+    if said:
+        schema["description"] = said
+    noted = {name: " ".join(words.split()) for name, words in _ATTRIBUTE.findall(attributes)}
+    for name, field in schema.get("properties", {}).items():
+        if name in noted:
+            field.setdefault("description", noted[name])
+        elif name == "type" and "const" in field:
+            field.setdefault("description", "which kind this is, of those that may stand here")
 
 
 def _complete(operation: dict[str, Any], *, needs_key: bool) -> None:
