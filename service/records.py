@@ -46,7 +46,9 @@ class JobRecord(BaseModel):
 
     id: str = Field(description="its name, in its path")
     tenant: str
-    state: State = Field(description='"expired" follows the other ends, at `expires_at`')
+    state: State = Field(
+        description='queued, running, then one of the others; "expired" follows those at expires_at'
+    )
     extends: str | None = Field(
         default=None,
         description="id of the job whose rows this one continues; null unless it is an extension",

@@ -73,7 +73,9 @@ class PredictionRecord(BaseModel):
 
     id: str = Field(description="its name, in its path")
     tenant: str
-    state: State = Field(description='"expired" follows the other ends, at `expires_at`')
+    state: State = Field(
+        description='queued, running, then one of the others; "expired" follows those at expires_at'
+    )
     architecture: str = Field(description="digest of the canonical form")
     dtype: str = Field(description="of the kernels; the answers are float64")
     method: dict[str, Any] = Field(description="how the kernels are computed, as asked for")
