@@ -48,6 +48,8 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
         "input#x1", {"name": "x1.npz", "mimeType": "application/zip", "buffer": b"PK\x03\x04" * 9}
     )
     expect(page.locator("#x1-state")).to_contain_text("no .npy file")
+    give(page, "x1", x1[0])
+    expect(page.locator(".slot .complaint").first).to_contain_text("got shape [6]")
     give(page, "x1", x1)
     expect(page.locator("#x1-state")).to_contain_text("40 × 6")
     expect(page.locator("#x1-state")).to_contain_text("float64")
@@ -70,6 +72,9 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download nngp.npy").click()
     assert np.array_equal(np.load(download.value.path()), nngp)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download preview.png").click()
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
     page.get_by_role("button", name=f"Delete {job}").click()

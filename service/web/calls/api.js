@@ -1,6 +1,7 @@
 // Calls of /v1: the key, problem documents, and answers.
 
 const KEY = "gramd.key";
+const ATTEMPTS = 30;
 let askForKey = async () => false;
 let asking = null;
 let declined = false;
@@ -95,17 +96,36 @@ export function pause(milliseconds, signal) {
   });
 }
 
+/** The answer of a route that works when it is asked; null where a service does not have it. */
+export async function patient(path, signal) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await call(path, { headers: { Prefer: "wait=20" }, signal });
+    } catch (error) {
+      if (error.status === 404) return null;
+      const later = (error.status === 409 || error.status === 503) && error.retryAfter;
+      if (!later || attempt === ATTEMPTS) throw error;
+      await pause(1000 * error.retryAfter, signal);
+    }
+  }
+}
+
 /** Saves a file; with a key it has to be fetched first, since links send none. */
 export async function download(path, name) {
+  if (key()) await save(await call(path), name);
+  else follow(path, name);
+}
+
+/** Saves the body of an answer. */
+export async function save(response, name) {
+  const address = URL.createObjectURL(await response.blob());
+  follow(address, name);
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+function follow(address, name) {
   const link = document.createElement("a");
   link.download = name;
-  if (!key()) {
-    link.href = path;
-    link.click();
-    return;
-  }
-  const content = await (await call(path)).blob();
-  link.href = URL.createObjectURL(content);
+  link.href = address;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -39,6 +39,12 @@ export class Arrays {
     return this.slots[name]?.header;
   }
 
+  /** Shows a problem at the array that its pointer leads to; null takes all back. */
+  complain(error) {
+    const [, name] = /^\/(\w+)/.exec(error?.problem?.pointer ?? "") ?? [];
+    for (const slot of Object.values(this.slots)) slot.complain(slot.name === name ? error.message : null);
+  }
+
   /** Another network is begun: sample data are made anew in the shape that suits it. */
   renew() {
     if (this.sampled) this.#useSample();

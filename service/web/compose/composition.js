@@ -72,13 +72,15 @@ export class Composition {
   }
 
   #arrived() {
-    this.network.fit(this.arrays.header(this.first)?.shape.slice(1) ?? null);
+    const [, ...shape] = this.arrays.header(this.first)?.shape ?? [];
+    this.network.fit(shape.length ? shape : null); // one axis is no input; the estimate says so
     this.#changed();
   }
 
   #changed() {
     if (!this.network) return;
     this.leave();
+    this.arrays.complain(null);
     const missing = this.network.valid ? this.missing() : (this.missing() ?? "The network is not valid yet.");
     this.submit.disabled = this.ask.disabled = missing !== null;
     const { unsent, size } = this.arrays;
@@ -98,6 +100,7 @@ export class Composition {
   #fail(error) {
     if (error instanceof Paused) this.#tell(error.message);
     else this.estimate.replaceChildren(problemNote(error));
+    this.arrays.complain(error);
   }
 
   async #estimate() {

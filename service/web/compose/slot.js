@@ -35,6 +35,7 @@ export class Slot {
     this.bar = h("progress", { "aria-label": `parts of ${name} uploaded`, value: 0 });
     this.hold = h("button", { type: "button", class: "small", onclick: () => this.#hold() });
     this.far = h("span", { class: "faint", role: "status" });
+    this.complaint = h("span", { class: "complaint", hidden: true });
     this.upload = h("div", { class: "upload", hidden: true }, this.bar, this.far, this.hold);
     this.element = h("div", {
       class: "slot",
@@ -50,7 +51,7 @@ export class Slot {
       },
     },
     h("label", { for: name }, h("strong", {}, title), h("span", { class: "choose" }, "choose or drop .npy")),
-    this.input, this.state, this.upload, this.removal);
+    this.input, this.state, this.complaint, this.upload, this.removal);
   }
 
   /** Bytes that every request with this array has to carry: none once it is a dataset. */
@@ -82,14 +83,24 @@ export class Slot {
         h("b", {}, file.name), h("span", {}, shape(header.shape)),
         h("span", {}, `${header.dtype}${order}, ${bytes(header.bytes)}`));
     } catch (error) {
-      if (!(error instanceof NpyMistake)) throw error;
+      const words = error instanceof NpyMistake ? error.message : "it cannot be read; is it a folder?";
+      if (!(error instanceof NpyMistake || error instanceof DOMException)) throw error;
       this.element.classList.add("bad");
-      this.state.textContent = `${file.name}: ${error.message}`;
+      this.state.textContent = `${file.name}: ${words}`;
     }
+  }
+
+  /** What a service had to say of the array; null takes it back. */
+  complain(words) {
+    if (!this.header) return;
+    this.element.classList.toggle("bad", words !== null);
+    this.complaint.hidden = words === null;
+    this.complaint.textContent = words ?? "";
   }
 
   drop() {
     this.forget();
+    this.complain(null);
     this.file = this.header = undefined;
     this.element.classList.remove("full", "bad");
     this.removal.hidden = true;

@@ -37,6 +37,7 @@ export class Extension {
     const added = ["x1", "x2"].map((name) => arrays.header(name)?.shape[0] ?? 0);
     this.submit.disabled = !added[0] && !added[1];
     this.problem.replaceChildren();
+    arrays.complain(null);
     const sizes = [job.n1 + added[0], job.n2 + (job.symmetric ? added[0] : added[1])];
     this.becomes.textContent = this.submit.disabled || job.form !== "matrix"
       ? "" : `${shape(job.shape)} becomes ${shape(sizes)}`;
@@ -53,6 +54,7 @@ export class Extension {
       this.show(`#/jobs/${job.id}`);
     } catch (error) {
       this.problem.replaceChildren(problemNote(error));
+      this.arrays.complain(error);
       this.submit.disabled = false;
     }
   }

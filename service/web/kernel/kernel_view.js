@@ -1,6 +1,6 @@
 // The results of a job: a picture of each, its spectrum, and the files.
 
-import { download, read } from "../calls/api.js";
+import { download, patient, read, save } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
 import { Heatmap } from "./heatmap.js";
@@ -105,17 +105,29 @@ export class KernelView {
   }
 
   #offer() {
-    const done = this.job.state === "succeeded";
-    this.files.replaceChildren(...this.results.map((name) => h("button", {
-      type: "button", disabled: !done,
-      onclick: async () => {
+    const { id, links, state } = this.job;
+    this.files.replaceChildren(
+      ...this.results.map((name) =>
+        this.#file(`${name}.npy`, () => download(links[name], `${id}-${name}.npy`))),
+      ...(links.preview
+        ? [this.#file("preview.png", async () => save(await patient(links.preview), `${id}.png`))] : []));
+    for (const button of this.files.children) button.disabled = state !== "succeeded";
+  }
+
+  #file(name, get) {
+    return h("button", {
+      type: "button",
+      onclick: async (event) => {
+        event.target.setAttribute("aria-busy", "true"); // a picture is drawn when it is asked for
         try {
-          await download(this.job.links[name], `${this.job.id}-${name}.npy`);
+          await get();
         } catch (error) {
           this.problem.replaceChildren(problemNote(error));
+        } finally {
+          event.target.removeAttribute("aria-busy");
         }
       },
-    }, `Download ${name}.npy`)));
+    }, `Download ${name}`);
   }
 }
 

@@ -1,6 +1,6 @@
 // How a kernel can be factorised: its eigenvalues, and what the service says of them.
 
-import { call, pause } from "../calls/api.js";
+import { call, patient } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
 import { eigenvalues } from "./eigenvalues.js";
@@ -9,14 +9,13 @@ import { value } from "../elements/words.js";
 
 // Up to here the matrices are small enough to be fetched whole and solved in the browser.
 const LARGEST = 384;
-const ATTEMPTS = 30;
 const ROWS = [
   ["largest_eigenvalue", "largest eigenvalue"],
   ["smallest_eigenvalue", "smallest eigenvalue"],
   ["condition_number", "condition number"],
   ["mean_diagonal", "mean of the diagonal"],
-  ["asymmetry", "asymmetry"],
-  ["suggested_jitter", "suggested jitter"],
+  ["asymmetry", "asymmetry, of the largest entry"],
+  ["suggested_jitter", "suggested jitter, absolute"],
 ];
 
 /** The card of a job that has succeeded, filled as answers come; `signal` ends its requests. */
@@ -68,7 +67,7 @@ async function ownChart(job, signal) {
 
 /** The service's own picture, for matrices that are too large or not square. */
 async function preview(job, signal) {
-  const response = await patient(`${job.links.self}/preview.png`, signal);
+  const response = await patient(job.links.preview, signal);
   if (!response) {
     return h("p", { class: "faint" }, job.symmetric
       ? `This service draws no previews, and ${job.n1} rows are more than this page solves by itself (${LARGEST}).`
@@ -80,7 +79,7 @@ async function preview(job, signal) {
 }
 
 async function diagnostics(job, signal) {
-  const response = await patient(`${job.links.self}/diagnostics`, signal);
+  const response = await patient(job.links.diagnostics, signal);
   if (!response) return h("p", { class: "faint" }, "This service has no diagnostics.");
   const { results } = await response.json();
   const names = Object.keys(results);
@@ -95,18 +94,4 @@ async function diagnostics(job, signal) {
         ? h("tr", {}, h("th", { scope: "row" }, "largest error of entries redone in float64"),
           names.map((name) => h("td", {}, value(results[name].spot_check?.largest_relative_error))))
         : null));
-}
-
-/** The answer of a route that works when it is asked, null where a service does not have it. */
-async function patient(path, signal) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await call(path, { headers: { Prefer: "wait=20" }, signal });
-    } catch (error) {
-      if (error.status === 404) return null;
-      const later = (error.status === 409 || error.status === 503) && error.retryAfter;
-      if (!later || attempt === ATTEMPTS) throw error;
-      await pause(1000 * error.retryAfter, signal);
-    }
-  }
 }
