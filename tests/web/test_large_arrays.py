@@ -76,7 +76,8 @@ def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_pat
     np.testing.assert_allclose(nngp, pooled @ pooled.T / 900, atol=1e-5 * nngp.max())
 
 
-def test_an_upload_can_be_paused(served: Served, page_of: PageOf) -> None:
+def test_an_upload_can_be_paused(served: Served, page_of: PageOf, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2400, 1000), np.float32))
     page = page_of(served.url)
     page.get_by_label("architecture as JSON").fill(json.dumps(DENSE))
     held: list[Route] = []
@@ -85,7 +86,7 @@ def test_an_upload_can_be_paused(served: Served, page_of: PageOf) -> None:
         held.append(route)
 
     page.route("**/parts/2", hold)
-    give(page, "x1", np.ones((2400, 1000), np.float32))
+    page.set_input_files("input#x1", tmp_path / "x.npy")
     page.get_by_role("button", name="Upload and estimate").click()
     slot = page.locator(".slot", has=page.locator("#x1"))
     expect(slot).to_contain_text("2 of 3 parts uploaded", timeout=WAIT_MS)
