@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -38,11 +39,11 @@ def main() -> None:
         browser.close()
 
 
-def opened(browser: Browser, address: str, scheme: str) -> Page:
+def opened(browser: Browser, address: str, scheme: Literal["light", "dark"]) -> Page:
     """The page in its own profile, in one of its two colour schemes."""
     context = browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, locale="en-GB"
-    )  # pyright: ignore[reportArgumentType]
+    )
     page = context.new_page()
     page.goto(address)
     expect(page.locator("#verdict")).to_contain_text("Valid")

@@ -39,7 +39,7 @@ export async function follow(job, onProgress, signal) {
 }
 
 /** The same without a stream (a proxy that holds it back, no places left). */
-export async function poll(job, onProgress, signal) {
+async function poll(job, onProgress, signal) {
   for (;;) {
     const now = await read(job.links.self, { signal });
     onProgress(now);
@@ -49,7 +49,7 @@ export async function poll(job, onProgress, signal) {
 }
 
 /** The messages of an event stream, {id, event, data}. */
-export async function* messages(body) {
+async function* messages(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   try {

@@ -120,8 +120,6 @@ export class Network {
 
   #right({ digest, description, warnings }, places) {
     this.valid = true;
-    this.exactness = description.exactness;
-    this.kernel = description.kernel;
     this.editor.mark(null);
     this.verdict.className = "verdict good";
     this.verdict.replaceChildren(

@@ -5,7 +5,7 @@ import { writeNpy } from "../calls/npy.js";
 const FAMILIES = 4;
 
 /** Uniform numbers in [0, 1) from a seed (mulberry32). */
-export function uniform(seed) {
+function uniform(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

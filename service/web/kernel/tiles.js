@@ -2,7 +2,7 @@
 
 import { call } from "../calls/api.js";
 
-export const SIDE = 256;
+const SIDE = 256;
 const AT_ONCE = 4;
 const KEPT = 96;
 const SAMPLES = 2048;

@@ -1,7 +1,7 @@
 // Which part of a matrix is on a canvas: entries to pixels and back. Pure arithmetic.
 
 // So many entries a side are looked at together at most: a few megabytes.
-export const MOST = 1024;
+const MOST = 1024;
 const LARGEST_ENTRY = 64;
 // Of an entry: a division must not bring in the next one.
 const ROUNDING = 1e-6;
