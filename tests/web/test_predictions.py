@@ -95,4 +95,11 @@ def test_classes_of_networks_trained_for_a_while(served: Served, page_of: PageOf
     page.get_by_label("output that is drawn").select_option("class 5")
     expect(page.locator(".key.series-0")).to_have_text("class 5")
     expect(page.get_by_role("button", name="Download covariance.npy")).to_be_visible()
+    # The covariance can be read entry by entry.
+    page.locator("canvas.heatmap[data-ready=true]").focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator(".readout")).to_contain_text("row 1, column 1: ")
+    shown = float(page.locator(".readout").inner_text().rpartition(" ")[2])
+    np.testing.assert_allclose(shown, answer(served, prediction, "covariance")[1, 1], rtol=1e-5)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

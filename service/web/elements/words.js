@@ -28,7 +28,7 @@ export function value(number) {
   if (!Number.isFinite(number)) return String(number);
   if (number === 0) return "0";
   const size = Math.abs(number);
-  return size >= 1e5 || size < 1e-3 ? Number(number.toPrecision(4)).toExponential().replace("+", "") : String(Number(number.toPrecision(6)));
+  return size >= 1e5 || size < 1e-3 ? Number(number.toPrecision(6)).toExponential().replace("+", "") : String(Number(number.toPrecision(6)));
 }
 
 /** A shape, "48 × 16 × 8". */

@@ -3,8 +3,7 @@
 import { download, patient, read, save } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
-import { Heatmap } from "./heatmap.js";
-import { Legend, Overview } from "./legend.js";
+import { MatrixPanel } from "./matrix_panel.js";
 
 // So many values of a diagonal are drawn; all of them are in the file.
 const DRAWN = 4096;
@@ -12,7 +11,7 @@ const DRAWN = 4096;
 export class KernelView {
   constructor(job) {
     this.job = job;
-    this.results = Object.keys(job.links).filter((name) => /^(nngp|ntk)/.test(name));
+    this.results = job.results;
     this.tabs = this.results.map((name, index) => h("button", {
       type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "kernel-panel",
       onclick: () => this.#choose(name), onkeydown: (event) => this.#turn(event, index),
@@ -30,14 +29,14 @@ export class KernelView {
   /** More rows may be finished. */
   progress(job) {
     this.job = job;
-    this.heatmap?.again();
+    this.matrix?.again();
     if (this.job.form === "diagonal" && job.state === "succeeded") this.#choose(this.result);
     this.#offer();
   }
 
   close() {
-    this.heatmap?.close();
-    this.heatmap = null;
+    this.matrix?.close();
+    this.matrix = null;
   }
 
   #turn(event, index) {
@@ -58,38 +57,15 @@ export class KernelView {
     });
     this.panel.setAttribute("aria-labelledby", `tab-${name}`);
     this.problem.replaceChildren();
-    if (this.job.form === "matrix") this.#showMatrix(name);
-    else if (this.job.form === "diagonal") this.#showDiagonal(name);
+    if (this.job.form === "matrix") {
+      this.matrix = new MatrixPanel(this.job, name);
+      this.panel.replaceChildren(...this.matrix.elements);
+    } else if (this.job.form === "diagonal") this.#showDiagonal(name);
     else {
       this.panel.replaceChildren(h("p", { class: "faint" },
         `An array of the shape ${this.job.shape.join(" × ")}, rows by columns by positions of each; it is not drawn here.`));
     }
     this.#offer();
-  }
-
-  #showMatrix(name) {
-    const legend = new Legend();
-    const overview = new Overview((row, col) => this.heatmap.goTo(row, col));
-    this.heatmap = new Heatmap(this.job, name, (map) => {
-      legend.show(map.range);
-      overview.show(map);
-      this.problem.replaceChildren(...(map.failed ? [problemNote(map.failed)] : []));
-    });
-    const map = this.heatmap;
-    const button = (text, words, act) =>
-      h("button", { type: "button", class: "small", "aria-label": words, title: words, onclick: act }, text);
-    const whole = h("input", { type: "checkbox", onchange: () => map.spanColours(whole.checked) });
-    this.panel.replaceChildren(
-      h("div", { class: "stage" }, map.canvas, overview.canvas),
-      h("div", { class: "tools" }, legend.element,
-        h("label", { class: "choice" }, whole, "colours span all values"),
-        h("span", { class: "zoom" },
-          button("−", "zoom out", () => map.zoom(1 / 1.5)),
-          button("+", "zoom in", () => map.zoom(1.5)),
-          button("whole", "as much as can be seen at once", () => map.whole()))),
-      h("p", { class: "line" }, map.readout),
-      h("p", { class: "faint", id: "heatmap-keys" },
-        "Drag to move; double click, + and − to zoom, also the wheel once the picture has the focus; arrow keys read entries one by one, 0 shows the whole."));
   }
 
   async #showDiagonal(name) {

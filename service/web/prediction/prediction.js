@@ -5,6 +5,7 @@ import { hasEnded } from "../calls/events.js";
 import { Following } from "../elements/following.js";
 import { h } from "../elements/dom.js";
 import { count, plural, value } from "../elements/words.js";
+import { MatrixPanel } from "../kernel/matrix_panel.js";
 import { Answers } from "./answers.js";
 
 // The service has no events of predictions: it answers when one has ended, or after so many seconds.
@@ -20,6 +21,11 @@ export class Prediction extends Following {
       noun: "Prediction", id, path: "/v1/predictions", list: "#/predictions", took: "Solving took",
     });
     this.run();
+  }
+
+  leave() {
+    super.leave();
+    this.covariance?.close();
   }
 
   async follow(signal) {
@@ -54,6 +60,11 @@ export class Prediction extends Following {
     if (this.answers || this.record.state !== "succeeded") return;
     this.answers = new Answers(this.record, this.leaving.signal);
     this.results.append(this.answers.element);
+    if (!this.record.results.includes("covariance")) return;
+    const { shapes, links } = this.record;
+    this.covariance = new MatrixPanel({ shape: shapes.covariance, dtype: "float64", links }, "covariance");
+    this.results.append(h("section", { class: "card", "aria-labelledby": "covariance-title" },
+      h("h2", { id: "covariance-title" }, "Covariance of the test inputs"), this.covariance.elements));
   }
 }
 
