@@ -150,6 +150,9 @@ docs: install ## regenerate docs/layers.md and docs/api.md from the code
 site: install ## build the documentation's site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
 
+screenshots: install ## pictures of the web page for the documents; needs Chromium
+	@$(BIN)/python -m docs.screenshots && ls docs/images/page-*.png
+
 client: install ## regenerate the client's spec builder and its asynchronous half
 	@$(BIN)/python -m client.generate
 
@@ -171,4 +174,4 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
 	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-load bench-attention \
 	bench-memory results-digits $(RESULTS) test test-all test-faults test-hostile lint format types generated openapi docs \
-	site client cov audit sbom lock clean
+	site screenshots client cov audit sbom lock clean

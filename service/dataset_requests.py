@@ -47,7 +47,7 @@ class SealBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    state: Literal["sealed"]
+    state: Literal["sealed"] = Field(description="all parts are there")
 
 
 async def read_array(

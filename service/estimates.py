@@ -27,10 +27,10 @@ from service.tenants import Tenants
 class Tiles(BaseModel):
     """How much of a job is there already."""
 
-    total: int
+    total: int = Field(description="tiles of the whole result")
     cached: int = Field(description="in the tile store already: they cost nothing")
-    to_compute: int
-    share_cached: float
+    to_compute: int = Field(description="total without those cached")
+    share_cached: float = Field(description="cached over total, 0 to 1")
 
 
 class Bytes(BaseModel):
@@ -44,25 +44,25 @@ class Seconds(BaseModel):
     """From the first tile's beginning to the last one's end, compiling included, with all workers on
     this job alone."""
 
-    p50: float
-    p90: float
+    p50: float = Field(description="seconds that half of such jobs stay below")
+    p90: float = Field(description="seconds that nine of ten such jobs stay below")
 
 
 class Refusal(BaseModel):
     """The limit that the job would hit."""
 
-    limit_name: str
-    limit: float
-    actual: float
-    detail: str
+    limit_name: str = Field(description="its name in GET /v1/limits")
+    limit: float = Field(description="its value")
+    actual: float = Field(description="what the job has")
+    detail: str = Field(description="the same in words, and what to do")
 
 
 class EstimateResource(BaseModel):
     """What the same body would take at POST /v1/kernels."""
 
-    shape: list[int]
-    tiles: Tiles
-    bytes: Bytes
+    shape: list[int] = Field(description="of each result, as in the job")
+    tiles: Tiles = Field(description="how much there is to compute")
+    bytes: Bytes = Field(description="what it would keep")
     seconds: Seconds | None = Field(description="null when uncalibrated, or without a worker")
     compile_seconds: float | None = Field(
         description="how much of that is compiling: programs that no worker had for this network"
@@ -74,9 +74,11 @@ class EstimateResource(BaseModel):
         description="measured on this very network, on others on the same kind of device, or not"
     )
     workers: int = Field(description="tiles that are computed at once")
-    admitted: bool
-    refusal: Refusal | None
-    warnings: list[str]
+    admitted: bool = Field(description="whether POST /v1/kernels would take it now")
+    refusal: Refusal | None = Field(description="why not; null when it is admitted")
+    warnings: list[str] = Field(
+        description="what is allowed but probably not meant, as the job would have it"
+    )
 
 
 class Forecast(BaseModel):

@@ -71,9 +71,14 @@ class KernelBody(ArraysBody):
         description='the network, {"layers": [...]}; GET /v1/layers has the vocabulary'
     )
     outputs: list[Literal["nngp", "ntk"]] = Field(
-        default=["nngp", "ntk"], min_length=1, max_length=2
+        default=["nngp", "ntk"],
+        min_length=1,
+        max_length=2,
+        description="which kernels: any of the two, each named once",
     )
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = Field(
+        default="float32", description="of the computation and of the results"
+    )
     form: Form = Field(
         default="matrix",
         description=(

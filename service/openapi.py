@@ -23,38 +23,16 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
 
 from kernels.generated import keep
-from service.answers.requests import PredictionBody
 from service.bodies import FORM
-from service.bounds_requests import BoundsBody
-from service.dataset_requests import OpenDatasetBody, SealBody
-from service.examples import EXAMPLES
-from service.extensions import ExtensionBody
-from service.kernel_requests import KernelBody
 from service.problems import MEDIA_TYPE
-from service.resources import Matrix, ProblemDocument
-from service.routes.architectures import ArchitectureBody
-from service.routes.following import StateBody
+from service.schemas import completed
 
 FILE = Path(__file__).resolve().parent.parent / "openapi.yaml"
 COMMAND = "python -m service.openapi"
 # Of the contract, not of the software: what a client may rely on.
 CONTRACT_VERSION = "1.0"
-
-BODIES: tuple[type[BaseModel], ...] = (
-    KernelBody,
-    PredictionBody,
-    ArchitectureBody,
-    StateBody,
-    ExtensionBody,
-    OpenDatasetBody,
-    SealBody,
-    BoundsBody,
-    Matrix,
-    ProblemDocument,
-)
 
 HEADERS = {
     "Location": "path of the resource",
@@ -138,16 +116,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title="gramd", version=CONTRACT_VERSION, description=DESCRIPTION, routes=app.routes
     )
-    schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in BODIES:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[model.__name__] = schema
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    for name, example in EXAMPLES.items():
-        schemas[name]["examples"] = [example]
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    components: dict[str, Any] = document.setdefault("components", {})
+    components["schemas"] = completed(components.get("schemas", {}))
     document["components"]["securitySchemes"] = {"key": SECURITY}
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     statuses = {status for operation in operations for status in operation.get("x-problems", [])}

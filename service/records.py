@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from kernels.inputs import Form, Inputs
 from kernels.layers.layer import Exactness
@@ -40,48 +40,63 @@ class KernelRequest:
 
 
 class JobRecord(BaseModel):
-    """What is known about a job; its JSON form is the heart of `GET /v1/kernels/{id}`.
-
-    `shape` is that of each result: (n1, n2), (n1) for the form "diagonal", with the grids of x and
-    x' as further axes for "positions". `exactness` is what method and architecture together give.
-
-    `extends` is the id of the job whose rows this one continues, if it is an extension.
-
-    `architecture` is the digest of the canonical form. `tiles_done` counts finished tiles, of
-    which `tiles_reused` came from the cache. `eta_s` is an estimate in seconds, None when there is
-    nothing to base one on. `error` is a problem document and `receipt` says what was computed:
-    where the network approximates, with `error_estimate`, the largest error of any input by name
-    ("mixing": the largest sum over a row of |A - A_exact| of an attention's mixing matrix;
-    "landmarks": how far the covariance of random logits may be off, relative to their variances).
-    """
+    """What is known about a job; its JSON form is the heart of `GET /v1/kernels/{id}`."""
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
+    id: str = Field(description="its name, in its path")
     tenant: str
-    state: State
-    extends: str | None = None
-    architecture: str
-    dtype: str
-    outputs: tuple[str, ...]
-    form: str
-    method: dict[str, Any]
-    exactness: Exactness = "exact"
-    shape: tuple[int, ...]
-    n1: int
-    n2: int
-    symmetric: bool
-    tiles_total: int
-    tiles_done: int = 0
-    tiles_reused: int = 0
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    expires_at: datetime
-    eta_s: float | None = None
-    error: dict[str, Any] | None = None
-    warnings: tuple[str, ...] = ()
-    receipt: dict[str, Any] | None = None
+    state: State = Field(
+        description='queued, running, then one of the others; "expired" follows those at expires_at'
+    )
+    extends: str | None = Field(
+        default=None,
+        description="id of the job whose rows this one continues; null unless it is an extension",
+    )
+    architecture: str = Field(description="digest of the canonical form")
+    dtype: str = Field(description='"float32" or "float64", of the computation and of the results')
+    outputs: tuple[str, ...] = Field(description='"nngp", "ntk" or both')
+    form: str = Field(description='"matrix", "diagonal" or "positions"')
+    method: dict[str, Any] = Field(description="as asked for, defaults filled in")
+    exactness: Exactness = Field(
+        default="exact", description="what method and architecture together give"
+    )
+    shape: tuple[int, ...] = Field(
+        description=(
+            'of each result: (n1, n2); (n1) for the form "diagonal"; with the grids of x and x\' as'
+            ' further axes for "positions"'
+        )
+    )
+    n1: int = Field(description="rows of x1")
+    n2: int = Field(description="rows of x2, or of x1 again")
+    symmetric: bool = Field(description="whether it is the matrix of x1 with itself")
+    tiles_total: int = Field(description="tiles of the whole result")
+    tiles_done: int = Field(default=0, description="how many of them are finished")
+    tiles_reused: int = Field(default=0, description="how many of those came from the cache")
+    created_at: datetime = Field(description="when it was asked for (RFC 3339, UTC)")
+    started_at: datetime | None = Field(default=None, description="when its first tile began")
+    finished_at: datetime | None = Field(default=None, description="when it ended")
+    expires_at: datetime = Field(description="when its results are forgotten")
+    eta_s: float | None = Field(
+        default=None,
+        description="estimated seconds to its end; null when there is nothing to base that on",
+    )
+    error: dict[str, Any] | None = Field(
+        default=None, description="a problem document: why it failed"
+    )
+    warnings: tuple[str, ...] = Field(
+        default=(), description="what is allowed but probably not meant"
+    )
+    receipt: dict[str, Any] | None = Field(
+        default=None,
+        description=(
+            "once it has succeeded, what was computed: digests, dtype, versions, device, tiles,"
+            " seconds; where the network approximates, with `error_estimate`, the largest error of"
+            ' any input by name ("mixing": the largest sum over a row of |A - A_exact| of an'
+            ' attention\'s mixing matrix; "landmarks": how far the covariance of random logits may'
+            " be off, relative to their variances)"
+        ),
+    )
 
     @computed_field(description="the names of its arrays")
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -104,15 +103,7 @@ def _operation(call: str, operation: Part) -> Iterator[str]:
 
 def _schema(name: str, schema: Part) -> Iterator[str]:
     yield from ("", f"### {name}", "")
-    # What pydantic's docstrings say of attributes stands in the table, if it is there at all.
-    said, _, attributes = str(schema.get("description", "")).partition("\n\nAttributes:\n")
-    yield said
-    noted = {
-        match[1]: " ".join(match[2].split())
-        for match in re.finditer(
-            r"^    (\w+): ((?:.+\n?)(?:^     +.+\n?)*)", attributes, re.MULTILINE
-        )
-    }
+    yield str(schema.get("description", ""))
     properties = schema.get("properties", {})
     if not properties:
         return
@@ -120,8 +111,7 @@ def _schema(name: str, schema: Part) -> Iterator[str]:
     required = schema.get("required", [])
     for field, part in properties.items():
         default = "required" if field in required else _default(part)
-        told = part.get("description") or noted.get(field, "")
-        yield f"| `{field}` | {_values(part)} | {default} | {_cell(told)} |"
+        yield f"| `{field}` | {_values(part)} | {default} | {_cell(part['description'])} |"
 
 
 def _default(part: Part) -> str:

@@ -17,39 +17,45 @@ from service.store.uploads import Upload
 class Status(BaseModel):
     """Alive or ready."""
 
-    status: str
+    status: str = Field(description='"alive", or "ready": the stores answer and a worker is there')
 
 
 class LayerType(BaseModel):
     """One layer type, or one attention mechanism, of the vocabulary."""
 
-    type: str
-    summary: str
+    type: str = Field(description="its name in an architecture")
+    summary: str = Field(description="what it is, in a sentence")
     schema_: dict[str, Any] = Field(
         alias="schema", description="JSON Schema of the layer, with its defaults"
     )
-    exactness: str
-    equation: str
-    source: str
+    exactness: str = Field(
+        description='"exact", "approximate" (to a stated tolerance) or "estimated" (with standard errors)'
+    )
+    equation: str = Field(description="of its rule in the limit")
+    source: str = Field(description="where that is derived")
 
 
 class Layers(BaseModel):
     """The vocabulary of architectures."""
 
-    layers: list[LayerType]
+    layers: list[LayerType] = Field(description="what `type` of a layer can be")
     mechanisms: list[LayerType] = Field(description="what `mechanism` of an attention layer can be")
 
 
 class Limits(BaseModel):
     """Every limit in force by name."""
 
-    limits: dict[str, int | float]
+    limits: dict[str, int | float] = Field(
+        description="by name; bytes, seconds (names that end in _s) or plain numbers"
+    )
 
 
 class ArchitectureResource(BaseModel):
     """An architecture in canonical form."""
 
-    architecture: dict[str, Any]
+    architecture: dict[str, Any] = Field(
+        description="the canonical form: defaults filled in, `repeat` expanded"
+    )
     digest: str = Field(description="SHA-256 of the canonical form")
     warnings: list[str] = Field(
         description="what is allowed but probably not meant: a parameter without effect, a limit "
@@ -65,8 +71,8 @@ class ArchitectureResource(BaseModel):
 class DatasetResource(Dataset):
     """An uploaded dataset."""
 
-    state: Literal["sealed"] = "sealed"
-    links: dict[str, str]
+    state: Literal["sealed"] = Field(default="sealed", description="whole: jobs can use it")
+    links: dict[str, str] = Field(description="self")
 
     @classmethod
     def of(cls, dataset: Dataset) -> DatasetResource:
@@ -77,17 +83,19 @@ class DatasetResource(Dataset):
 class OpenDatasetResource(BaseModel):
     """A dataset that is being filled in parts: part k has the rows from k * part_rows on."""
 
-    id: str
-    state: Literal["open", "sealing"]
-    shape: tuple[int, ...]
-    dtype: str
-    masked: bool
+    id: str = Field(description="leads, once it is sealed, to the dataset that it became")
+    state: Literal["open", "sealing"] = Field(
+        description='"open", parts are taken; "sealing", they are being put together'
+    )
+    shape: tuple[int, ...] = Field(description="of the whole array")
+    dtype: str = Field(description='"<f4" or "<f8", little-endian')
+    masked: bool = Field(description="whether parts bring a mask")
     bytes: int = Field(description="booked against max_input_bytes")
     part_rows: int = Field(description="rows of every part but the last, which may have fewer")
     parts: int = Field(description="how many parts there are to be")
     received: tuple[int, ...] = Field(description="the parts that are there")
-    created_at: datetime
-    expires_at: datetime
+    created_at: datetime = Field(description="when it was opened (RFC 3339, UTC)")
+    expires_at: datetime = Field(description="when it is forgotten, unless it is sealed before")
     links: dict[str, str] = Field(description="self, and parts, below which part k is")
 
     @classmethod
@@ -124,7 +132,7 @@ class KernelResource(JobRecord):
 class KernelList(BaseModel):
     """One page of jobs, newest first."""
 
-    kernels: list[KernelResource]
+    kernels: list[KernelResource] = Field(description="the jobs of this page")
     next: str | None = Field(description="the cursor of the next page; null on the last one")
 
 
@@ -132,7 +140,7 @@ class ZarrResource(BaseModel):
     """A way into a job's results for readers of Zarr."""
 
     links: dict[str, str] = Field(description="zarr, the group; it needs no other key")
-    expires_at: datetime
+    expires_at: datetime = Field(description="when the path stops working (RFC 3339, UTC)")
 
 
 class PredictionResource(PredictionRecord):
@@ -160,14 +168,14 @@ class PredictionResource(PredictionRecord):
 class PredictionList(BaseModel):
     """One page of predictions, newest first."""
 
-    predictions: list[PredictionResource]
+    predictions: list[PredictionResource] = Field(description="those of this page")
     next: str | None = Field(description="the cursor of the next page; null on the last one")
 
 
 class SpotCheck(BaseModel):
     """Entries as served against the same entries computed in float64."""
 
-    entries: int
+    entries: int = Field(description="how many were compared")
     largest_relative_error: float = Field(description="relative to the largest of these entries")
 
 
@@ -178,12 +186,14 @@ class KernelDiagnostics(BaseModel):
         default=None,
         description="null unless the matrix is square, of x1 with itself; as those below",
     )
-    largest_eigenvalue: float | None = None
+    largest_eigenvalue: float | None = Field(default=None, description="of the same matrix")
     condition_number: float | None = Field(
         default=None,
         description="largest over smallest eigenvalue; null where the smallest is not positive",
     )
-    mean_diagonal: float | None = None
+    mean_diagonal: float | None = Field(
+        default=None, description="what a relative diag_reg is relative to"
+    )
     asymmetry: float | None = Field(
         default=None, description="the largest |K - K^T| over the largest |K|"
     )
@@ -245,7 +255,7 @@ class LengthBounds(BaseModel):
 class BoundsResource(BaseModel):
     """Lipschitz bounds of an L2 attention layer."""
 
-    layer: LayerShape
+    layer: LayerShape = Field(description="the sizes that weights or wishes gave")
     bounds: list[LengthBounds] = Field(description="one for each length, in the order asked for")
     norms: dict[str, float | list[float]] = Field(
         description=(
@@ -256,16 +266,16 @@ class BoundsResource(BaseModel):
     )
     statement: str = Field(description="what exactly the numbers are")
     equations: dict[str, str] = Field(description="of both bounds; phi(x) = x exp(x + 1)")
-    source: str
+    source: str = Field(description="where they are proved")
 
 
 class ProblemDocument(BaseModel):
     """RFC 9457; further members may stand beside these."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
+    type: str = Field(description="what kind of problem it is; the same for all of its kind")
+    title: str = Field(description="the same in words")
+    status: int = Field(description="the HTTP status")
+    detail: str = Field(description="what was expected, what came, and what to do")
     pointer: str | None = Field(default=None, description="RFC 6901, into the body")
     parameter: str | None = Field(
         default=None, description="the query parameter or header at fault"
@@ -273,4 +283,4 @@ class ProblemDocument(BaseModel):
     limit: float | None = Field(default=None, description="the limit that was hit")
     limit_name: str | None = Field(default=None, description="its name in GET /v1/limits")
     actual: float | None = Field(default=None, description="what came")
-    request_id: str
+    request_id: str = Field(description="X-Request-Id of the request; it is in every log line")

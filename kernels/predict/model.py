@@ -21,14 +21,22 @@ hardly sees it to where it swamps the kernel."""
 
 
 class Absolute(Spec):
-    """This number is added to the diagonal of the training kernel."""
+    """This number is added to the diagonal of the training kernel.
+
+    Attributes:
+        value: the number, in the units of the kernel.
+    """
 
     type: Literal["absolute"] = "absolute"
     value: _Weight
 
 
 class Relative(Spec):
-    """This share of the mean of the diagonal is added to the diagonal."""
+    """This share of the mean of the diagonal is added to the diagonal.
+
+    Attributes:
+        value: the share, 1e-4 for a ten-thousandth.
+    """
 
     type: Literal["relative"] = "relative"
     value: _Weight = 1e-4

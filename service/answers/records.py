@@ -56,10 +56,10 @@ class PredictionRequest:
 class KernelProgress(BaseModel):
     """One of the kernel jobs that a prediction is made of."""
 
-    id: str
-    state: State
-    tiles_total: int
-    tiles_done: int
+    id: str = Field(description="of the kernel job, at /v1/kernels/{id}")
+    state: State = Field(description="of the kernel job")
+    tiles_total: int = Field(description="tiles of its result")
+    tiles_done: int = Field(description="how many of them are finished")
 
 
 class PredictionRecord(BaseModel):
@@ -71,15 +71,19 @@ class PredictionRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
+    id: str = Field(description="its name, in its path")
     tenant: str
-    state: State
+    state: State = Field(
+        description='queued, running, then one of the others; "expired" follows those at expires_at'
+    )
     architecture: str = Field(description="digest of the canonical form")
     dtype: str = Field(description="of the kernels; the answers are float64")
-    method: dict[str, Any]
-    task: Task
-    model: GaussianProcess | GradientFlow | KernelRidge = Field(discriminator="type")
-    outputs: tuple[Output, ...]
+    method: dict[str, Any] = Field(description="how the kernels are computed, as asked for")
+    task: Task = Field(description="what the targets are")
+    model: GaussianProcess | GradientFlow | KernelRidge = Field(
+        discriminator="type", description="as asked for, defaults filled in"
+    )
+    outputs: tuple[Output, ...] = Field(description="what was asked for")
     shapes: dict[str, tuple[int, ...]] = Field(description="of each output")
     labels: tuple[int, ...] | None = Field(
         description="the classes, one a column of the mean; null for regression"
@@ -87,13 +91,25 @@ class PredictionRecord(BaseModel):
     kernels: dict[str, KernelProgress] = Field(
         description="its kernel jobs: train, cross and, where the spread is asked for, test"
     )
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    expires_at: datetime
-    error: dict[str, Any] | None = None
-    warnings: tuple[str, ...] = ()
-    receipt: dict[str, Any] | None = None
+    created_at: datetime = Field(description="when it was asked for (RFC 3339, UTC)")
+    started_at: datetime | None = Field(
+        default=None, description="when its own task began, after its kernels"
+    )
+    finished_at: datetime | None = Field(default=None, description="when it ended")
+    expires_at: datetime = Field(description="when its answers are forgotten")
+    error: dict[str, Any] | None = Field(
+        default=None, description="a problem document: why it failed"
+    )
+    warnings: tuple[str, ...] = Field(
+        default=(), description="what is allowed but probably not meant"
+    )
+    receipt: dict[str, Any] | None = Field(
+        default=None,
+        description=(
+            "once it has succeeded: diag_reg, jitter, log_marginal_likelihood (nats), leave-one-out"
+            " scores, seconds, and what was reused"
+        ),
+    )
 
     @computed_field(description="the names of its arrays: its outputs")
     @property

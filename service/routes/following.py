@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from service.bodies import JSON, media_type, read_json_body
@@ -23,7 +23,7 @@ class StateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    state: Literal["cancelled"]
+    state: Literal["cancelled"] = Field(description="it is not wanted any more")
 
 
 class Followed(Protocol):

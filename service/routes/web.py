@@ -50,7 +50,7 @@ async def page(request: Request) -> Response:
     return _answer(request, ASSETS[PAGE])
 
 
-@router.get("/web/{name}", summary="A file of the web page")
+@router.get("/web/{name:path}", summary="A file of the web page")
 async def file(request: Request, name: str) -> Response:
     """A script, a style sheet or an icon."""
     only(request)

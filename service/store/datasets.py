@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from redis.asyncio import Redis
 
 from service.errors import UnknownDataset
@@ -27,18 +27,20 @@ BATCH = 10_000
 
 
 class Dataset(BaseModel):
-    """What is known about a dataset: `shape` and `dtype` as uploaded, `digest` of its content."""
+    """What is known about a dataset."""
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    shape: tuple[int, ...]
-    dtype: str
-    digest: str
-    masked: bool
-    bytes: int
-    created_at: datetime
-    expires_at: datetime
+    id: str = Field(description="depends on the content and on whose it is")
+    shape: tuple[int, ...] = Field(description="as uploaded: (n, d), (n, T, d) or (n, H, W, C)")
+    dtype: str = Field(description='"<f4" or "<f8", the smaller that holds what came')
+    digest: str = Field(description="SHA-256 of shape, dtype, values and mask")
+    masked: bool = Field(description="whether a mask came with it")
+    bytes: int = Field(description="of values and mask, counted against max_input_bytes")
+    created_at: datetime = Field(description="when it was first uploaded (RFC 3339, UTC)")
+    expires_at: datetime = Field(
+        description="when it is forgotten; using it puts that off (RFC 3339, UTC)"
+    )
 
 
 def digest_header(shape: Sequence[int], dtype: str, masked: bool) -> bytes:

@@ -1,9 +1,11 @@
 // The page: which view is shown, the key, and whether the service is ready.
 
-import { key, setKey, whenKeyIsWanted } from "./api.js";
-import { Compose } from "./compose.js";
-import { Job } from "./job.js";
+import { key, setKey, whenKeyIsWanted } from "./calls/api.js";
+import { KernelComposition } from "./compose/kernel.js";
+import { PredictionComposition } from "./compose/prediction.js";
 import { Jobs } from "./jobs.js";
+import { Job } from "./kernel/job.js";
+import { Prediction } from "./prediction/prediction.js";
 
 const HEALTH = 15_000;
 const main = document.getElementById("main");
@@ -12,33 +14,38 @@ const field = document.getElementById("key");
 const keyButton = document.getElementById("key-button");
 const health = document.getElementById("health");
 
+// What is being written, kept while other views are looked at.
+const COMPOSITIONS = { "#/": KernelComposition, "#/predict": PredictionComposition };
+const begun = {};
+// What was sent, each at an address of its own.
+const SENT = { jobs: Job, predictions: Prediction };
 let view = null;
-let composing = null;
 
 function show(hash) {
   location.hash = hash;
 }
 
-/** The view of an address; a job that is being written is kept while others are looked at. */
+/** The view of an address, and the link of the navigation that leads to its like. */
 function viewOf(hash) {
-  const job = /^#\/jobs\/([\w-]+)$/.exec(hash);
-  if (job) return new Job(show, job[1]);
-  if (hash === "#/jobs") return new Jobs();
-  composing ??= new Compose(show);
-  return composing;
+  const sent = /^#\/(jobs|predictions)(?:\/([\w-]+))?$/.exec(hash);
+  if (sent) {
+    const [, kind, id] = sent;
+    return [id ? new SENT[kind](show, id) : new Jobs(kind === "jobs" ? "kernels" : kind), "#/jobs"];
+  }
+  const place = hash in COMPOSITIONS ? hash : "#/";
+  begun[place] ??= new COMPOSITIONS[place](show);
+  return [begun[place], place];
 }
 
 function route({ first = false } = {}) {
-  const { hash } = location;
   view?.leave();
-  view = viewOf(hash);
+  const [next, place] = viewOf(location.hash);
+  view = next;
   main.replaceChildren(view.element);
   view.enter?.();
   document.title = `${view.title} · gramd`;
-  for (const link of document.querySelectorAll("nav a")) {
-    const here = link.hash === hash || (link.hash === "#/" && view === composing)
-      || (link.hash === "#/jobs" && view instanceof Job);
-    if (here) link.setAttribute("aria-current", "page");
+  for (const link of document.querySelectorAll("header nav a")) {
+    if (link.hash === place) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   if (first) return;
@@ -68,13 +75,21 @@ function askForKey(reason) {
   });
 }
 
+/** What failed for want of a key, or of a service, need not fail any more. */
+function again() {
+  if (!Object.values(begun).includes(view)) route({ first: true });
+  for (const composition of Object.values(begun)) composition.network.check();
+}
+
 async function look() {
   try {
     const response = await fetch("/readyz", { cache: "no-store" });
     const ready = response.ok;
+    const back = ready && health.classList.contains("bad");
     health.className = ready ? "health good" : "health bad";
     health.textContent = ready ? "ready" : "not ready";
     health.title = ready ? "stores and workers are there" : (await response.json()).detail;
+    if (back) again();
   } catch {
     health.className = "health bad";
     health.textContent = "not reached";
@@ -84,8 +99,7 @@ async function look() {
 
 keyButton.addEventListener("click", async () => {
   if (!(await askForKey("Sent with every request from this tab, to this service alone."))) return;
-  route();
-  composing?.network.check();
+  again();
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // what stands behind the # is the view

@@ -26,13 +26,15 @@ class Asset:
 
 
 def read_assets(folder: Path) -> dict[str, Asset]:
-    """The files of a folder by name, those that a browser loads."""
+    """The files below a folder by their path in it, those that a browser loads."""
     assets: dict[str, Asset] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.rglob("*")):
         if path.suffix in MEDIA:
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()[:32]
-            assets[path.name] = Asset(content, MEDIA[path.suffix], f'"{digest}"')
+            assets[path.relative_to(folder).as_posix()] = Asset(
+                content, MEDIA[path.suffix], f'"{digest}"'
+            )
     return assets
 
 

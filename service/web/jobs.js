@@ -1,28 +1,44 @@
-// The list of jobs, newest first, page by page.
+// The lists of kernel jobs and of predictions, newest first, page by page.
 
-import { call, read } from "./api.js";
-import { h, problemNote } from "./dom.js";
-import { hasEnded } from "./events.js";
-import { moment, shape } from "./words.js";
+import { call, read } from "./calls/api.js";
+import { h, problemNote } from "./elements/dom.js";
+import { hasEnded } from "./calls/events.js";
+import { count, moment, shape } from "./elements/words.js";
 
 const PAGE = 25;
+const LISTS = {
+  kernels: {
+    title: "Kernel jobs", address: "#/jobs", none: "No kernel jobs yet.", begin: ["#/", "Compute a kernel"],
+    columns: ["Job", "State", "Shape", "Kernels", "Made", ""],
+    cells: (job) => [shape(job.shape), job.outputs.map((name) => name.toUpperCase()).join(", ")],
+  },
+  predictions: {
+    title: "Predictions", address: "#/predictions", none: "No predictions yet.", begin: ["#/predict", "Predict"],
+    columns: ["Prediction", "State", "Test inputs", "Model", "Made", ""],
+    cells: ({ shapes, model, task }) => [count(shapes.mean[0]), `${model.type.replace("_", " ")}, ${task}`],
+  },
+};
 
 export class Jobs {
-  title = "Jobs";
-
-  constructor() {
+  /** kind: "kernels" or "predictions". */
+  constructor(kind) {
+    this.kind = kind;
+    const list = (this.list = LISTS[kind]);
+    this.title = list.title;
     this.rows = h("tbody");
     this.notes = h("div", { role: "status" });
-    this.more = h("button", { type: "button", hidden: true, onclick: () => this.#load() }, "Older jobs");
+    this.more = h("button", { type: "button", hidden: true, onclick: () => this.#load() }, "Older ones");
     this.table = h("table", { class: "jobs", hidden: true },
-      h("thead", {}, h("tr", {}, ["Job", "State", "Shape", "Kernels", "Made", ""].map((name) =>
+      h("thead", {}, h("tr", {}, list.columns.map((name) =>
         name ? h("th", { scope: "col" }, name) : h("td")))),
       this.rows);
     this.element = h("div", { class: "view" },
       h("div", { class: "titleline" }, h("h1", { tabindex: "-1" }, "Jobs"),
+        h("nav", { class: "kinds", "aria-label": "kinds of jobs" }, Object.values(LISTS).map(({ title, address }) =>
+          h("a", { href: address, "aria-current": list.address === address ? "page" : null }, title))),
         h("div", { class: "buttons" },
           h("button", { type: "button", onclick: () => this.#again() }, "Refresh"))),
-      h("section", { class: "card", "aria-label": "jobs" }, this.table, this.notes, this.more));
+      h("section", { class: "card", "aria-label": list.title }, this.table, this.notes, this.more));
     this.#load();
   }
 
@@ -39,9 +55,9 @@ export class Jobs {
   async #load() {
     const query = new URLSearchParams({ limit: PAGE, ...(this.cursor ? { cursor: this.cursor } : {}) });
     try {
-      const page = await read(`/v1/kernels?${query}`);
+      const page = await read(`/v1/${this.kind}?${query}`);
       if (this.left) return;
-      this.rows.append(...page.kernels.map((job) => this.#row(job)));
+      this.rows.append(...page[this.kind].map((job) => this.#row(job)));
       this.cursor = page.next;
       this.more.hidden = page.next === null;
       this.#count();
@@ -54,17 +70,16 @@ export class Jobs {
     const none = !this.rows.children.length;
     this.table.hidden = none;
     this.notes.replaceChildren(...(none
-      ? [h("p", { class: "empty" }, "No jobs yet. ", h("a", { href: "#/" }, "Compute a kernel"))] : []));
+      ? [h("p", { class: "empty" }, `${this.list.none} `, h("a", { href: this.list.begin[0] }, this.list.begin[1]))] : []));
   }
 
   #row(job) {
     const state = h("span", { class: `pill ${job.state}` }, job.state);
     const act = h("button", { type: "button", class: "small" });
     const row = h("tr", {},
-      h("td", {}, h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id))),
+      h("td", {}, h("a", { href: `${this.list.address}/${job.id}` }, h("code", {}, job.id))),
       h("td", {}, state),
-      h("td", {}, shape(job.shape)),
-      h("td", {}, job.outputs.map((name) => name.toUpperCase()).join(", ")),
+      this.list.cells(job).map((cell) => h("td", {}, cell)),
       h("td", {}, moment(job.created_at)),
       h("td", {}, act));
     const offer = (words, does) => {

@@ -38,23 +38,28 @@ def serving(root: Path, data_dir: Path) -> Iterator[Served]:
             process.kill()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, where there is one."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's program, where there is one."""
     binary = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if binary is None:
         pytest.skip(f"needs one of {', '.join(CHROMIUM)} on PATH (apt-get install chromium)")
+    return binary
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Headless Chromium. Of one module: Playwright has an event loop of its own, beside which tests
+    elsewhere could not have theirs."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield launched
         launched.close()
 
 
-@pytest.fixture(scope="module")
-def served(
-    browser: Browser, root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    """The service of this module's tests; without a browser it is not started."""
+@pytest.fixture(scope="session")
+def served(chromium: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The service of all tests of the page; without a browser it is not started."""
     with serving(root, tmp_path_factory.mktemp("data")) as running:
         yield running
 

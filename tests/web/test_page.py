@@ -15,22 +15,11 @@ from playwright.sync_api import Page, expect
 from tests.service.room.serving import Served
 
 from .conftest import serving
+from .files import give, npy
 
 PageOf = Callable[..., Page]
 WAIT_MS = 60_000
 DENSE = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
-
-
-def npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def give(page: Page, name: str, array: np.ndarray) -> None:
-    """Choose a file for one of the arrays."""
-    file = {"name": f"{name}.npy", "mimeType": "application/x-npy", "buffer": npy(array)}
-    page.set_input_files(f"input#{name}", file)
 
 
 def finished(page: Page) -> None:
@@ -59,6 +48,8 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
         "input#x1", {"name": "x1.npz", "mimeType": "application/zip", "buffer": b"PK\x03\x04" * 9}
     )
     expect(page.locator("#x1-state")).to_contain_text("no .npy file")
+    give(page, "x1", x1[0])
+    expect(page.locator(".slot .complaint").first).to_contain_text("got shape [6]")
     give(page, "x1", x1)
     expect(page.locator("#x1-state")).to_contain_text("40 × 6")
     expect(page.locator("#x1-state")).to_contain_text("float64")
@@ -81,6 +72,9 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download nngp.npy").click()
     assert np.array_equal(np.load(download.value.path()), nngp)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download preview.png").click()
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
     page.get_by_role("button", name=f"Delete {job}").click()
@@ -123,7 +117,7 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
         half = rng.standard_normal((size, rank))
         for matrix in (half @ half.T, np.diag(half[:, 0])):
             got = page.evaluate(
-                "async ([m, n]) => Array.from((await import('/web/eigenvalues.js')).eigenvalues(m, n))",
+                "async ([m, n]) => Array.from((await import('/web/kernel/eigenvalues.js')).eigenvalues(m, n))",
                 [matrix.reshape(-1).tolist(), size],
             )
             want = np.linalg.eigvalsh(matrix)[::-1]
@@ -134,20 +128,20 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
         np.asfortranarray(np.zeros((3, 2), "i8")),
     ):  # fmt: skip
         header: dict[str, Any] = page.evaluate(
-            "async (b) => (await import('/web/npy.js')).readHeader(new Blob([new Uint8Array(b)]))",
+            "async (b) => (await import('/web/calls/npy.js')).readHeader(new Blob([new Uint8Array(b)]))",
             list(npy(array)),
         )
         assert (header["shape"], header["dtype"]) == (list(array.shape), array.dtype.name)
         assert header["fortran"] == (array.ndim > 1 and not array.flags.c_contiguous)
     # Every example is a network that the service takes with its sample data, both read by numpy.
     for index in range(
-        page.evaluate("async () => (await import('/web/examples.js')).EXAMPLES.length")
+        page.evaluate("async () => (await import('/web/compose/examples.js')).EXAMPLES.length")
     ):
         example, files = page.evaluate(
             """async (index) => {
-                const example = (await import('/web/examples.js')).EXAMPLES[index];
-                const { sample } = await import('/web/samples.js');
-                const files = sample(example.shape, 6, example.masked);
+                const example = (await import('/web/compose/examples.js')).EXAMPLES[index];
+                const { families } = await import('/web/compose/samples.js');
+                const files = families(example.shape, 6, example.masked);
                 const bytes = async (file) => Array.from(new Uint8Array(await file.arrayBuffer()));
                 const read = await Promise.all(
                     Object.entries(files).map(async ([name, file]) => [name, await bytes(file)]));
@@ -186,6 +180,6 @@ def test_a_service_with_keys_is_asked_with_the_key(
         page.get_by_role("button", name="Use sample data").click()
         expect(page.locator(".figures")).to_contain_text("64 × 64")
         page.get_by_role("link", name="Jobs").click()
-        expect(page.locator("main")).to_contain_text("No jobs yet")
+        expect(page.locator("main")).to_contain_text("No kernel jobs yet")
         kept = page.evaluate("[sessionStorage['gramd.key'], localStorage.length, document.cookie]")
         assert kept == [key, 0, ""]

@@ -14,6 +14,9 @@ __all__ = ["absolute", "loo", "relative"]
 def absolute(value: float) -> Document:
     """This number is added to the diagonal of the training kernel.
 
+    Attributes:
+        value: the number, in the units of the kernel.
+
     Ranges:
         value: >= 0.
     """
@@ -22,6 +25,9 @@ def absolute(value: float) -> Document:
 
 def relative(*, value: float = 0.0001) -> Document:
     """This share of the mean of the diagonal is added to the diagonal.
+
+    Attributes:
+        value: the share, 1e-4 for a ten-thousandth.
 
     Ranges:
         value: >= 0.

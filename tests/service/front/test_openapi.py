@@ -51,6 +51,18 @@ def test_every_reference_leads_somewhere(document):
             place = place[step]
 
 
+def test_every_field_is_described(document):
+    fields = [
+        (name, field, part)
+        for name, schema in document["components"]["schemas"].items()
+        for field, part in schema.get("properties", {}).items()
+    ]
+    assert len(fields) > 150
+    assert [(name, field) for name, field, part in fields if not part.get("description")] == []
+    # Words for readers, not the docstring of a class.
+    assert [(name, field) for name, field, part in fields if "Attributes:" in str(part)] == []
+
+
 def test_nothing_of_the_generators_is_left(document):
     text = json.dumps(document)
     assert '"x-' not in text.lower().replace('"x-gramd', "").replace('"x-request-id', "")

@@ -1,5 +1,6 @@
 """GET / and /web/{name}: the page's files, its policy, and what a browser need not fetch again."""
 
+import posixpath
 import re
 
 import httpx
@@ -34,7 +35,10 @@ async def test_every_file_is_served_and_every_import_is_there(client: httpx.Asyn
         again = await client.get(f"/web/{name}", headers={"If-None-Match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
         text = answer.text
-        imported = set(re.findall(r'from "\./([\w.]+)"', text))
+        imported = {
+            posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+            for path in re.findall(r'from "(\.[^"]+)"', text)
+        }
         assert imported <= set(ASSETS), name
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), name
 

@@ -1,0 +1,125 @@
+"""Arrays in parts and rows that come later, from the page."""
+
+import io
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import numpy as np
+from playwright.sync_api import Page, Route, expect
+
+from tests.service.room.serving import Served
+
+from .files import give
+
+PageOf = Callable[..., Page]
+WAIT_MS = 60_000
+DENSE = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
+
+
+def test_sha256_is_that_of_the_standard(served: Served, page_of: PageOf) -> None:
+    page = page_of(served.url)
+    for length in (0, 1, 55, 56, 63, 64, 65, 119, 120, 1000):
+        content = np.random.default_rng(length).bytes(length)
+        got = page.evaluate(
+            "async (b) => Array.from((await import('/web/calls/sha256.js')).sha256(new Uint8Array(b)))",
+            list(content),
+        )
+        assert bytes(got) == sha256(content).digest(), length
+
+
+def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((40, 64, 900), dtype=np.float32)  # 9.2 MB: three parts
+    mask = np.arange(64) < rng.integers(20, 64, 40)[:, None]
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "mask.npy", mask)
+    page = page_of(served.url, viewport={"width": 1280, "height": 900})
+    network = {"layers": [{"type": "dense"}, {"type": "global_avg_pool"}, {"type": "dense"}]}
+
+    def choose() -> None:
+        page.get_by_label("architecture as JSON").fill(json.dumps(network))
+        page.set_input_files("input#x1", tmp_path / "x.npy")
+        page.set_input_files("input#mask1", tmp_path / "mask.npy")
+
+    def refuse(route: Route) -> None:
+        route.fulfill(
+            status=507, content_type="application/problem+json",
+            body=json.dumps({"title": "Full", "detail": "there is no room for this part"}),
+        )  # fmt: skip
+
+    # The second part is refused: what is wrong stands in the slot, and nothing is lost.
+    page.route("**/parts/1", refuse)
+    choose()
+    page.get_by_role("button", name="Upload and estimate").click()
+    slot = page.locator(".slot", has=page.locator("#x1"))
+    expect(slot).to_contain_text("there is no room for this part")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    # Even after a reload the first part is not sent again.
+    sent: list[str] = []
+    page.unroute("**/parts/1")
+    page.reload()
+    page.on("request", lambda call: sent.append(call.url) if "/parts/" in call.url else None)
+    choose()
+    page.get_by_role("button", name="Upload and estimate").click()
+    expect(slot).to_contain_text("stored as", timeout=WAIT_MS)
+    assert [url.rpartition("/")[2] for url in sent] == ["1", "2"]
+    expect(page.locator(".figures")).to_contain_text("40 × 40", timeout=WAIT_MS)
+    page.get_by_role("button", name="Compute", exact=True).click()
+    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    # It is the array that it would have been in one piece.
+    job = page.url.rpartition("/")[2]
+    nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
+    pooled = (x * mask[:, :, None]).sum(1, dtype=np.float64) / mask.sum(1)[:, None]
+    np.testing.assert_allclose(nngp, pooled @ pooled.T / 900, atol=1e-5 * nngp.max())
+
+
+def test_an_upload_can_be_paused(served: Served, page_of: PageOf, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2400, 1000), np.float32))
+    page = page_of(served.url)
+    page.get_by_label("architecture as JSON").fill(json.dumps(DENSE))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/parts/2", hold)
+    page.set_input_files("input#x1", tmp_path / "x.npy")
+    page.get_by_role("button", name="Upload and estimate").click()
+    slot = page.locator(".slot", has=page.locator("#x1"))
+    expect(slot).to_contain_text("2 of 3 parts uploaded", timeout=WAIT_MS)
+    page.get_by_role("button", name="Pause").click()
+    expect(slot).to_contain_text("paused")
+    page.unroute("**/parts/2")
+    page.get_by_role("button", name="Resume").click()
+    expect(slot).to_contain_text("stored as", timeout=WAIT_MS)
+
+
+def test_more_rows_reuse_what_is_there(served: Served, page_of: PageOf) -> None:
+    rows = np.random.default_rng(8).standard_normal((50, 5))
+    page = page_of(served.url)
+    page.get_by_label("architecture as JSON").fill(json.dumps(DENSE))
+    give(page, "x1", rows[:40])
+    button = page.get_by_role("button", name="Compute", exact=True)
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    first = page.url.rpartition("/")[2]
+    # Rows of another shape are refused beside them.
+    extend = page.get_by_role("button", name="Extend")
+    expect(extend).to_be_disabled()
+    give(page, "x1", rows[40:, :4])
+    extend.click()
+    slot = page.locator(".slot", has=page.locator("#x1"))
+    expect(slot.locator(".complaint")).to_contain_text("expected new rows of shape [5]")
+    give(page, "x1", rows[40:])
+    expect(slot.locator(".complaint")).to_be_hidden()
+    expect(page.locator("main")).to_contain_text("40 × 40 becomes 50 × 50")
+    extend.click()
+    expect(page.locator(".facts")).to_contain_text("Continues")
+    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    expect(page.locator(".facts")).to_contain_text("50 × 50")
+    assert page.url.rpartition("/")[2] != first
+    assert page.locator(".facts a").get_attribute("href") == f"#/jobs/{first}"
