@@ -66,6 +66,18 @@ test-faults: install ## kill, stop and starve the processes of a running service
 test-hostile: install ## 20,000 requests that mean no good, with counts by status
 	$(BIN)/python -m pytest -s -p no:randomly tests/hostile $(ARGS)
 
+STORES := .venv-stores
+test-object-stores: install $(STORES)/.installed ## large results in servers that speak S3 and Azure (moto, Azurite)
+	$(BIN)/python -m pytest -p no:randomly tests/service/front/test_object_stores.py $(ARGS)
+
+# moto brings much that nothing else here needs; Azurite is a program of Node's, and left out without npm.
+$(STORES)/.installed: requirements/object-stores.txt
+	@test -x $(STORES)/bin/python || $(PYTHON) -m venv $(STORES)
+	@$(STORES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--only-binary :all: -r requirements/object-stores.txt
+	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix $(STORES) azurite@3.37.0; fi
+	@touch $@
+
 accuracy: install ## the table of docs/accuracy.md: float32 against float64
 	@$(BIN)/python benchmarks/float32_accuracy.py
 
@@ -165,7 +177,8 @@ lock: install ## pin the dependencies of every image and of .venv anew
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	$(LOCK) --extra dev -o requirements/dev.txt >/dev/null && \
 	for extra in api worker cuda; do \
-		$(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt >/dev/null || exit 1; done
+		$(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt >/dev/null || exit 1; done && \
+	$(subst pyproject.toml,,$(LOCK)) --group object-stores -o requirements/object-stores.txt >/dev/null
 
 clean: ## remove what the tools, the service and the demo made (not .venv)
 	rm -rf site sbom demo-output .gramd-demo .pytest_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.* dist build
@@ -173,5 +186,5 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
 	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-load bench-attention \
-	bench-memory results-digits $(RESULTS) test test-all test-faults test-hostile lint format types generated openapi docs \
-	site screenshots client cov audit sbom lock clean
+	bench-memory results-digits $(RESULTS) test test-all test-faults test-hostile test-object-stores lint format types \
+	generated openapi docs site screenshots client cov audit sbom lock clean

@@ -31,11 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.from_env()
         logs.start(options.part, settings.log_level, settings.log_format)
-        if settings.results_url:
-            from service.store.far_tiles import open_object_store
+        if settings.results_url and options.part in ("serve", "api", "worker"):
+            from service.store.far_tiles import check_object_store
 
-            # Its children would say the same, again and again.
-            open_object_store(settings.results_url)
+            # Its children would say the same, again and again; and the first large result is late
+            # for finding out that a bucket's name or a key is wrong.
+            check_object_store(settings.results_url)
         if options.part == "serve":
             return _serve(options, settings)
         if options.part == "api":

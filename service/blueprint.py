@@ -13,7 +13,7 @@ from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.tiles import RowGroup, TilePlan, plan_tiles
 from service.digests import tile_digest
 from service.records import KernelRequest
-from service.store.tiles import far_name
+from service.store.tiles import far_name, is_far
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,16 @@ class Blueprint:
     def far(self) -> "Blueprint":
         """The same with tiles in the object store."""
         return replace(self, digests=tuple(far_name(digest) for digest in self.digests))
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the tiles are in the object store; all of a job's are, or none."""
+        return is_far(self.digests[0])
+
+    def bytes_of(self, tiles: Iterable[int]) -> int:
+        """The size of the results of these tiles (indices)."""
+        entries = [prod(self.plan.tile_shape(tile)) for tile in self.plan.tiles]
+        return self.result_bytes * sum(entries[index] for index in tiles) // sum(entries)
 
     def layout(self, request: KernelRequest) -> str:
         """What is stored to find the tiles, and the inputs, again, as JSON."""

@@ -123,7 +123,7 @@ class Estimates:
         there = await self._tiles.exists(tenant, drawn.digests)
         missing = [index for index, found in enumerate(there) if not found]
         forecast = await self.forecast(tenant, request, drawn, missing)
-        refusal = await self._refusal(tenant, request, drawn)
+        refusal = await self._refusal(tenant, request, drawn, missing)
         total = len(drawn.digests)
         return EstimateResource(
             shape=list(drawn.plan.shape),
@@ -190,14 +190,17 @@ class Estimates:
         )
 
     async def _refusal(
-        self, tenant: str, request: KernelRequest, drawn: blueprint.Blueprint
-    ) -> Refusal | None:
+        self, tenant: str, request: KernelRequest, drawn: blueprint.Blueprint,
+        missing: Sequence[int],
+    ) -> Refusal | None:  # fmt: skip
         """Why POST /v1/kernels would say no, by the very checks that it makes."""
         try:
             check_request(request, await self._records.unfinished(tenant), self._settings)
             check_result(drawn, self._settings, await ceiling(self._tiles_client))
             sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in drawn.rows.items()}
             await check_quota(self._client, tenant, sizes, self._settings.max_input_bytes)
+            if self._tiles.far is not None and drawn.is_far:
+                await self._tiles.far.bytes.check(tenant, drawn.bytes_of(missing))
         except OverLimit as error:
             return Refusal(
                 limit_name=error.limit, limit=error.value, actual=error.actual, detail=error.detail

@@ -16,6 +16,7 @@ from service.dispatch import Dispatch
 from service.errors import OverLimit, TilesMissing, UnknownJob
 from service.estimates import Estimates
 from service.events import Events
+from service.large_results import give_back, room_for
 from service.logs import get_logger, request_id
 from service.records import ENDED, JobRecord, KernelRequest, Layout, State
 from service.settings import Settings
@@ -125,15 +126,16 @@ class Jobs:
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
-        await self._inputs.put(tenant, fields["id"], document, drawn.rows)
-        # Before the first of them is made, so that deleting a dataset misses none.
-        await self._datasets.remember(tenant, request.datasets, drawn.digests)
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )
-        ref = keys.ref(tenant, fields["id"])
-        await self._records.write(ref, fields, drawn.layout(request), pending, done)
-        log.info("job created", job=fields["id"], tiles=len(drawn.digests), reused=len(done))
+        ref = keys.ref(tenant, job_id)
+        async with room_for(self._tiles, tenant, job_id, drawn, missing):
+            await self._inputs.put(tenant, job_id, document, drawn.rows)
+            # Before the first of them is made, so that deleting a dataset misses none.
+            await self._datasets.remember(tenant, request.datasets, drawn.digests)
+            await self._records.write(ref, fields, drawn.layout(request), pending, done)
+        log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(done))
         if pending:
             await self._dispatch.pump()
         return await self._records.read(ref)
@@ -186,9 +188,10 @@ class Jobs:
         try:
             stored, _ = await self._records.layout(ref)
         except UnknownJob:  # expired: its rows are gone, the record is all that is left
-            stored = {"rows1": [], "rows2": []}
+            stored = {"rows1": [], "rows2": [], "digests": []}
         await self._dispatch.delete(ref)
         await self._inputs.release(tenant, job_id, blueprint.rows_of(stored))
+        await give_back(self._tiles, self._records, tenant, job_id, stored["digests"])
 
     async def layout(self, tenant: str, job_id: str) -> Layout:
         """Where the job's tiles are; raises UnknownJob."""

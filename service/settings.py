@@ -88,6 +88,8 @@ class Settings:
     results_url: str = ""
     # One such result; a float32 matrix of 120,000 rows.
     max_stored_result_bytes: int = 64 * GIB
+    # All such results of one tenant: a few of the largest.
+    max_stored_bytes: int = 256 * GIB
 
     # Ceiling of the embedded tile store; a server of one's own has its own maxmemory.
     tiles_bytes: int = 2 * GIB
@@ -198,6 +200,7 @@ VARIABLES = {
     "worker_cache_bytes": "GRAMD_WORKER_CACHE_BYTES",
     "results_url": "GRAMD_RESULTS_URL",
     "max_stored_result_bytes": "GRAMD_MAX_STORED_RESULT_BYTES",
+    "max_stored_bytes": "GRAMD_MAX_STORED_BYTES",
     "worker_memory_bytes": "GRAMD_WORKER_MEMORY_BYTES",
     "tiles_bytes": "GRAMD_TILES_BYTES",
 }

@@ -30,6 +30,7 @@ from service.store.arrays import ArrayStore
 from service.store.cached_tiles import CachedTiles
 from service.store.connection import ceiling, connect, policy_problem
 from service.store.datasets import DatasetStore
+from service.store.far_bytes import FarBytes
 from service.store.far_tiles import FarTiles, open_object_store
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
@@ -86,6 +87,7 @@ class Service:
         stores: dict[str, int | float] = {}
         if self.settings.results_url:
             stores["max_stored_result_bytes"] = self.settings.max_stored_result_bytes
+            stores["max_stored_bytes"] = self.settings.max_stored_bytes
         elif maximum is not None:
             stores["max_result_bytes"] = result_ceiling(maximum)
         return self.settings.limits() | stores | {"max_tile_bytes": MAX_TILE_BYTES}
@@ -119,7 +121,9 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         inputs = InputStore(client, settings.job_ttl, quota)
         far = None
         if settings.results_url:
-            far = FarTiles(open_object_store(settings.results_url), client, settings.tile_ttl)
+            stored = FarBytes(client, settings.max_stored_bytes, settings.job_ttl)
+            store = open_object_store(settings.results_url)
+            far = FarTiles(store, client, settings.tile_ttl, stored)
         tiles = TileStore(CachedTiles(tiles_client, settings.tile_ttl), far)
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)

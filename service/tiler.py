@@ -32,7 +32,7 @@ from kernels.spec.architecture import Architecture
 from service import compiling, tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
-from service.errors import ServiceError
+from service.errors import ResultStoreAway, ServiceError
 from service.logs import get_logger
 from service.pace import Kind, shape_name
 from service.provenance import provenance
@@ -132,7 +132,7 @@ class Tiler:
             except (KernelError, InputsGone, NoRoom) as error:
                 await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
                 return
-            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError):
+            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ResultStoreAway):
                 # A store is away or full, which no tile is to blame for: the sweep queues it again,
                 # however often that takes.
                 await dispatch.unbegin(task)

@@ -4,18 +4,25 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from service.errors import OverLimit
 
 SOCKET_TIMEOUT = 30.0
+# Requests of one process that talk to a server at the same moment; one more waits for its turn. (A
+# pool that does not wait refuses it: "Too many connections", a 503 for the hundred-and-first.)
+CONNECTIONS = 64
 
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncGenerator[Redis, None]:
     """A client with its own pool on the server at `url` (redis://, rediss:// or unix://)."""
-    client: Redis = Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT, protocol=2)
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=CONNECTIONS, timeout=SOCKET_TIMEOUT, socket_timeout=SOCKET_TIMEOUT,
+        protocol=2,
+    )  # fmt: skip
+    client: Redis = Redis.from_pool(pool)
     try:
         yield client
     finally:

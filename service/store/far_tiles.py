@@ -5,15 +5,19 @@
 
 Object stores forget nothing by themselves and are slow to ask, so two sorted sets on Redis A say what
 is there: `far:due`, when each tile is to be deleted, from before the first byte of it is written, and
-`far:whole`, those that are complete. Workers delete what is due; a use puts it off.
+`far:whole`, those that are complete. Workers delete what is due; a use puts it off. `far_bytes` counts
+what each tenant has there.
 """
 
+import asyncio
 import json
+import math
+import secrets
 import struct
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import obstore
@@ -24,42 +28,66 @@ from redis.asyncio import Redis
 from service.errors import ResultStoreAway, StartError
 from service.store import keys
 from service.store.connection import now, raw
+from service.store.far_bytes import FarBytes
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 _LENGTH = struct.Struct("<I")
 META = "meta"
+# Beside the tenants' folders: no tenant has this name.
+PROBE = ".probe"
 # Tiles that one round trip, and one look for what is due, are about.
 BATCH = 1_000
 DUE_AT_ONCE = 200
 
-# KEYS: due, whole; ARGV: now, tile -> 1 when it was still due and is forgotten
-FORGET = """
-local due = redis.call('ZSCORE', KEYS[1], ARGV[2])
-if not due or tonumber(due) > tonumber(ARGV[1]) then return 0 end
-redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('ZREM', KEYS[2], ARGV[2])
-return 1
-"""
+# Tiles whose objects are deleted at the same time.
+DELETED_TOGETHER = 16
+# A request waits for the store this long at most; obstore would try again for three minutes.
+RETRIES: "RetryConfig" = {"max_retries": 4, "retry_timeout": timedelta(seconds=15)}
+SCHEMES = ("s3", "gs", "az", "file")
 
 
 def open_object_store(url: str) -> ObjectStore:
-    """The store at an s3://, gs://, az:// or file:// address, credentials from the environment.
+    """The store at an s3://, gs://, az:// or file:// address; credentials and the endpoint come from
+    the environment, in the words of each store (docs/operations.md).
 
     Raises StartError for an address that is none.
     """
+    scheme = url.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise StartError(
+            f"GRAMD_RESULTS_URL {url!r} cannot be used: expected s3://BUCKET/PREFIX, "
+            "gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///DIRECTORY"
+        )
     try:
-        return from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
-    except (BaseError, ValueError) as error:
+        if scheme == "file":
+            return from_url(url, mkdir=True)
+        # No options of the HTTP client: they would hide those that the environment names.
+        return from_url(url, retry_config=RETRIES)
+    except (BaseError, ValueError, OSError) as error:
+        raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {_said(error)}") from error
+
+
+def check_object_store(url: str) -> None:
+    """Write and delete a small object; raises StartError with what the store says about it."""
+    store = open_object_store(url)
+    path = f"{PROBE}/{secrets.token_hex(8)}"
+    try:
+        obstore.put(store, path, b"gramd can write here")
+        obstore.delete(store, path)
+    except (BaseError, OSError) as error:
         raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {_said(error)}") from error
 
 
 class FarTiles:
     """Tiles of all tenants in one object store; each lives `ttl` from its last use."""
 
-    def __init__(self, store: ObjectStore, client: Redis, ttl: timedelta) -> None:
+    def __init__(self, store: ObjectStore, client: Redis, ttl: timedelta, bytes_: FarBytes) -> None:
         self._store = store
         self._client = client
         self._ttl = ttl.total_seconds()
-        self._forget = client.register_script(FORGET)
+        self.bytes = bytes_
 
     async def write(
         self, tenant: str, name: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
@@ -67,16 +95,13 @@ class FarTiles:
         """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
         ref = keys.ref(tenant, name)
         until = await now(self._client) + self._ttl
-        await self._client.zadd(keys.FAR_DUE, {ref: until}, gt=True)
-        outputs = ",".join(values)
+        objects = {output: _packed(value) for output, value in values.items()}
+        # Last, so that a tile with it is whole.
+        objects[META] = json.dumps({**meta, "outputs": ",".join(values)}).encode()
+        await self.bytes.count(ref, sum(map(len, objects.values())), until)
         with _store_errors():
-            for output, value in values.items():
-                data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-                header = json.dumps({"shape": data.shape, "dtype": data.dtype.str}).encode()
-                packed = b"".join((_LENGTH.pack(len(header)), header, data.tobytes()))
-                await obstore.put_async(self._store, _path(ref, output), packed)
-            about = json.dumps({**meta, "outputs": outputs}).encode()
-            await obstore.put_async(self._store, _path(ref, META), about)
+            for part, data in objects.items():
+                await obstore.put_async(self._store, _path(ref, part), data)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.zadd(keys.FAR_DUE, {ref: until}, gt=True)
             pipe.zadd(keys.FAR_WHOLE, {ref: until}, gt=True)
@@ -133,11 +158,19 @@ class FarTiles:
 
     async def delete(self, tenant: str, names: Sequence[str]) -> None:
         """Throw the tiles away; those that are not there are no matter."""
-        for name in names:
-            ref = keys.ref(tenant, name)
-            await self._client.zrem(keys.FAR_WHOLE, ref)
-            await self._remove(ref)
-            await self._client.zrem(keys.FAR_DUE, ref)
+        refs = [keys.ref(tenant, name) for name in names]
+        await self._unlist(refs)
+        await self._remove(refs)
+        await self.bytes.forget(refs, math.inf)
+
+    async def drop(self, tenant: str, names: Sequence[str]) -> None:
+        """Have the workers throw the tiles away soon, at their pace."""
+        refs = [keys.ref(tenant, name) for name in names]
+        await self._unlist(refs)
+        moment = await now(self._client)
+        for start in range(0, len(refs), BATCH):
+            due: dict[Any, float] = dict.fromkeys(refs[start : start + BATCH], moment)
+            await self._client.zadd(keys.FAR_DUE, due, xx=True)
 
     async def delete_due(self) -> int:
         """Delete tiles that nobody used for their lifetime, some at a time; returns how many."""
@@ -145,17 +178,23 @@ class FarTiles:
         due: list[bytes] = raw(
             await self._client.zrangebyscore(keys.FAR_DUE, "-inf", moment, 0, DUE_AT_ONCE)
         )
-        deleted = 0
-        for ref in due:
-            await self._remove(ref.decode())
-            # One that was used meanwhile stays on the list, and is computed again when it is read.
-            deleted += int(
-                await self._forget(keys=[keys.FAR_DUE, keys.FAR_WHOLE], args=[moment, ref])
-            )
-        return deleted
+        refs = [ref.decode() for ref in due]
+        await self._remove(refs)
+        # One that was used meanwhile stays on the list, and is computed again when it is read.
+        return await self.bytes.forget(refs, moment)
 
-    async def _remove(self, ref: str) -> None:
-        """Delete a tile's objects, whichever of them are there."""
+    async def _unlist(self, refs: Sequence[str]) -> None:
+        for start in range(0, len(refs), BATCH):
+            await self._client.zrem(keys.FAR_WHOLE, *refs[start : start + BATCH])
+
+    async def _remove(self, refs: Sequence[str]) -> None:
+        """Delete the objects of tiles, whichever of them are there."""
+        for start in range(0, len(refs), DELETED_TOGETHER):
+            await asyncio.gather(
+                *(self._remove_one(ref) for ref in refs[start : start + DELETED_TOGETHER])
+            )
+
+    async def _remove_one(self, ref: str) -> None:
         with _store_errors():
             found = await obstore.list(self._store, prefix=_path(ref)).collect_async()
             for entry in found:
@@ -173,6 +212,12 @@ class FarTiles:
             # Somebody deleted it behind our back: it is not there, whatever the list says.
             await self._client.zrem(keys.FAR_WHOLE, ref)
             return None
+
+
+def _packed(value: np.ndarray) -> bytes:
+    data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+    header = json.dumps({"shape": data.shape, "dtype": data.dtype.str}).encode()
+    return b"".join((_LENGTH.pack(len(header)), header, data.tobytes()))
 
 
 def _path(ref: str, part: str = "") -> str:

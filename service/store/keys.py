@@ -39,6 +39,9 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
     gramd:far:due                    sorted set TILE in the object store -> its end    permanent, pruned
     gramd:far:whole                  sorted set of those complete -> the same          permanent, pruned
+    gramd:far:sizes                  hash TILE -> its bytes in the object store        permanent, pruned
+    gramd:far:totals                 hash tenant -> the bytes of all its tiles there   permanent, pruned
+    gramd:far:jobs:{tenant}          hash, jobs with tiles there -> bytes to come      job, + TOMBSTONE
     gramd:tallies                    hash, counts for /metrics                         permanent
     gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
     gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
@@ -65,6 +68,8 @@ INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
 FAR_DUE = "gramd:far:due"
 FAR_WHOLE = "gramd:far:whole"
+FAR_SIZES = "gramd:far:sizes"
+FAR_TOTALS = "gramd:far:totals"
 TALLIES = "gramd:tallies"
 API_KEYS = "gramd:api_keys"
 REVOKED_KEYS = "gramd:api_keys:revoked"
@@ -103,6 +108,8 @@ PERMANENT = (
     WORKERS,
     FAR_DUE,
     FAR_WHOLE,
+    FAR_SIZES,
+    FAR_TOTALS,
     TALLIES,
     API_KEYS,
     REVOKED_KEYS,
@@ -198,6 +205,10 @@ def network_pace(tenant: str, architecture: str, kind: str) -> str:
 
 def made(tenant: str, dataset_id: str) -> str:
     return f"gramd:made:{tenant}:{dataset_id}"
+
+
+def far_jobs(tenant: str) -> str:
+    return f"gramd:far:jobs:{tenant}"
 
 
 def bucket(tenant: str) -> str:

@@ -98,14 +98,19 @@ def target(
         under_fire = Target(listening.getsockname()[1], process.pid, log)
         try:
             until(lambda: httpx.get(f"{under_fire.url}/healthz", timeout=60), "it answers")
+            before = under_fire.memory("VmRSS")
             yield under_fire
+            after = under_fire.memory("VmRSS")
+            print(f"\nthe API before: {before / MIB:.0f} MiB, after: {after / MIB:.0f} MiB")
             assert process.poll() is None, log.read_text()[-3000:]
             assert "Traceback" not in log.read_text()
         finally:
             process.terminate()
             process.wait(30)
-            print("\nanswers by status:", dict(sorted(under_fire.tally.items())))
-            print("in all:", under_fire.tally.total())
+            print(
+                f"requests: {under_fire.tally.total():,}; by status, 0: closed without an answer:"
+            )
+            print(", ".join(f"{k}: {n:,}" for k, n in sorted(under_fire.tally.items())))
     left = [name for client in clients for name in immortal(client)]
     for client in clients:
         client.flushall()

@@ -13,10 +13,11 @@ import pytest
 
 from kernels.matrix import kernel_matrix
 from service.errors import OverLimit, StartError
+from service.kernel_requests import read_kernel_request
 from service.settings import Settings
 from service.state import Service, open_service
 from service.store import keys
-from service.store.far_tiles import open_object_store
+from service.store.far_tiles import check_object_store, open_object_store
 from service.store.tiles import far_name
 
 from .conftest import DENSE, problem
@@ -128,6 +129,65 @@ async def test_deleting_the_dataset_deletes_them(
     assert await service.client.exists(keys.FAR_DUE, keys.FAR_WHOLE) == 0
 
 
+async def stored(service: Service) -> int:
+    """What the tenant's tiles in the object store are counted as, bytes."""
+    return int(await service.client.hget(keys.FAR_TOTALS, "default") or 0)
+
+
+async def test_what_is_stored_is_counted_and_given_back(
+    client: httpx.AsyncClient, service: Service, working: Any, folder: Path
+) -> None:
+    far = service.tiles.far
+    assert far is not None
+    async with working():
+        first = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
+        size = sum(path.stat().st_size for path in files(folder))
+        assert await stored(service) == size > 2 * 8 * 620 * 620 / 2
+        # Another job of the same tiles adds nothing, and keeps them when the first is deleted.
+        second = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
+        await client.delete(first["links"]["self"])
+        assert await far.delete_due() == 0
+        assert await stored(service) == size
+        await client.delete(second["links"]["self"])
+        assert await far.delete_due() == first["tiles_total"]
+    assert files(folder) == []
+    names = (
+        keys.FAR_TOTALS,
+        keys.FAR_SIZES,
+        keys.FAR_DUE,
+        keys.FAR_WHOLE,
+        "gramd:far:jobs:default",
+    )
+    assert await service.client.exists(*names) == 0
+
+
+async def test_the_quota_counts_what_is_there_and_what_is_on_its_way(
+    service: Service, left_behind: Any
+) -> None:
+    result = 2 * 8 * 620 * 620
+    quota = result + result // 4
+    settings = replace(service.settings, max_stored_bytes=quota)
+    async with open_service(settings) as strict:
+        assert (await strict.limits())["max_stored_bytes"] == quota
+        job = await strict.jobs.create("default", await _request(strict))
+        before = await left_behind()
+        # Nothing is computed yet, and yet the second does not fit beside the first, which, symmetric,
+        # takes somewhat more than half of its matrix.
+        larger = await _request(strict, x2=(ROWS + 1).tolist())
+        with pytest.raises(OverLimit) as caught:
+            await strict.jobs.create("default", larger)
+        assert caught.value.limit == "max_stored_bytes"
+        assert quota < caught.value.actual < 2 * result
+        assert await left_behind() == before
+        refusal = (await strict.estimates.estimate("default", larger)).refusal
+        assert refusal is not None
+        assert refusal.limit_name == "max_stored_bytes"
+        # Another tenant has a quota of its own, and what is cancelled is not on its way any more.
+        await strict.jobs.create("other", larger)
+        await strict.jobs.cancel("default", job.id)
+        await strict.jobs.create("default", larger)
+
+
 async def test_a_store_that_cannot_be_used_is_503(
     client: httpx.AsyncClient, working: Any, folder: Path
 ) -> None:
@@ -156,14 +216,16 @@ async def test_without_one_the_limit_is_named_with_the_remedy(
             assert limit in await strict.limits()
 
 
-async def _request(service: Service) -> Any:
-    from service.kernel_requests import read_kernel_request
-
-    return await read_kernel_request(body(), {}, "default", service.datasets)
+async def _request(service: Service, **more: Any) -> Any:
+    return await read_kernel_request(body(**more), {}, "default", service.datasets)
 
 
 def test_an_address_that_is_none_is_said_at_start(tmp_path: Path) -> None:
-    for url in ("ftp://x/y", "results", "s3://"):
+    for url in ("ftp://x/y", "http://x/y", "results", "s3://"):
         with pytest.raises(StartError, match="GRAMD_RESULTS_URL"):
             open_object_store(url)
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="GRAMD_RESULTS_URL"):
+        check_object_store(f"file://{tmp_path}/file")
+    check_object_store(f"file://{tmp_path}/folder")
     assert far_name("0" * 64) != "0" * 64
