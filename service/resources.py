@@ -94,6 +94,11 @@ class OpenDatasetResource(BaseModel):
     part_rows: int = Field(description="rows of every part but the last, which may have fewer")
     parts: int = Field(description="how many parts there are to be")
     received: tuple[int, ...] = Field(description="the parts that are there")
+    digests: tuple[str, ...] = Field(
+        description="of each of them the SHA-256 (hex) of its values, in this dtype and little-endian,"
+        " row after row, zero where masked, and of the bits of its mask (eight positions a byte, the"
+        " first one highest), unless it hides nothing"
+    )
     created_at: datetime = Field(description="when it was opened (RFC 3339, UTC)")
     expires_at: datetime = Field(description="when it is forgotten, unless it is sealed before")
     links: dict[str, str] = Field(description="self, and parts, below which part k is")

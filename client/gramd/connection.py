@@ -31,8 +31,7 @@ def _options(url: str | None, key: str | None) -> dict[str, Any]:
     headers = {"User-Agent": f"gramd-client/{_version()}", "Accept": "application/json"}
     if secret:
         headers["Authorization"] = f"Bearer {secret}"
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    return {"base_url": parsed, "headers": headers, "timeout": timeout}
+    return {"base_url": parsed, "headers": headers}
 
 
 def _version() -> str:
@@ -44,12 +43,14 @@ def _version() -> str:
 
 def _arguments(step: Send) -> dict[str, Any]:
     request = step.request
+    quiet = READ_SECONDS if step.silence is None else step.silence
     return {
         "method": request.method,
         "url": request.path,
         "params": dict(request.params) or None,
         "headers": dict(request.headers),
         "content": request.body or None,
+        "timeout": httpx.Timeout(quiet, connect=CONNECT_SECONDS),
     }
 
 
@@ -103,6 +104,8 @@ class Connection:
                 step.sink.begin(headers)
                 for data in response.iter_raw():
                     step.sink.feed(data)
+                    if step.enough():
+                        break
                 return Reply(response.status_code, headers)
         except httpx.TransportError as error:
             raise _lost(error, self.url) from error
@@ -150,6 +153,8 @@ class AsyncConnection:
                 step.sink.begin(headers)
                 async for data in response.aiter_raw():
                     step.sink.feed(data)
+                    if step.enough():
+                        break
                 return Reply(response.status_code, headers)
         except httpx.TransportError as error:
             raise _lost(error, self.url) from error

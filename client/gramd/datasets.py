@@ -112,7 +112,8 @@ def begin(x: Array, mask: Array | None, retry: Retry, part_rows: int | None) -> 
 def resume(dataset: DatasetLike, x: Inputs, mask: Any, retry: Retry) -> Talk[Dataset]:
     """The sealed dataset that an open one becomes when its missing parts are sent.
 
-    `x` is the whole array, the same as when it was begun: parts that are there are not compared.
+    `x` is the whole array. Parts that are there are compared by their digests, and sent again where
+    they differ, so what is sealed is `x` whatever was sent before.
     """
     values, real = as_inputs(x, mask, name="x")
     known = yield from look(dataset, retry)
@@ -120,17 +121,18 @@ def resume(dataset: DatasetLike, x: Inputs, mask: Any, retry: Retry) -> Talk[Dat
 
 
 def fill(dataset: Dataset, x: Array, mask: Array | None, retry: Retry) -> Talk[Dataset]:
-    """Send the parts that are missing, then seal."""
+    """Send the parts that are missing or are others, then seal."""
     if dataset.shape != x.shape:
         raise ValueError(f"the dataset {dataset.id} has shape {dataset.shape}, x has {x.shape}")
     if bool(dataset.document.get("masked")) != (mask is not None):
         state = "with" if mask is None else "without"
         raise ValueError(f"the dataset {dataset.id} was begun {state} a mask")
-    there = set(dataset.received)
+    there = dict(zip(dataset.received, dataset.document.get("digests", ()), strict=False))
     path = path_of(dataset)
     for part, rows in _parts(dataset):
-        if part not in there:
-            body, kind = _body(x[rows], None if mask is None else mask[rows])
+        real = None if mask is None else mask[rows]
+        if part not in there or there[part] != _digest(dataset, x[rows], real):
+            body, kind = _body(x[rows], real)
             digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
             headers = {"Content-Type": kind, "Content-Digest": f"sha-256=:{digest}:"}
             call = Request("PUT", f"{path}/parts/{part}", headers=headers, body=body)
@@ -144,6 +146,16 @@ def _parts(dataset: Dataset) -> Iterator[tuple[int, slice]]:
     size = int(dataset.document["part_rows"])
     for part in range(int(dataset.document["parts"])):
         yield part, slice(part * size, (part + 1) * size)
+
+
+def _digest(dataset: Dataset, x: Array, mask: Array | None) -> str:
+    """What the service says of a part that has these rows: masked positions are zero there, and a mask
+    that hides nothing is none."""
+    values = x if mask is None else np.where(mask[..., None], x, 0)
+    digest = hashlib.sha256(np.ascontiguousarray(values, dataset.document["dtype"]).tobytes())
+    if mask is not None and not mask.all():
+        digest.update(np.packbits(mask).tobytes())
+    return digest.hexdigest()
 
 
 def _body(x: Array, mask: Array | None) -> tuple[bytes, str]:

@@ -10,6 +10,7 @@ carries them out, with or without await. So everything that matters, retries inc
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
@@ -84,10 +85,20 @@ class Lost(Exception):
 
 @dataclass(frozen=True)
 class Send:
-    """Send a request and give back its Reply; a body that succeeds goes to the sink, if any."""
+    """Send a request and give back its Reply; a body that succeeds goes to the sink, if any.
+
+    silence: seconds without a byte after which the connection counts as lost, if not the usual ones.
+    until: the sink needs no more after this moment (time.monotonic), and the body is left at that.
+    """
 
     request: Request
     sink: Sink | None = None
+    silence: float | None = None
+    until: float | None = None
+
+    def enough(self) -> bool:
+        """Whether `until` has passed."""
+        return self.until is not None and time.monotonic() >= self.until
 
 
 @dataclass(frozen=True)

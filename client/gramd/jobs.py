@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from gramd.errors import JobCancelled, JobExpired, JobFailed, StillRunning, UnexpectedAnswer
-from gramd.exchange import JSON, Pause, Reply, Request, Talk, encode, exchange, get
+from gramd.errors import JobCancelled, JobExpired, JobFailed, UnexpectedAnswer
+from gramd.exchange import JSON, Reply, Request, Talk, encode, exchange, get
 from gramd.retry import Retry
 
-if TYPE_CHECKING:
-    from gramd.progress import Listener
-
 ENDED = frozenset({"succeeded", "failed", "cancelled", "expired"})
-# Seconds that the service may hold one request while a job runs; shorter when somebody watches.
-HELD = 20.0
-WATCHED = 1.0
-# Between questions, should something in between not let them be held.
-SHORTEST = 0.3
 PAGE = 100
 
 
@@ -148,41 +139,6 @@ def page_through(collection: str, retry: Retry, limit: int) -> Talk[list[Job]]:
         if cursor is None:
             break
     return found
-
-
-def wait(
-    collection: str,
-    job: JobLike,
-    retry: Retry,
-    heard: Listener | None = None,
-    timeout: float | None = None,
-) -> Talk[Job]:
-    """The job when it has ended; raises StillRunning after `timeout` seconds.
-
-    A lost connection is no reason to end: questions are asked again, and the job goes on meanwhile.
-    """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    try:
-        now = job if isinstance(job, Job) else (yield from look(collection, job, retry))
-        while True:
-            if heard is not None:
-                heard(now)
-            if now.ended:
-                return now
-            held = HELD if heard is None else WATCHED
-            if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise StillRunning(f"{now.id} is {now.state} after {timeout:g} s", now)
-                held = min(held, left)
-            asked = time.monotonic()
-            now = yield from look(collection, now, retry, held)
-            took = time.monotonic() - asked
-            if not now.ended and took < SHORTEST:
-                yield Pause(SHORTEST - took)
-    finally:
-        if heard is not None:
-            heard.close()
 
 
 def cancel(collection: str, job: JobLike, retry: Retry) -> Talk[Job]:

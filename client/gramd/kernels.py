@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gramd import jobs, matrices
+from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
 from gramd.exchange import Talk, exchange
@@ -121,7 +121,7 @@ def compute(
 ) -> Talk[Kernel]:
     """A job from its submission to its results."""
     job = yield from submitting
-    ended = yield from jobs.wait(COLLECTION, job, retry, listener(progress), timeout)
+    ended = yield from waiting.wait(COLLECTION, job, retry, listener(progress), timeout)
     return (yield from collect(ended, retry))
 
 

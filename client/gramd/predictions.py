@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gramd import jobs, matrices
+from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
 from gramd.exchange import Talk, exchange
@@ -93,7 +93,7 @@ def compute(
 ) -> Talk[Prediction]:
     """A prediction from its submission to its results."""
     job = yield from submitting
-    ended = yield from jobs.wait(COLLECTION, job, retry, listener(progress), timeout)
+    ended = yield from waiting.wait(COLLECTION, job, retry, listener(progress), timeout)
     return (yield from collect(ended, retry))
 
 

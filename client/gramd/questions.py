@@ -9,8 +9,9 @@ from typing import Any
 from gramd.arrays import as_inputs, npy
 from gramd.errors import NotFinished, ServerTrouble
 from gramd.exchange import Pause, Reply, Request, Talk, ask, encode, exchange, form, get
-from gramd.jobs import HELD, SHORTEST, JobLike, path_of
+from gramd.jobs import JobLike, path_of
 from gramd.retry import Retry
+from gramd.waiting import HELD, SHORTEST
 
 
 def vocabulary(retry: Retry) -> Talk[dict[str, list[dict[str, Any]]]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gramd import datasets, jobs, kernels, predictions, questions
+from gramd import datasets, jobs, kernels, predictions, questions, waiting
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
 from gramd.datasets import Dataset, DatasetLike
@@ -44,7 +44,8 @@ class Datasets:
     def resume(self, dataset: DatasetLike, x: Inputs, mask: Any = None) -> Dataset:
         """Send the parts of an open dataset that are missing, and seal it.
 
-        `x` and `mask` are the whole arrays it was begun for: parts that are there are not compared.
+        `x` and `mask` are the whole arrays. Parts that are there are compared with them by their
+        digests, and sent again where they differ.
         """
         return self._connection.run(datasets.resume(dataset, x, mask, self._retry))
 
@@ -82,7 +83,7 @@ class Jobs:
         again.
         """
         heard = listener(self._progress if progress is None else progress)
-        return self._connection.run(jobs.wait(self.collection, job, self._retry, heard, timeout))
+        return self._connection.run(waiting.wait(self.collection, job, self._retry, heard, timeout))
 
     def cancel(self, job: JobLike) -> Job:
         """Cancel a job; what is finished of it can still be fetched. Raises Conflict if it has ended."""

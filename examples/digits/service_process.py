@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ STOP_SECONDS = 30.0
 
 
 @contextmanager
-def running_service(data_dir: Path) -> Iterator[str]:
+def running_service(data_dir: Path) -> Generator[str, None, None]:
     """Start `python -m service serve` on a free port of this machine and yield its address.
 
     What it computes stays in `data_dir` for the next time; its log is `data_dir`/service.log. On

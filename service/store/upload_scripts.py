@@ -1,7 +1,7 @@
 """The atomic steps of an open dataset, as Lua that Redis A runs (see `store.uploads`)."""
 
 # KEYS: upload, where a part came in, its place, where its mask came in, the mask's place;
-# ARGV: part, digest of its body, expiry, whether it has a mask -> the upload's state, or ""
+# ARGV: part, its digest, expiry, whether it has a mask -> the upload's state, or ""
 FILL = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'open' then

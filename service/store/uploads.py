@@ -37,8 +37,8 @@ LIMITS: dict[str, int | float] = {"max_part_bytes": MAX_PART_BYTES, "max_parts":
 
 @dataclass(frozen=True)
 class Upload:
-    """An open dataset. `dtype` is "<f4" or "<f8"; `received` holds the parts that are there;
-    `dataset` is what it became."""
+    """An open dataset. `dtype` is "<f4" or "<f8"; `received` holds the parts that are there and
+    `digests` what is in each of them (`part_digest`); `dataset` is what it became."""
 
     id: str
     state: Literal["open", "sealing", "sealed"]
@@ -48,6 +48,7 @@ class Upload:
     bytes: int
     part_rows: int
     received: tuple[int, ...]
+    digests: tuple[str, ...]
     dataset: str | None
     created_at: datetime
     expires_at: datetime
@@ -131,12 +132,16 @@ class UploadStore:
         for name in ("created_at", "expires_at"):
             about[name] = datetime.fromtimestamp(about[name], UTC)
         shape = tuple(about.pop("shape"))
-        received = (int(name[5:]) for name in found if name.startswith(b"part:"))
+        parts = sorted(
+            (int(name[5:]), digest.decode())
+            for name, digest in found.items()
+            if name.startswith(b"part:")
+        )
         sealed: bytes | None = found.get(b"dataset")
         state: Any = found[b"state"].decode()
         return Upload(
-            id=upload_id, state=state, shape=shape, received=tuple(sorted(received)),
-            dataset=None if sealed is None else sealed.decode(), **about,
+            id=upload_id, state=state, shape=shape, received=tuple(part for part, _ in parts),
+            digests=tuple(digest for _, digest in parts), dataset=None if sealed is None else sealed.decode(), **about,
         )  # fmt: skip
 
     async def fill(
@@ -150,17 +155,19 @@ class UploadStore:
         number = secrets.token_hex(16)
         came, came_mask = (keys.incoming(tenant, number + suffix) for suffix in ("", "m"))
         data = np.ascontiguousarray(x, np.dtype(upload.dtype)).tobytes()
+        bits = b"" if mask is None else np.packbits(mask).tobytes()
+        digest = await asyncio.to_thread(part_digest, data, bits)
         async with store_with_room(self._client):
             await self._client.set(came, data, ex=keys.INCOMING)
             if mask is not None:
-                await self._client.set(came_mask, np.packbits(mask).tobytes(), ex=keys.INCOMING)
+                await self._client.set(came_mask, bits, ex=keys.INCOMING)
             state: bytes = await self._fill(
                 keys=[
                     keys.upload(tenant, upload.id), came, keys.piece(tenant, upload.id, part),
                     came_mask, keys.upload_mask(tenant, upload.id, part),
                 ],
                 args=[
-                    part, upload.rows(part), math.ceil(upload.expires_at.timestamp()),
+                    part, digest, math.ceil(upload.expires_at.timestamp()),
                     int(mask is not None),
                 ],
             )  # fmt: skip
@@ -249,6 +256,12 @@ class UploadStore:
             )
             pipe.zrem(keys.held(tenant), f"upload:{upload.id}|{upload.bytes}")
             await pipe.execute()
+
+
+def part_digest(values: bytes, mask_bits: bytes) -> str:
+    """SHA-256 (hex) of one part as it is stored: so a client that comes back sees whether it has the
+    same."""
+    return hashlib.sha256(values + mask_bits).hexdigest()
 
 
 def new_id() -> str:

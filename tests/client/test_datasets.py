@@ -56,6 +56,27 @@ def test_an_upload_is_taken_up_by_another_process(client: gramd.Client, faulty: 
     assert client.datasets.resume(opened.id, X).id == sealed.id
 
 
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_parts_that_are_there_are_compared(
+    client: gramd.Client, faulty: Faulty, mask: np.ndarray | None
+) -> None:
+    old, new = X.copy(), X.copy()
+    old[12] += 1
+    opened = client.datasets.begin(X, mask, part_rows=10)
+    faulty.cut_up = [110_000]
+    with (
+        gramd.Client(faulty.url, retry=Retry(attempts=1), progress=False) as dying,
+        pytest.raises(gramd.Unreachable),
+    ):
+        dying.datasets.resume(opened, old, mask)
+    assert client.datasets.get(opened).received == (0, 1, 2, 3)
+    # One part that is missing and one that differs: no third one would get through.
+    faulty.cut_up = [70_000]
+    with gramd.Client(faulty.url, retry=Retry(attempts=1), progress=False) as again:
+        sealed = again.datasets.resume(opened, new, mask)
+    assert sealed.id == client.datasets.create(new, mask).id
+
+
 def test_other_arrays_than_those_announced_are_refused(client: gramd.Client) -> None:
     opened = client.datasets.begin(X)
     with pytest.raises(ValueError, match="has shape"):

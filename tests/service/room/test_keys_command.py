@@ -34,6 +34,7 @@ def command(root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
 def test_keys_are_made_listed_and_revoked_whether_or_not_the_service_runs(
     command: Callable[..., subprocess.CompletedProcess[str]],
     launch: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
 ) -> None:
     # Nothing runs: the store is started for as long as the command takes.
     first = command("keys", "create", "--tenant", "lab", "--name", "a laptop")
@@ -56,6 +57,15 @@ def test_keys_are_made_listed_and_revoked_whether_or_not_the_service_runs(
     assert listed[1].startswith(key_id)
     assert listed[1].endswith("a laptop")
     assert first.stdout.strip() not in "".join(listed)
+    # The data directory may stand on either side of the action.
+    there = command(
+        "keys", "create", "--data-dir", str(tmp_path / "data"), GRAMD_DATA_DIR="/nowhere"
+    )
+    assert status(there.stdout) == 200, there.stderr
+    before = command(
+        "keys", "--data-dir", str(tmp_path / "data"), "list", GRAMD_DATA_DIR="/nowhere"
+    )
+    assert len(before.stdout.splitlines()) == 4
     unknown = command("keys", "revoke", "nosuch")
     assert unknown.returncode == 2
     assert "no key 'nosuch'" in unknown.stderr
