@@ -43,7 +43,12 @@ def audit(name: str, url: str) -> int:
         said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         print(f"{name}.txt: NOT AUDITED, the database could not be asked: {said}", file=sys.stderr)
         return 2
-    packages = json.loads(text)["dependencies"]
+    return judge(f"{name}.txt", text)
+
+
+def judge(lock: str, report: str) -> int:
+    """Say what pip-audit's JSON report has about a lock; the exit code."""
+    packages = json.loads(report)["dependencies"]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     found = [
         (package, vulnerability)
@@ -53,9 +58,9 @@ def audit(name: str, url: str) -> int:
     for package, vulnerability in found:
         mended = ", ".join(vulnerability["fix_versions"]) or "nothing yet"
         print(f"{package['name']} {package['version']}: {vulnerability['id']}, mended by {mended}")
-    print(f"{name}.txt: {len(packages)} packages, {len(found)} known vulnerabilities")
+    print(f"{lock}: {len(packages)} packages, {len(found)} known vulnerabilities")
     if skipped:
-        print(f"{name}.txt: NOT AUDITED: {', '.join(skipped)}", file=sys.stderr)
+        print(f"{lock}: NOT AUDITED: {', '.join(skipped)}", file=sys.stderr)
     return 1 if found else 2 if skipped else 0
 
 
