@@ -71,10 +71,13 @@ def _kind(part: dict[str, Any], schema: dict[str, Any]) -> str:
         return _referred(part["$ref"], schema)
     for union in ("anyOf", "oneOf"):
         if union in part:
-            names = {_named(member["$ref"]) for member in part[union] if "$ref" in member}
-            if len(names) == len(part[union]) and names <= _listed:
+            # That a name alone will do is said once, above the mechanisms.
+            by_name = "discriminator" in part
+            members = [m for m in part[union] if not (by_name and "enum" in m)]
+            names = {_named(member["$ref"]) for member in members if "$ref" in member}
+            if len(names) == len(members) and names <= _listed:
                 return "mechanism, below" if names <= _mechanisms else "layer"
-            kinds = [_kind(member, schema) for member in part[union]]
+            kinds = [_kind(member, schema) for member in members]
             return " or ".join(kind for kind in dict.fromkeys(kinds) if kind != "null")
     if "enum" in part:
         return ", ".join(f"`{value}`" for value in part["enum"])

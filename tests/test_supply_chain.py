@@ -102,7 +102,7 @@ def test_an_audit_asks_for_every_package_and_names_what_is_known(root: Path) -> 
     always = {name for name, marker in locked if not marker}
     assert always <= set(Database.asked) <= {name for name, _ in locked}
     found, count = done.stdout.splitlines()
-    assert re.fullmatch(r"uvicorn \S+: GHSA-xxxx-0000-test, mended by 999.1", found)
+    assert re.fullmatch(r"uvicorn \S+: CVE-2026-00000, mended by 999.1", found)
     assert count == f"api.txt: {len(Database.asked)} packages, 1 known vulnerabilities"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import model_validator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
@@ -19,7 +19,7 @@ from kernels.estimate.estimator import Estimator
 from kernels.layers.layer import Doubt, Exactness, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
-from kernels.spec.model import NonNegative, Numbers, ProperFraction, Spec, as_typed
+from kernels.spec.model import ByName, NonNegative, Numbers, ProperFraction, Spec
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Attention(Layer):
     """Self-attention over positions."""
 
     type: Literal["attention"] = "attention"
-    mechanism: Annotated[AnyMechanism, BeforeValidator(as_typed)] = Softmax()
+    mechanism: Annotated[AnyMechanism, ByName()] = Softmax()
     scaling: Literal["linear", "sqrt"] = "linear"
     estimator: Estimator | None = None
     qk_std: NonNegative = 1.0

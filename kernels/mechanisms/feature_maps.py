@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from kernels.spec.model import Count, Spec, as_typed
+from kernels.spec.model import ByName, Count, Spec
 
 if TYPE_CHECKING:
     from jax import Array
@@ -128,6 +128,6 @@ class DPFP(FeatureMap):
 
 AnyFeatureMap = Annotated[
     Annotated[ReLUFeatures | EluPlusOne | DPFP, Field(discriminator="type")],
-    BeforeValidator(as_typed),
+    ByName(),
 ]
 """A feature map by its name alone, or as an object with its parameters."""

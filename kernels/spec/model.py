@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self, TypeAlias, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 Numbers: TypeAlias = Mapping[str, Any]
 """The numbers of one spec by field name; those of a nested spec are a nested mapping."""
@@ -43,8 +52,29 @@ def as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def as_typed(value: object) -> object:
-    """A name alone stands for {"type": name}, with defaults for all else."""
+class ByName:
+    """Marks a union of specs, told apart by `type`, of which a name alone stands for {"type": name},
+    with defaults for all else; the JSON Schema says so too."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(_as_typed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found = handler(schema)
+        names = [
+            name
+            for name, place in found["discriminator"]["mapping"].items()
+            if not handler.resolve_ref_schema({"$ref": place}).get("required")
+        ]
+        alone = {"enum": sorted(names), "type": "string"}
+        return {**found, "oneOf": [*found["oneOf"], alone]}
+
+
+def _as_typed(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 

@@ -37,6 +37,8 @@ def example(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
     for union in ("anyOf", "oneOf"):
         if union in part:
             options = [option for option in part[union] if option.get("type") != "null"]
+            if "discriminator" in part:  # the builder writes the object that a name stands for
+                options = [option for option in options if "enum" not in option]
             if part.get("items") is None and len(options) > 20:  # any layer: a small one will do
                 return {"type": "dense"}
             values = [example(option, definitions) for option in options]
