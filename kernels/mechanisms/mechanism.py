@@ -85,6 +85,11 @@ class Mechanism(Spec):
         """`mixing` where no query sees later keys, for mechanisms to which that is not the same."""
         return self.mixing(logits, visible, numbers)
 
+    def approximated(self) -> Mechanism:
+        """The mechanism that this one approximates, which heads of finite width have; itself where it
+        approximates none."""
+        return self
+
     def finite_mixing(
         self,
         queries: Array,
@@ -107,7 +112,8 @@ class Mechanism(Spec):
         """
         import jax.numpy as jnp
 
-        return self.mixing(scale * jnp.matmul(queries, keys.T), visible, numbers).dense()
+        logits = scale * jnp.matmul(queries, keys.T)
+        return self.approximated().mixing(logits, visible, numbers).dense()
 
     def kept(self, logits: Array, visible: Array | None) -> Array:
         """What is kept of one head with random logits, (T, T): whatever `head` needs.

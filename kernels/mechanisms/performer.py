@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from kernels.layers.layer import Exactness
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing, deviation, of_factors
-from kernels.mechanisms.softmax import softmax_rows
+from kernels.mechanisms.softmax import Softmax, softmax_rows
 from kernels.spec.model import Count, Numbers
 
 if TYPE_CHECKING:
@@ -137,18 +137,8 @@ class Performer(Mechanism):
         keys = jnp.exp(exponents - _largest(exponents, real[:, None]))
         return queries, jnp.where(real[:, None], keys, 0), None
 
-    def finite_mixing(
-        self,
-        queries: Array,
-        keys: Array,
-        visible: Array | None,
-        scale: Array | float,
-        numbers: Numbers,
-    ) -> Array:
-        """Softmax, which the features estimate (see the module's text)."""
-        import jax.numpy as jnp
-
-        return softmax_rows(scale * jnp.matmul(queries, keys.T), visible)
+    def approximated(self) -> Mechanism:
+        return Softmax()
 
 
 @lru_cache(maxsize=16)

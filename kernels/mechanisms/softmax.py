@@ -80,18 +80,8 @@ class Softmax(Mechanism):
             return mixing
         return mixing._replace(within=mixing.error <= numbers["tolerance"])
 
-    def finite_mixing(
-        self,
-        queries: Array,
-        keys: Array,
-        visible: Array | None,
-        scale: Array | float,
-        numbers: Numbers,
-    ) -> Array:
-        """Softmax itself: a compressed A(x) approximates that of the limit."""
-        import jax.numpy as jnp
-
-        return softmax_rows(scale * jnp.matmul(queries, keys.T), visible)
+    def approximated(self) -> Mechanism:
+        return Softmax()
 
     def kept(self, logits: Array, visible: Array | None) -> Array:
         return softmax_rows(logits, visible)
