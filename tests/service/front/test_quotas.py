@@ -15,6 +15,7 @@ from service.errors import OverLimit
 from service.quotas import Quotas
 from service.settings import Settings
 from service.store import keys
+from service.store.connection import CONNECTIONS
 
 from .conftest import DENSE, problem
 
@@ -141,3 +142,8 @@ async def test_the_limits_are_listed(client: httpx.AsyncClient, settings: Settin
     limits = (await client.get("/v1/limits")).json()["limits"]
     for name in ("max_requests_per_s", "max_request_burst", "max_open_requests"):
         assert limits[name] == getattr(settings, name)
+
+
+async def test_hundreds_at_once_wait_for_a_connection_to_the_store(client: Any) -> None:
+    answers = await asyncio.gather(*(client.get("/v1/kernels") for _ in range(4 * CONNECTIONS)))
+    assert {answer.status_code for answer in answers} == {200}
