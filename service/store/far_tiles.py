@@ -77,7 +77,15 @@ def check_object_store(url: str) -> None:
         obstore.put(store, path, b"gramd can write here")
         obstore.delete(store, path)
     except (BaseError, OSError) as error:
-        raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {_said(error)}") from error
+        said = _said(error)
+        # Its words for both say nothing of the remedy.
+        if "builder error" in said:
+            said += (
+                " (an http:// endpoint needs AWS_ALLOW_HTTP, AZURE_ALLOW_HTTP or GOOGLE_ALLOW_HTTP)"
+            )
+        elif isinstance(error, FileNotFoundError):
+            said += " (is there such a bucket or container? it is not made here)"
+        raise StartError(f"GRAMD_RESULTS_URL {url!r} cannot be used: {said}") from error
 
 
 class FarTiles:

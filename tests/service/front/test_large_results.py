@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from kernels.matrix import kernel_matrix
-from service.errors import OverLimit, StartError
+from service.errors import OverLimit, ResultStoreAway, StartError
 from service.kernel_requests import read_kernel_request
 from service.settings import Settings
 from service.state import Service, open_service
 from service.store import keys
 from service.store.far_tiles import check_object_store, open_object_store
 from service.store.tiles import far_name
+from service.tasks import read_flight
 
 from .conftest import DENSE, problem
 
@@ -57,6 +58,10 @@ def files(folder: Path) -> list[Path]:
 def replace_by_file(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.write_text("no folder any more")
+
+
+def mend(folder: Path) -> None:
+    folder.unlink()
 
 
 async def matrix(client: httpx.AsyncClient, job: dict[str, Any], query: str = "") -> np.ndarray:
@@ -197,6 +202,24 @@ async def test_a_store_that_cannot_be_used_is_503(
     answer = await client.get(job["links"]["ntk"])
     assert problem(answer, 503)["type"].endswith("store-unavailable")
     assert str(folder) not in answer.text
+
+
+async def test_while_the_store_is_away_no_tile_is_to_blame(
+    client: httpx.AsyncClient, service: Service, working: Any, folder: Path
+) -> None:
+    replace_by_file(folder)
+    async with working() as tiler:
+        job = (await client.post("/v1/kernels", json=body())).json()
+        flight = next(iter((await service.client.hgetall(keys.INFLIGHT)).values()))
+        # More often than a tile may fail.
+        for _ in range(service.settings.max_deliveries + 1):
+            with pytest.raises(ResultStoreAway):
+                await tiler.handle(read_flight(flight))
+        mend(folder)
+        while job["state"] in ("queued", "running"):
+            await service.dispatch.sweep()
+            job = (await client.get(job["links"]["self"], headers={"Prefer": "wait=1"})).json()
+    assert job["state"] == "succeeded", job
 
 
 async def test_without_one_the_limit_is_named_with_the_remedy(
