@@ -102,7 +102,17 @@ async def _store(client: Redis, then: Callable[[], Any]) -> tuple[dict[str, Any]
 
 
 async def _work(service: Service) -> list[Metric]:
-    return [*_of_workers(await service.roster.alive()), *_of_work(await service.tallies.read())]
+    far = service.tiles.far
+    stored = GaugeMetricFamily(
+        "gramd_stored_bytes",
+        "Results in the object store.",
+        0 if far is None else await far.bytes.total(),
+    )
+    return [
+        *_of_workers(await service.roster.alive()),
+        *_of_work(await service.tallies.read()),
+        stored,
+    ]
 
 
 def _stores(infos: dict[str, dict[str, Any]]) -> Iterator[Metric]:

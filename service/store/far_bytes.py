@@ -100,6 +100,10 @@ class FarBytes:
         found: list[bytes] = raw(await self._client.hkeys(keys.far_jobs(tenant)))
         return {name.decode() for name in found}
 
+    async def total(self) -> int:
+        """What all tenants have in the store."""
+        return sum(int(size) for size in raw(await self._client.hvals(keys.FAR_TOTALS)))
+
     async def count(self, ref: str, size: int, until: float) -> None:
         """A tile of `size` bytes is about to be written, to be deleted at `until`."""
         await self._count(

@@ -148,6 +148,10 @@ async def test_what_is_stored_is_counted_and_given_back(
         first = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
         size = sum(path.stat().st_size for path in files(folder))
         assert await stored(service) == size > 2 * 8 * 620 * 620 / 2
+        lines = (await client.get("/metrics")).text.splitlines()
+        assert (
+            float(next(x for x in lines if x.startswith("gramd_stored_bytes ")).split()[1]) == size
+        )
         # Another job of the same tiles adds nothing, and keeps them when the first is deleted.
         second = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
         await client.delete(first["links"]["self"])
