@@ -116,7 +116,9 @@ def cross_covariance(
     if form is Demand.FULL:
         return jnp.matmul(x1, x2.T) / channels
     if form is Demand.DIAGONAL:
-        return (x1 * x2).sum(-1) / channels
+        # Positions side by side: sums over a few channels at the end of an array are not vectors.
+        x1, x2 = lax.optimization_barrier(x1.T), lax.optimization_barrier(x2.T)
+        return (x1 * x2).sum(0) / channels
     if form is Demand.READOUT:
         assert weights1 is not None and weights2 is not None
         x1, x2 = jnp.matmul(weights1, x1), jnp.matmul(weights2, x2)
