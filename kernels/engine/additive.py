@@ -178,8 +178,8 @@ def averages_pass(parts: Parts, grid: tuple[int, ...]) -> Compiled:
             at = jnp.stack([mean, mean + wide, jnp.maximum(mean - wide, 0)])
             above = mask_at(chain, a + 1)
             own = own if above is None else jnp.where(above, own, 0)
-            positions = observe(parts.pointwise, own, above, own.shape, between)
-            hats = observe(parts.pointwise, at, None, at.shape, between)
+            positions = observe(parts.pointwise, own, (above, above), own.shape, between)
+            hats = observe(parts.pointwise, at, (None, None), at.shape, between)
             return Averages(u, total, through, own, mean, without_masks(positions), without_masks(hats),
                 jnp.stack(spread),
             )  # fmt: skip

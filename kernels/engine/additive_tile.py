@@ -16,7 +16,7 @@ from kernels.engine.backend import Policy
 from kernels.engine.chain import Chain
 from kernels.engine.effects import combined, main_effects, thin_products
 from kernels.engine.packed import Packed, packed
-from kernels.engine.passes import own_kernels, pair_pass
+from kernels.engine.passes import pair_pass, paired_kernels
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
 from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
@@ -53,9 +53,10 @@ class AdditiveGroup:
     @classmethod
     def of(cls, parts: Parts, group: Group, numbers: Any) -> AdditiveGroup:
         """Runs the one-input parts of the additive evaluation."""
-        arguments = group.x, group.chain, numbers, group.count
-        averages = averages_pass(parts, group.grid)(*arguments)
-        own = own_kernels(parts.network, group.grid)(*arguments)
+        one, numbers_of_rows = (group.x, group.chain), (numbers, group.count)
+        averages = averages_pass(parts, group.grid)(*one, *numbers_of_rows)
+        itself = paired_kernels(parts.network, group.grid, group.grid, identical=True)
+        own = itself(*one, *one, *numbers_of_rows)
         kernels = jax.numpy.stack(list(own.values()), axis=1)
         return cls(group, averages, kernels, packed(parts, group, averages))
 

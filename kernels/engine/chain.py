@@ -7,7 +7,7 @@ What an input keeps for the pair pass is a tree with the shape of the chain.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any, NamedTuple
@@ -19,6 +19,8 @@ from kernels.demand import Demand, Step
 from kernels.engine.block import Block, Side, Site
 from kernels.layers.layer import Doubt
 from kernels.layers.structure import Parallel
+
+Masks = tuple[Array | None, Array | None]
 
 
 class Observed(NamedTuple):
@@ -73,7 +75,7 @@ class Program:
 def observe(
     program: Program,
     cov: Array | None,
-    mask: Array | None,
+    masks: Masks,
     grid: tuple[int, ...],
     numbers: Sequence[Any],
 ) -> Chain:
@@ -83,34 +85,37 @@ def observe(
         program: the steps for one input and for two.
         cov: K(x, x) below the chain in the form that its first step wants; where that is a
             readout, the full block.
-        mask: real positions, (P,), or None.
+        masks: real positions, (P,), or None, along the rows and along the columns of `cov`. They are
+            the same, but XLA's loops over a block take ten times as long where they read both from
+            one slice of an array.
         grid: position sizes.
         numbers: the layers' numbers.
     """
-    return _observe(program.one_input, program.pair, cov, mask, grid, numbers)[0]
+    return _observe(program.one_input, program.pair, cov, masks, grid, numbers)[0]
 
 
 def _observe(
     own: Sequence[Step],
     pair: Sequence[Step],
     cov: Array | None,
-    mask: Array | None,
+    both_masks: Masks,
     grid: tuple[int, ...],
     numbers: Sequence[Any],
 ) -> tuple[Chain, Array | None]:
-    masks, grids = _outline(own, mask, grid)
+    (masks, grids), (of_columns, _) = (_outline(own, mask, grid) for mask in both_masks)
     own_weights = _readout_weights(own, masks, grids, [None] * len(own))
     if own and cov is not None:
         cov = _narrowed(cov, own[0].wanted_in, own_weights[0], own_weights[0])
     seen: list[Any] = []
     branches: list[tuple[Chain, ...]] = []
     for i, (step, values) in enumerate(zip(own, numbers, strict=True)):
-        side = Side(grids[i], masks[i], None, own_weights[i + 1])
-        below = _site(step, side, side, values, identical=True)
+        rows = Side(grids[i], masks[i], None, own_weights[i + 1])
+        columns = replace(rows, mask=of_columns[i])
+        below = _site(step, rows, columns, values, identical=True)
         observes = step.layer.observes is not Demand.NOTHING or step.layer.estimates
         seen.append(step.layer.observe(cov, below) if observes else None)
-        side = Side(grids[i], masks[i], seen[i], own_weights[i + 1])
-        site = _site(step, side, side, values, identical=True)
+        rows, columns = replace(rows, seen=seen[i]), replace(columns, seen=seen[i])
+        site = _site(step, rows, columns, values, identical=True)
         above: Array | None = None
         if step.branches:
             results = [
@@ -118,7 +123,7 @@ def _observe(
                     inner,
                     inner_pair,
                     _own_input_of(step, inner, cov),
-                    masks[i],
+                    (masks[i], of_columns[i]),
                     grids[i],
                     inner_values,
                 )
@@ -135,7 +140,7 @@ def _observe(
             if step.wanted_out is not Demand.NOTHING:
                 above = step.layer.pair(Block(_known(cov), None), site).nngp
         if above is not None:
-            above = _finished(above, masks[i + 1], masks[i + 1])
+            above = _finished(above, masks[i + 1], of_columns[i + 1])
             above = _narrowed(above, step.wanted_out, own_weights[i + 1], own_weights[i + 1])
         cov = above
     weights = _readout_weights(pair, masks, grids, seen)

@@ -20,6 +20,12 @@ tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy. 
 compilation and not in XLA_FLAGS, since it decides the last bits: the numbers are the same in every
 process, whatever its environment."""
 
+LARGE_PRODUCTS = COMPILER_OPTIONS | {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""For functions whose products of matrices are of more than 128 positions and not in batches: Eigen
+computes them instead of YNNPACK, which is up to a fifth slower where a side is no multiple of 64
+(GFlop/s of a core at 184: 197 against 235, at 492: 227 against 253). Never for small ones: XLA needs
+more than 20 GB to compile a chain of products of 14 x 14 that YNNPACK may not have."""
+
 
 class Compiled:
     """A compiled function; of threads that need the same shapes, one compiles and others wait.
@@ -29,13 +35,15 @@ class Compiled:
         seconds_each: of a function of a list, what an item took when it was last called.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], options: dict[str, Any] = COMPILER_OPTIONS
+    ) -> None:
         def precise(*arguments: Any) -> Any:
             # A GPU's TF32 would break the accuracy contract.
             with jax.default_matmul_precision("highest"):
                 return function(*arguments)
 
-        self.jitted = jax.jit(precise, compiler_options=COMPILER_OPTIONS)
+        self.jitted = jax.jit(precise, compiler_options=options)
         self.seconds_each: float | None = None
         self._lock = Lock()
         self._shapes: set[Any] = set()

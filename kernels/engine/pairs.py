@@ -20,7 +20,6 @@ from kernels.engine.landmarks import PositionKernels
 from kernels.engine.passes import (
     Network,
     edge_for,
-    own_kernels,
     pair_pass,
     paired_kernels,
 )
@@ -101,17 +100,15 @@ class Pairs:
 
     def own(self) -> dict[str, Matrix]:
         """Each input of the left side with itself, exactly: (n, *entry) by name."""
-        group = self.left
-        run = own_kernels(self.network, group.grid)
-        values = run(group.x, group.chain, self.numbers, group.count)
-        return {name: np.asarray(kernel)[: group.count] for name, kernel in values.items()}
+        return self._rows_with(self.left, identical=True)
 
     def diagonal(self) -> dict[str, Matrix]:
         """Row i with row i: (n, *entry) by name."""
-        left, right = self.left, self.right
-        if right is left:
-            return self.own()
-        run = paired_kernels(self.network, left.grid, right.grid)
+        return self._rows_with(self.right, identical=self.right is self.left)
+
+    def _rows_with(self, right: Group, identical: bool) -> dict[str, Matrix]:
+        left = self.left
+        run = paired_kernels(self.network, left.grid, right.grid, identical)
         values = run(left.x, left.chain, right.x, right.chain, self.numbers, left.count)
         return {name: np.asarray(kernel)[: left.count] for name, kernel in values.items()}
 

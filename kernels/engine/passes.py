@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +19,17 @@ from jax import Array, lax
 from kernels.demand import Demand, Step, plan_one_input, plan_pair, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
-from kernels.engine.chain import Chain, Program, observe, run_pair
-from kernels.engine.compiled import Compiled, kept
+from kernels.engine.chain import Chain, Masks, Program, observe, run_pair
+from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, kept
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.estimate.places import places
 from kernels.layers.layer import Layer
 from kernels.plan.memory import SHORT
 
 Heads = tuple[Array, ...]
+
+_SMALL: Final = 128
+"""Positions up to which products of matrices are small (kernels/engine/compiled.py)."""
 
 
 @dataclass(frozen=True)
@@ -146,58 +149,48 @@ def _pair(
 
 @kept(64)
 def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
-    """Compiled (x, mask, numbers, heads, count) -> Chain over n inputs of one grid.
+    """Compiled (x, masks, numbers, heads, count) -> Chain over n inputs of one grid.
 
-    x is (n, P, channels) or (n, channels), mask (n, P) or None, heads what the inputs keep of the
+    x is (n, P, channels) or (n, channels), masks twice the same (n, P) or None, heads what the inputs keep of the
     heads of each estimated layer; each leaf of the result has a leading axis of n, and is meant for
     the first `count` inputs only.
     """
     program = network.program()
     form = wanted_by(program.one_input, Demand.NOTHING)
 
-    def run(
-        x: Array, mask: Array | None, numbers: Sequence[Any], heads: Heads, count: Array
-    ) -> Chain:
-        def one(x: Array, mask: Array | None, heads: Heads) -> Chain:
-            run = partial(observe, program, _own_covariance(x, form), mask, grid)
+    def run(x: Array, masks: Masks, numbers: Sequence[Any], heads: Heads, count: Array) -> Chain:
+        def one(x: Array, rows: Array | None, columns: Array | None, heads: Heads) -> Chain:
+            run = partial(observe, program, _own_covariance(x, form), (rows, columns), grid)
             if not network.replicates:
                 return run(numbers)
             replicates = replicates_of_one(network.layers, network.groups, program.pair, run)
             return replicates(numbers, heads)
 
-        return over_rows(one, prod(grid), count, x, mask, heads)
+        return over_rows(one, prod(grid), count, x, *masks, heads)
 
     return Compiled(run)
 
 
-@kept(64)
-def own_kernels(network: Network, grid: tuple[int, ...]) -> Compiled:
-    """Compiled (x, chain, numbers, count) -> (n, *entry) by name: each input with itself.
+@kept(128)
+def paired_kernels(
+    network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], identical: bool
+) -> Compiled:
+    """Compiled (x1, chain1, x2, chain2, numbers, count) -> (n, *entry) by name: row i with row i.
 
-    Here position p meets itself, so its correlation is one, exactly. `count` is as above.
+    Args:
+        network: the structure of the network.
+        grid1: of the rows.
+        grid2: of the columns.
+        identical: both sides are the same inputs; position p then meets itself, so its correlation
+            is one, exactly. Both are arguments all the same: XLA's loops over a block take ten
+            times as long where they read its rows and its columns from one slice.
     """
-    steps = network.program().pair
-
-    def run(x: Array, chain: Chain, numbers: Sequence[Any], count: Array) -> dict[str, Array]:
-        kernels_of = _pair(network, steps, (grid, grid), numbers, identical=True)
-
-        def one(x: Array, chain: Chain) -> dict[str, Array]:
-            return kernels_of(x, chain, x, chain).named()
-
-        return over_rows(one, prod(grid), count, x, chain)
-
-    return Compiled(run)
-
-
-@kept(64)
-def paired_kernels(network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> Compiled:
-    """Compiled (x1, chain1, x2, chain2, numbers, count) -> (n,) by name: row i with row i only."""
     steps = network.program().pair
 
     def run(
         x1: Array, chain1: Chain, x2: Array, chain2: Chain, numbers: Sequence[Any], count: Array
     ) -> dict[str, Array]:
-        kernels_of = _pair(network, steps, (grid1, grid2), numbers, identical=False)
+        kernels_of = _pair(network, steps, (grid1, grid2), numbers, identical)
 
         def one(*sides: Any) -> dict[str, Array]:
             return kernels_of(*sides).named()
@@ -253,7 +246,8 @@ def pair_pass(
         empty = jnp.zeros((len(x1), len(x2), *entry), x1.dtype)
         return lax.fori_loop(0, count, body, dict.fromkeys(network.kernels, empty))
 
-    return Compiled(run)
+    large = edge == 1 and not network.replicates and min(prod(grid1), prod(grid2)) > _SMALL
+    return Compiled(run, LARGE_PRODUCTS if large else COMPILER_OPTIONS)
 
 
 def edge_for(

@@ -64,12 +64,12 @@ class Group:
         real = None if mask is None else jnp.asarray(mask)
         filled = tuple(_filled(each, size) for each in heads.kept)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
-        chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
+        chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)
         within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]
         if not all(bool(each[:count].all()) for each in within):
             network = network.within_tolerance()
             del chain, within  # or two of them take memory
-            chain = one_input_pass(network, grid)(x, real, numbers, filled, count)
+            chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)
         return cls(inputs, count, grid, lengths, x, chain, heads.beyond_landmarks)
 
 

@@ -148,17 +148,17 @@ class Attention(Layer):
 
     def observe(self, cov: Array, site: Site) -> Mixing | Array:
         """The mixing matrix A(x); of an estimated layer what the input keeps of its heads."""
-        numbers, mask = site.numbers, site.left.mask
+        numbers, queries, keys = site.numbers, site.left.mask, site.right.mask
         if self.estimates:
             return numbers["heads"]
         logits = numbers["qk_std"] * self.with_positions(cov, site)
-        visible = self.visible(mask, site.left.size)
+        visible = self.visible(keys, site.left.size)
         own = numbers.get("mechanism", {})
         if self.causal and visible is not None:
             mixing = self.mechanism.causal_mixing(logits, visible, own)
         else:
             mixing = self.mechanism.mixing(logits, visible, own)
-        return mixing if mask is None else mixing.of_queries(mask)
+        return mixing if queries is None else mixing.of_queries(queries)
 
     def doubt(self, seen: Any) -> Doubt | None:
         if self.estimates or seen.error is None:

@@ -1,13 +1,12 @@
 """Buckets of lengths, so that short inputs are not computed at the length of the longest.
 
-A few fixed edges, two an octave, bound both the padding (a third at most, above 64) and the number
-of shapes that have to be compiled.
+A few fixed edges bound both the padding and the number of shapes that have to be compiled: two an
+octave up to 256 positions, four above, where products of attention take most of the time and grow
+with the cube of the padding.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from itertools import count
 from typing import Final
 
 import numpy as np
@@ -15,19 +14,18 @@ import numpy.typing as npt
 
 from kernels.inputs import Inputs
 
-_FIRST: Final = (32, 64, 96)
-"""Below 32 positions an input costs less than compiling another shape would."""
+_SHORTEST: Final = 32
+"""Below this an input costs less than compiling another shape would."""
+
+_COARSE: Final = 256
+"""Up to this many positions the padding costs less than compiling more shapes would."""
 
 
 def bucket_length(length: int) -> int:
     """The smallest bucket edge that holds `length` positions."""
-    if length <= _FIRST[-1]:
-        return _FIRST[bisect_left(_FIRST, length)]
-    for octave in count():
-        for edge in (128, 192):
-            if length <= edge << octave:
-                return edge << octave
-    raise AssertionError("unreachable: count() does not end")
+    octave = 1 << (length - 1).bit_length()
+    step = max(_SHORTEST, octave // (4 if octave <= _COARSE else 8))
+    return -(-length // step) * step
 
 
 def bucket_grids(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:

@@ -248,11 +248,11 @@ def _one_input_pass(
     )
     wanted = {wanted_by(own, Demand.NOTHING), *(step.wanted_in for step in _every_step(own))}
     observed = _ONE_INPUT_BLOCKS * size**2 if Demand.FULL in wanted else 4 * len(steps) * size
-    # Each input with itself: a pair whose rows are cut out of one group.
+    # Each input with itself: a pair, both sides of which are cut out of the group.
     block = size**2 if full else size
     blocks = _pair_blocks(steps, work.outputs, full)
     pair = blocks * block * work.itemsize
-    pair += kept_by_input(structure, side.grid, side.channels, work.itemsize, final)
+    pair += 2 * kept_by_input(structure, side.grid, side.channels, work.itemsize, final)
     # With a tolerance of the mixing's error, the pass may be run again.
     return at_once * max(observed * work.itemsize, pair)
 

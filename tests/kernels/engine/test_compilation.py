@@ -124,8 +124,8 @@ def test_every_function_lowers_for_cuda(masked: bool) -> None:
     def lower(function: Any) -> jax.export.Exported:
         return jax.export.export(function.jitted, platforms=["cuda"])
 
-    assert lower(one)(x, mask, numbers, (), 8).platforms == ("cuda",)
-    chain = jax.eval_shape(one.jitted, x, mask, numbers, (), 8)
+    assert lower(one)(x, (mask, mask), numbers, (), 8).platforms == ("cuda",)
+    chain = jax.eval_shape(one.jitted, x, (mask, mask), numbers, (), 8)
     listed = jnp.zeros((4, 2), jnp.int32)
     run = passes.pair_pass(network, (6,), (6,), 4)
     assert lower(run)(x, chain, x, chain, numbers, listed, 1).platforms == ("cuda",)

@@ -49,7 +49,7 @@ def test_planned_is_at_least_what_code_takes_and_at_most_twice(name: str) -> Non
     network = Network(structure, bool(inputs.grid), True)
     flat = jnp.zeros((group.rows, *([int(np.prod(inputs.grid))] if inputs.grid else []), shape[-1]))
     one_input = one_input_pass(network, inputs.grid).jitted
-    chain = jax.eval_shape(one_input, flat, None, numbers, (), 1)
+    chain = jax.eval_shape(one_input, flat, (None, None), numbers, (), 1)
     edge = edge_for(network, inputs.grid, inputs.grid, policy, group.rows)
     pairs = np.zeros(((group.rows // edge) ** 2, 2), np.int32)
     lowered = pair_pass(network, inputs.grid, inputs.grid, edge).jitted.lower(

@@ -108,3 +108,14 @@ def test_overflow_says_what_to_do() -> None:
     with pytest.raises(NumericsError, match="float64"):
         kernel_matrix(layers, entries((3, 4)))
     assert np.isfinite(kernel_matrix(layers, entries((3, 4)), dtype="float64")["ntk"]).all()
+
+
+def test_products_of_long_inputs_are_right_in_float32() -> None:
+    """Above 128 positions XLA computes them otherwise (kernels/engine/compiled.py)."""
+    x, mask = entries((2, 205, 4)), np.arange(205) < np.array([[190], [205]])
+    layers = {"layers": [conv(9, padding="valid"), RELU, attention(qk_std=2.0), RELU, POOL]}
+    single, double = (
+        kernel_matrix(layers, x, mask1=mask, dtype=dtype) for dtype in ("float32", "float64")
+    )
+    for output, expected in double.items():
+        np.testing.assert_allclose(single[output], expected, atol=1e-6 * expected.max())

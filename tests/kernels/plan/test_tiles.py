@@ -133,6 +133,7 @@ def test_bucket_edges_hold_what_falls_into_them() -> None:
     assert all(bucket_length(edge) == edge for edge in set(edges))
     assert len(set(edges)) <= 20
     assert all(edge <= 1.5 * n for n, edge in enumerate(edges, start=1) if n > 64)
+    assert all(edge <= 1.25 * n for n, edge in enumerate(edges, start=1) if n > 256)
 
 
 TRIMMING: dict[str, list[dict[str, Any]]] = {
