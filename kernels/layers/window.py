@@ -70,10 +70,7 @@ def window_sum(
         for axis in range(x.ndim)
     ]
     if any(low or high for low, high in pads):
-        # The barrier keeps XLA from recomputing whatever made x once for every offset.
-        x = lax.optimization_barrier(jnp.pad(x, pads, mode=_PAD_MODES[padding]))
-    elif window > 1:
-        x = lax.optimization_barrier(x)
+        x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
 
     def shifted(offset: int) -> Array:
         term = x

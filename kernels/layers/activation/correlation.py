@@ -45,7 +45,8 @@ def correlation(p: Array, q: Array, c: Array, coincide: Array | bool) -> tuple[A
     left, right = jnp.sqrt(p), jnp.sqrt(q)
     scale = left * right
     inverse_left, inverse_right = (1 / jnp.where(each > 0, each, 1) for each in (left, right))
-    rho = jnp.clip(c * inverse_left * inverse_right, -1, 1)
+    # Their product first, which is the same whichever side is which.
+    rho = jnp.clip(c * (inverse_left * inverse_right), -1, 1)
     return scale, jnp.where(coincide, jnp.where(scale > 0, 1.0, 0.0), rho)
 
 

@@ -81,7 +81,8 @@ def test_it_holds_for_random_inputs(name: str) -> None:
     x, mask = made_up(10, 40)
     found: list[float] = []
     for sharpness in SHARPNESS:
-        layers = [*front, attention(**{**given, "qk_std": sharpness}), activation, POOL, dense()]
+        sharp = attention(**given) | {"qk_std": sharpness}
+        layers = [*front, sharp, activation, POOL, dense()]
         found += check(layers, x, mask).tolist()
     # Nothing would be violated either if every pair was given up.
     assert np.mean(np.array(found) < 1e-2) > 0.1
