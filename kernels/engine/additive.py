@@ -127,6 +127,36 @@ class Parts:
         identical: bool = False,
     ) -> Block:
         """What the attention of both inputs mixes: ov^2 K and ov^2 (Theta + 2 K), (P, P')."""
+        block, site = self._below(pair, grids, numbers, identical)
+        return self.attention.layer.values(block, site)
+
+    def thin_values(
+        self,
+        pair: tuple[tuple[Array, Chain], tuple[Array, Chain]],
+        grids: tuple[tuple[int, ...], tuple[int, ...]],
+        numbers: Sequence[Any],
+        left: Array,
+        right: Array,
+    ) -> tuple[Block, Block]:
+        """The same times `right`, (P', S'), and `left`^T, (S, P), times the same."""
+        block, site = self._below(pair, grids, numbers, identical=False)
+        layer = self.attention.layer
+        if layer.values_have_places:
+            block = layer.values(block, site)
+        rows = block.map(lambda k: jnp.matmul(k, right))
+        columns = block.map(lambda k: jnp.matmul(left.T, k))
+        if layer.values_have_places:
+            return rows, columns
+        # A linear function of every entry, for which the products are the smaller place.
+        return layer.values(rows, site), layer.values(columns, site)
+
+    def _below(
+        self,
+        pair: tuple[tuple[Array, Chain], tuple[Array, Chain]],
+        grids: tuple[tuple[int, ...], tuple[int, ...]],
+        numbers: Sequence[Any],
+        identical: bool,
+    ) -> tuple[Block, Site]:
         (x1, one), (x2, two) = pair
         lower, own, _, _ = self.numbers(numbers)
         a = self.span.attention
@@ -145,8 +175,7 @@ class Parts:
             Side(self.grid(grid), mask_at(chain, a), chain.steps[a].seen, None)
             for grid, chain in zip(grids, (one, two), strict=True)
         )
-        site = Site(left, right, Demand.FULL, Demand.FULL, own, identical)
-        return self.attention.layer.values(block, site)
+        return block, Site(left, right, Demand.FULL, Demand.FULL, own, identical)
 
 
 @kept(64)

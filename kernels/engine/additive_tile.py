@@ -93,11 +93,29 @@ def additive_tile(
         workspace: threads.
         should_stop: asked between calls.
     """
+    pairs = _pairs(left, right)
+    tile, estimate = estimated_kernels(parts, left, right, numbers, chosen, workspace, should_stop)
+    good = [pair for pair in pairs if estimate[pair] <= tolerance]
+    bad = [pair for pair in pairs if not estimate[pair] <= tolerance]
+    _replace_exactly(parts, left, right, numbers, bad, tile, chosen, workspace, should_stop)
+    return tile, max((float(estimate[pair]) for pair in good), default=0.0)
+
+
+def estimated_kernels(
+    parts: Parts,
+    left: AdditiveGroup,
+    right: AdditiveGroup,
+    numbers: Any,
+    chosen: Policy,
+    workspace: Workspace,
+    should_stop: ShouldStop | None,
+) -> tuple[dict[str, Matrix], Matrix]:
+    """The kernels of two groups, all additive, and the estimated error of each pair.
+
+    Arguments are those of `additive_tile`, and so are the pairs that are computed.
+    """
     one, two = left.group, right.group
-    pairs = [
-        (i, j) for i in range(one.count) for j in range(i + 1 if right is left else 0, two.count)
-    ]
-    thin = _thin(parts, left, right, numbers, pairs, chosen, workspace, should_stop)
+    thin = _thin(parts, left, right, numbers, chosen, workspace, should_stop)
     facts1, facts2 = left.averages, right.averages
     effects1 = main_effects(parts, one.grid)(
         one.chain, facts1, thin[0], facts2.hats, facts2.variance, numbers, one.count
@@ -110,11 +128,16 @@ def additive_tile(
         effects1, effects2, left.own, right.own, numbers, one.count,
     )  # fmt: skip
     tile = {name: np.array(k)[: one.count, : two.count] for name, k in kernels.items()}
-    estimate = np.asarray(estimates)
-    good = [pair for pair in pairs if estimate[pair] <= tolerance]
-    bad = [pair for pair in pairs if not estimate[pair] <= tolerance]
-    _replace_exactly(parts, left, right, numbers, bad, tile, chosen, workspace, should_stop)
-    return tile, max((float(estimate[pair]) for pair in good), default=0.0)
+    return tile, np.asarray(estimates)[: one.count, : two.count]
+
+
+def _pairs(left: AdditiveGroup, right: AdditiveGroup) -> list[Pair]:
+    """Those of a tile: all, or of a group with itself those with i < j."""
+    return [
+        (i, j)
+        for i in range(left.group.count)
+        for j in range(i + 1 if right is left else 0, right.group.count)
+    ]
 
 
 def _thin(
@@ -122,7 +145,6 @@ def _thin(
     left: AdditiveGroup,
     right: AdditiveGroup,
     numbers: Any,
-    pairs: Sequence[Pair],
     chosen: Policy,
     workspace: Workspace,
     should_stop: ShouldStop | None,
@@ -136,7 +158,8 @@ def _thin(
         (*counts, kinds, one.through.shape[2], two.through.shape[1]),
     ]
     thin = [np.zeros(shape, one.x.dtype) for shape in shapes]
-    pairs = sorted({(int(one.bins.bin[i]), int(two.bins.bin[j])) for i, j in pairs})
+    inputs = _pairs(left, right)
+    pairs = sorted({(int(one.bins.bin[i]), int(two.bins.bin[j])) for i, j in inputs})
     run = thin_products(parts, one.grid, two.grid)
 
     most = max(1, _ENTRIES_PER_CALL // max(prod(shape[2:]) for shape in shapes))

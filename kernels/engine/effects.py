@@ -18,6 +18,7 @@ from kernels.engine.block import Block
 from kernels.engine.chain import Chain, Program, run_pair
 from kernels.engine.compiled import Compiled, kept
 from kernels.engine.passes import over_rows
+from kernels.layers.fusion import materialised
 
 _STEEP = 1e-4
 """Gap of the correlation to one below which f may be too steep for the estimate (near duplicates)."""
@@ -70,17 +71,18 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
         count: Array,
     ) -> tuple[Array, Array]:
         def at(rows: Any, index: Array) -> Any:
-            return jax.tree.map(
-                lambda leaf: lax.dynamic_index_in_dim(leaf, index, keepdims=False), rows
-            )
+            def cut() -> Any:
+                return jax.tree.map(
+                    lambda leaf: lax.dynamic_index_in_dim(leaf, index, keepdims=False), rows
+                )
+
+            return materialised(cut)
 
         def body(m: Array, out: tuple[Array, Array]) -> tuple[Array, Array]:
             one, u1 = at(((x1, chain1), through1), pairs[m, 0])
             two, u2 = at(((x2, chain2), through2), pairs[m, 1])
-            block = parts.values((one, two), (grid1, grid2), numbers)
-            kernels = block.named().values()
-            rows = jnp.stack([jnp.matmul(kernel, u2) for kernel in kernels])
-            columns = jnp.stack([jnp.matmul(u1.T, kernel) for kernel in kernels])
+            thin = parts.thin_values((one, two), (grid1, grid2), numbers, u1, u2)
+            rows, columns = (jnp.stack(list(block.named().values())) for block in thin)
             return (
                 lax.dynamic_update_index_in_dim(out[0], rows, m, 0),
                 lax.dynamic_update_index_in_dim(out[1], columns, m, 0),

@@ -23,6 +23,7 @@ from kernels.engine.chain import Chain, Masks, Program, observe, run_pair
 from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, kept
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.estimate.places import places
+from kernels.layers.fusion import materialised
 from kernels.layers.layer import Layer
 from kernels.plan.memory import SHORT
 
@@ -267,9 +268,12 @@ def over_rows(function: Callable[..., Any], positions: int, count: Array, *rows:
         return jax.vmap(function)(*rows)
 
     def row(at: Any) -> Any:
-        return jax.tree.map(
-            lambda leaf: lax.dynamic_index_in_dim(leaf, at, keepdims=False), list(rows)
-        )
+        def cut() -> Any:
+            return jax.tree.map(
+                lambda leaf: lax.dynamic_index_in_dim(leaf, at, keepdims=False), list(rows)
+            )
+
+        return materialised(cut)
 
     def body(at: Array, out: Any) -> Any:
         return jax.tree.map(

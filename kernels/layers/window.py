@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from kernels.errors import SpecError
+from kernels.layers.fusion import materialised
 from kernels.layers.layer import Layer
 from kernels.spec.model import Count, as_tuple
 from kernels.spec.signal import Signal
@@ -69,10 +70,7 @@ def window_sum(
         for axis in range(x.ndim)
     ]
     if any(low or high for low, high in pads):
-        # The barrier keeps XLA from recomputing whatever made x once for every offset.
-        x = lax.optimization_barrier(jnp.pad(x, pads, mode=_PAD_MODES[padding]))
-    elif window > 1:
-        x = lax.optimization_barrier(x)
+        x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
 
     def shifted(offset: int) -> Array:
         term = x
@@ -80,7 +78,9 @@ def window_sum(
             term = lax.slice_in_dim(term, offset, offset + (count - 1) * stride + 1, stride, axis)
         return term
 
-    return reduce(operator.add, map(shifted, range(window)))
+    if window == 1:
+        return shifted(0)
+    return materialised(lambda: reduce(operator.add, map(shifted, range(window))))
 
 
 def window_entries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation, sine_and_angle
+from kernels.layers.activation.correlation import correlation, fold_and_angle, sine_and_angle
 from kernels.spec.model import Number, Numbers
 
 if TYPE_CHECKING:
@@ -36,13 +36,14 @@ class _Rectifier(Activation):
 
         a, b = self.slopes(numbers)
         scale, rho = correlation(p, q, c, coincide)
-        sine, angle = sine_and_angle(rho)
-        # a^2 + b^2 times the same-sign part plus 2 a b times the opposite-sign part, with the
-        # constant terms of both collected: nothing cancels for any a and b of one sign.
-        squares, product = (a * a + b * b) / (2 * jnp.pi), a * b / jnp.pi
-        same, opposite = jnp.pi - angle, angle
-        value = scale * (squares * (sine + same * rho) - product * (sine - opposite * rho))
-        return value, squares * same + product * opposite
+        fold, angle = fold_and_angle(rho)
+        same, opposite = fold + jnp.pi * jnp.maximum(rho, 0), fold + jnp.pi * jnp.maximum(-rho, 0)
+        squares = (a * a + b * b) / (2 * jnp.pi)
+        value, slope = squares * same, squares * (jnp.pi - angle)
+        if not (isinstance(a, int) and a == 0):  # XLA would not drop the products with zero
+            product = a * b / jnp.pi
+            value, slope = value - product * opposite, slope + product * angle
+        return scale * value, slope
 
 
 class ReLU(_Rectifier):

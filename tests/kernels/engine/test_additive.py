@@ -110,8 +110,9 @@ def test_near_duplicates_are_exact() -> None:
     x = walks(4)
     twins = x + 1e-7 * entries(x.shape, seed=3)
     made, exact = both(NETWORKS["flat"], 1e-2, x1=x, x2=twins, dtype="float64")
+    # Additively they would be off by 1e-4. At a correlation of 1 - 1e-14 rounding counts 1e7 times.
     for output in OUTPUTS:
-        np.testing.assert_allclose(np.diag(made[output]), np.diag(exact[output]), rtol=1e-12)
+        np.testing.assert_allclose(np.diag(made[output]), np.diag(exact[output]), rtol=1e-9)
 
 
 def test_float32_keeps_the_accuracy_contract() -> None:
