@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -103,7 +103,7 @@ def _columns(text: str | None, record: JobRecord) -> range:
 
 async def runs_of(
     service: Service, tenant: str, layout: Layout, part: Window | None, dtype: np.dtype
-) -> AsyncIterator[np.ndarray]:
+) -> AsyncGenerator[np.ndarray, None]:
     """The window's runs; a tile that is evicted while they are sent is computed again."""
     if part is None:  # nothing but bytes of the .npy header
         return
