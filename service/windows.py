@@ -4,17 +4,20 @@
            -> needed()        the tiles that hold them, all there before the first byte is sent
            -> runs()          its elements in C order, at most RUN_BYTES (or one entry) at a time
 
-What is held at any time is one run, its tiles and those that are needed again, never the whole.
+While one run is sent, the next is put together and the tiles of the one behind it are read. Besides
+those three only tiles that are needed again are held, never the whole.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from anyio.to_thread import run_sync
@@ -27,7 +30,8 @@ RUN_BYTES = 8 << 20
 # Tiles that a later run reads again: those that the end of a run cuts, and mirror images.
 HELD_TILE_BYTES = 64 << 20
 
-ReadTile = Callable[[int], Awaitable[np.ndarray]]
+Item = TypeVar("Item")
+ReadTiles = Callable[[Sequence[int]], Awaitable[Sequence[np.ndarray]]]
 Index = slice | np.ndarray
 # What of each axis of inputs; a diagonal has one, a matrix two.
 Part = tuple[range, ...]
@@ -73,6 +77,32 @@ class Side:
         return span.start + 1 + ends
 
 
+class _Held:
+    """Reads tiles, and keeps those that are read again while there is room."""
+
+    def __init__(self, uses: Counter[int], read: ReadTiles) -> None:
+        self._uses = uses
+        self._read = read
+        self._kept: dict[int, np.ndarray] = {}
+        self._room = HELD_TILE_BYTES
+
+    async def take(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+        """The tiles, for one of their uses."""
+        missing = [index for index in indices if index not in self._kept]
+        tiles = dict(zip(missing, await self._read(missing), strict=True)) if missing else {}
+        for index in indices:
+            self._uses[index] -= 1
+            if index in tiles:
+                if self._uses[index] and tiles[index].nbytes <= self._room:
+                    self._kept[index] = tiles[index]
+                    self._room -= tiles[index].nbytes
+            else:
+                tiles[index] = self._kept[index]
+                if not self._uses[index]:
+                    self._room += self._kept.pop(index).nbytes
+        return tiles
+
+
 class Window(ABC):
     """Part of one output of a job, in the caller's order; (rows, cols, *entry) or (rows,)."""
 
@@ -92,28 +122,41 @@ class Window(ABC):
         """The indices of the tiles that hold any of it."""
         return self._tiles_of(self._part)
 
-    async def runs(self, dtype: np.dtype, read: ReadTile) -> AsyncGenerator[np.ndarray, None]:
+    async def runs(self, dtype: np.dtype, read: ReadTiles) -> AsyncGenerator[np.ndarray, None]:
         """Its elements in C order, as C-contiguous arrays of `dtype`."""
         parts = list(self._cut(prod(self._entry) * dtype.itemsize))
-        uses = Counter(tile for part in parts for tile in self._tiles_of(part))
-        held: dict[int, np.ndarray] = {}
-        room = HELD_TILE_BYTES
+        async with aclosing(ahead(self._tiles_for(parts, dtype.itemsize, read))) as batches:
+            for part in parts:
+                run = np.empty(self._shape(part), dtype)
+                placings = self._placings(part)
+                while placings:
+                    tiles = await anext(batches)
+                    now = [placing for placing in placings if placing.tile in tiles]
+                    await run_sync(_place, run, now, tiles)
+                    placings = [placing for placing in placings if placing.tile not in tiles]
+                yield run
+
+    async def _tiles_for(
+        self, parts: Sequence[Part], itemsize: int, read: ReadTiles
+    ) -> AsyncGenerator[dict[int, np.ndarray], None]:
+        """The tiles of one part after the other, a batch at a time."""
+        held = _Held(Counter(tile for part in parts for tile in self._tiles_of(part)), read)
         for part in parts:
-            placings, tiles = self._placings(part), dict[int, np.ndarray]()
-            for index in self._tiles_of(part):
-                uses[index] -= 1
-                if index in held:
-                    tiles[index] = held[index]
-                    if not uses[index]:
-                        room += held.pop(index).nbytes
-                    continue
-                values = tiles[index] = await read(index)
-                if uses[index] and values.nbytes <= room:
-                    held[index] = values
-                    room -= values.nbytes
-            run = np.empty(self._shape(part), dtype)
-            await run_sync(_place, run, placings, tiles)
-            yield run
+            for indices in self._batches(part, itemsize):
+                yield await held.take(indices)
+
+    def _batches(self, part: Part, itemsize: int) -> Iterator[list[int]]:
+        """The tiles of a part, as many at a time as a run has bytes (or one)."""
+        plan = self.layout.plan
+        batch, room = list[int](), RUN_BYTES
+        for index in sorted(self._tiles_of(part)):
+            size = prod(plan.tile_shape(plan.tiles[index])) * itemsize
+            if batch and size > room:
+                yield batch
+                batch, room = [], RUN_BYTES
+            batch.append(index)
+            room -= size
+        yield batch
 
     def _shape(self, part: Part) -> tuple[int, ...]:
         return (*map(len, part), *self._entry)
@@ -207,6 +250,19 @@ class Diagonal(Window):
             Placing(self._tiles[group, group], False, where, into)
             for group, into, where in self._side.pieces(rows)
         ]
+
+
+async def ahead(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    """The same; each is made while the one before is used."""
+    coming = asyncio.ensure_future(anext(items, None))
+    try:
+        while (item := await coming) is not None:
+            coming = asyncio.ensure_future(anext(items, None))
+            yield item
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await items.aclose()
 
 
 def open_window(layout: Layout, output: str, rows: range, cols: range) -> Window:

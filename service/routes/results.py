@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -109,14 +109,22 @@ async def runs_of(
         return
     output = part.output
 
-    async def read(index: int) -> np.ndarray:
-        values = await service.tiles.read(tenant, layout.digests[index], output)
-        if values is None:
-            await service.jobs.ensure_tiles(layout, [index], RECOMPUTE_SECONDS)
-            values = await service.tiles.read(tenant, layout.digests[index], output)
-        if values is None:
-            raise TilesMissing(1, 1)
-        return values
+    async def read(indices: Sequence[int]) -> list[np.ndarray]:
+        found = await once(indices)
+        missing = [index for index in indices if index not in found]
+        if missing:
+            await service.jobs.ensure_tiles(layout, missing, RECOMPUTE_SECONDS)
+            found |= await once(missing)
+        if len(found) < len(indices):
+            raise TilesMissing(len(indices) - len(found), len(indices))
+        return [found[index] for index in indices]
+
+    async def once(indices: Sequence[int]) -> dict[int, np.ndarray]:
+        names = [layout.digests[index] for index in indices]
+        values = await service.tiles.read_many(tenant, names, output)
+        return {
+            index: value for index, value in zip(indices, values, strict=True) if value is not None
+        }
 
     async for run in part.runs(dtype, read):
         yield run

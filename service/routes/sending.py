@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -15,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from service.arrays import json_elements
 from service.bodies import JSON, NPY, OCTETS
 from service.content import Content
+from service.windows import ahead
 
 # Text is several times as large as the numbers, and ten times in the making.
 JSON_ELEMENTS = 65_536
@@ -65,19 +65,6 @@ def send(
         return StreamingResponse(binary(runs, content.header), 200, headers)
     headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{content.length}"
     return StreamingResponse(pieces(content.cut(runs, asked)), 206, headers)
-
-
-async def ahead(runs: AsyncGenerator[np.ndarray, None]) -> AsyncGenerator[np.ndarray, None]:
-    """The same; each is made while the one before is sent."""
-    coming = asyncio.ensure_future(anext(runs, None))
-    try:
-        while (run := await coming) is not None:
-            coming = asyncio.ensure_future(anext(runs, None))
-            yield run
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await runs.aclose()
 
 
 async def pieces(parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:

@@ -20,10 +20,10 @@ from service.resources import ZarrResource
 from service.results import check_expired
 from service.routes.dependencies import JobId, ServiceNow, Tenant
 from service.routes.results import RECOMPUTE_SECONDS, runs_of
-from service.routes.sending import ahead, binary
+from service.routes.sending import binary
 from service.state import Service
 from service.store import keys
-from service.windows import open_window
+from service.windows import ahead, open_window
 from service.zarr_layout import Chunk, ZarrLayout
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
