@@ -10,6 +10,7 @@ one. A process that dies between `take` and the queue leaves a tile in flight th
 the sweep queues every tile in flight again, which does nothing to those that are there.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -37,6 +38,8 @@ class Dispatch:
         self._queue = queue
         self._roster = roster
         self._ttl = int(job_ttl.total_seconds())
+        self._pumping = asyncio.Lock()
+        self._asked = self._served = 0
         self._take = client.register_script(scripts.TAKE)
         self._begin = client.register_script(scripts.BEGIN)
         self._unbegin = client.register_script(scripts.UNBEGIN)
@@ -48,7 +51,20 @@ class Dispatch:
         self._postpone = client.register_script(scripts.POSTPONE)
 
     async def pump(self) -> None:
-        """Put tiles in flight while there is room, taking jobs in turn."""
+        """Put tiles in flight while there is room, taking jobs in turn.
+
+        One at a time, and those who ask meanwhile share the next: a burst of new jobs has one round
+        trip to wait for, not one each.
+        """
+        self._asked += 1
+        asked = self._asked
+        async with self._pumping:
+            if self._served < asked:
+                served = self._asked
+                await self._fill()
+                self._served = served
+
+    async def _fill(self) -> None:
         slots = sum(card.slots for card in await self._roster.alive())
         window = max(IN_FLIGHT_AT_LEAST, IN_FLIGHT_PER_SLOT * slots)
         flights: list[bytes] = await self._take(args=[window, self._ttl])

@@ -116,7 +116,7 @@ async def runs_of(
             await service.jobs.ensure_tiles(layout, missing, RECOMPUTE_SECONDS)
             found |= await once(missing)
         if len(found) < len(indices):
-            raise TilesMissing(len(indices) - len(found), len(indices))
+            raise TilesMissing(1, len(indices) - len(found))
         return [found[index] for index in indices]
 
     async def once(indices: Sequence[int]) -> dict[int, np.ndarray]:
