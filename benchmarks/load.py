@@ -214,7 +214,7 @@ def main() -> None:
     def say(line: dict[str, Any]) -> None:
         print(json.dumps(line), flush=True)
 
-    cores = [None] * len(os.sched_getaffinity(0))
+    cores = sorted(os.sched_getaffinity(0))
     limits = (options.clients, options.requests, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
         with running(Path(folder) / "lifted", cores, LIFTED) as service:

@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -68,7 +68,7 @@ class Running:
 @contextmanager
 def running(
     data_dir: Path, cores: Sequence[int | None], settings: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[Running]:
+) -> Generator[Running]:
     """Two stores, the API, and a worker for each entry of `cores`, pinned where it is a number;
     `settings` are variables of their environment."""
     with ExitStack() as stack:
@@ -254,7 +254,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if {"overhead", "fetch"} & set(options.only):
-            with running(root / "main", [None] * len(os.sched_getaffinity(0))) as service:
+            # As `serve` starts its workers.
+            with running(root / "main", sorted(os.sched_getaffinity(0))) as service:
                 if "overhead" in options.only:
                     say(overhead(service, options.rounds))
                 if "fetch" in options.only:
