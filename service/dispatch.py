@@ -12,6 +12,7 @@ the sweep queues every tile in flight again, which does nothing to those that ar
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -24,10 +25,11 @@ from service.store import keys, scripts
 from service.store.connection import now, raw
 from service.tasks import AnswerTask, Task, read_flight
 
-# Tiles in flight per worker slot: one being computed, one waiting, so that no slot runs dry.
-IN_FLIGHT_PER_SLOT = 2
+# Tiles that wait in flight, per worker slot: enough that no slot runs dry while the next are handed
+# out, and no more, since a job that comes now has its turn behind them.
+WAITING_PER_SLOT = 0.5
 # Tiles in flight when no worker has shown up yet.
-IN_FLIGHT_AT_LEAST = 4
+IN_FLIGHT_WITHOUT_WORKERS = 4
 
 
 class Dispatch:
@@ -66,7 +68,8 @@ class Dispatch:
 
     async def _fill(self) -> None:
         slots = sum(card.slots for card in await self._roster.alive())
-        window = max(IN_FLIGHT_AT_LEAST, IN_FLIGHT_PER_SLOT * slots)
+        waiting = math.ceil(WAITING_PER_SLOT * slots)
+        window = slots + waiting if slots else IN_FLIGHT_WITHOUT_WORKERS
         flights: list[bytes] = await self._take(args=[window, self._ttl])
         await self._queue.add([read_flight(flight) for flight in flights])
 
