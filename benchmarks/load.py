@@ -7,9 +7,9 @@
   after `--seconds`. The limits on one tenant are lifted: this is about the service.
 - beside: how long a small job takes from POST to its finished resource, alone and beside a job of
   many tiles.
-- overload: with the limits as they are by default, the same clients make jobs faster than workers end
-  them, for `--seconds`, as fast as they are answered: how many are taken, how many are refused and how
-  soon, what a reader of another resource notices, and how long it takes until all jobs taken have ended.
+- overload: with limits low enough to be hit within seconds (LOWERED), the same clients make jobs as fast
+  as they are answered, for `--seconds`: how many are taken, how many are refused and how soon, what
+  who asks /readyz meanwhile notices, and how long it takes until all jobs taken have ended.
 
 The clients are one process on the same machine, so their own work is in the figures.
 """
@@ -40,6 +40,11 @@ LIFTED: Final = {
     "GRAMD_MAX_REQUESTS_PER_S": "1000000",
     "GRAMD_MAX_REQUEST_BURST": "1000000",
     "GRAMD_MAX_UNFINISHED_JOBS": "1000000",
+}
+LOWERED: Final = {
+    "GRAMD_MAX_REQUESTS_PER_S": "100",
+    "GRAMD_MAX_REQUEST_BURST": "200",
+    "GRAMD_MAX_UNFINISHED_JOBS": "50",
 }
 DRAIN_SECONDS: Final = 120
 _UNFINISHED: Final = re.compile(r"^gramd_jobs\{.*\} (\S+)$", re.MULTILINE)
@@ -155,7 +160,7 @@ async def load(url: str, route: Route, clients: int, requests: int, seconds: flo
 
 
 async def overload(url: str, clients: int, seconds: float) -> dict[str, Any]:
-    """More jobs than workers end, with the limits as they are."""
+    """More jobs than the limits allow."""
     posts, reads = Load(), Load()
     took, _ = await asyncio.gather(
         posts.run(url, lambda client: client.post("/v1/kernels", json=small()), clients, 10**9, seconds),
@@ -222,7 +227,7 @@ def main() -> None:
                 say(asyncio.run(load(service.url, route, *limits)))
                 drained(service.url)
             say(beside(service, options.rounds))
-        with running(Path(folder) / "limited", cores) as service:
+        with running(Path(folder) / "lowered", cores, LOWERED) as service:
             say(asyncio.run(overload(service.url, options.clients, options.seconds)))
 
 

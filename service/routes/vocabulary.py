@@ -37,7 +37,7 @@ def _layers() -> bytes:
             layers=[LayerType.model_validate(layer) for layer in vocabulary()],
             mechanisms=[LayerType.model_validate(mechanism) for mechanism in mechanisms()],
         )
-        .model_dump_json()
+        .model_dump_json(by_alias=True)
         .encode()
     )
 
