@@ -3,7 +3,8 @@
     make bench-service
 
 - overhead: workload b with 256 inputs through HTTP, over the same in this process, alternately.
-- fetch: bytes a second of a cached matrix over HTTP, over those of Redis GET of as many.
+- fetch: bytes a second of a cached matrix over HTTP, by http.client into memory that is there and by
+  httpx, over those of Redis GET of as many.
 - workers: one worker process pinned to a core, over two pinned to one each.
 - start: seconds from starting a service whose compiled code is on disk to its first result.
 
@@ -21,13 +22,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
+from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -62,8 +66,11 @@ class Running:
 
 
 @contextmanager
-def running(data_dir: Path, cores: Sequence[int | None]) -> Iterator[Running]:
-    """Two stores, the API, and a worker for each entry of `cores`, pinned where it is a number."""
+def running(
+    data_dir: Path, cores: Sequence[int | None], settings: Mapping[str, str] = MappingProxyType({})
+) -> Generator[Running]:
+    """Two stores, the API, and a worker for each entry of `cores`, pinned where it is a number;
+    `settings` are variables of their environment."""
     with ExitStack() as stack:
 
         def start(command: list[str], environ: dict[str, str] | None = None) -> None:
@@ -87,6 +94,7 @@ def running(data_dir: Path, cores: Sequence[int | None]) -> Iterator[Running]:
             "GRAMD_COMPILE_DIR": str(data_dir / "compiled"),
             "GRAMD_WORKERS": str(len(cores)),
             "GRAMD_LOG_LEVEL": "WARNING",
+            **settings,
         }
         part = [sys.executable, "-m", "service"]
         start([*part, "api", "--port", str(port)], environ)
@@ -163,22 +171,40 @@ def fetch(service: Running, rounds: int, n: int = 4096) -> dict[str, Any]:
     keys = [f"benchmark:{number}" for number in range((n // 512) ** 2)]
     for key in keys:
         service.tiles.set(key, b"\0" * (4 * 512 * 512), ex=600)
-    url = f"{service.url}/v1/kernels/{job.id}/nngp"
-    plain, served = [], []
-    with httpx.Client() as http:
-        for _ in range(rounds):
-            started = perf_counter()
-            size = sum(len(service.tiles.get(key) or b"") for key in keys)
-            plain.append(size / (perf_counter() - started))
-            started = perf_counter()
-            size = len(http.get(url).raise_for_status().content)
-            served.append(size / (perf_counter() - started))
+    path = f"/v1/kernels/{job.id}/nngp"
+    into = bytearray(4 * n * n + 4096)
+
+    def redis_get() -> int:
+        return sum(len(service.tiles.get(key) or b"") for key in keys)
+
+    with closing(HTTPConnection(urlsplit(service.url).netloc)) as plain, httpx.Client() as http:
+
+        def plain_http() -> int:
+            plain.request("GET", path)
+            with plain.getresponse() as answer:
+                assert answer.status == 200, answer.read()
+                size = answer.readinto(into)
+                assert not answer.read()
+                return size
+
+        def by_httpx() -> int:
+            return len(http.get(service.url + path).raise_for_status().content)
+
+        ways = (redis_get, plain_http, by_httpx)
+        rates = [[_rate(way) for way in ways] for _ in range(rounds)]
     return {
         "question": "fetch",
-        "redis_get_mb_per_s": round(median(plain) / 1e6),
-        "http_mb_per_s": round(median(served) / 1e6),
-        "ratio": round(median(a / b for a, b in zip(served, plain, strict=True)), 2),
+        "redis_get_mb_per_s": round(median(redis for redis, _, _ in rates) / 1e6),
+        "http_mb_per_s": round(median(plain for _, plain, _ in rates) / 1e6),
+        "httpx_mb_per_s": round(median(httpx for _, _, httpx in rates) / 1e6),
+        "ratio": round(median(plain / redis for redis, plain, _ in rates), 2),
+        "httpx_ratio": round(median(httpx / redis for redis, _, httpx in rates), 2),
     }
+
+
+def _rate(fetch: Callable[[], int]) -> float:
+    started = perf_counter()
+    return fetch() / (perf_counter() - started)
 
 
 def workers(root: Path, rounds: int) -> dict[str, Any]:
@@ -228,7 +254,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if {"overhead", "fetch"} & set(options.only):
-            with running(root / "main", [None] * len(os.sched_getaffinity(0))) as service:
+            # As `serve` starts its workers.
+            with running(root / "main", sorted(os.sched_getaffinity(0))) as service:
                 if "overhead" in options.only:
                     say(overhead(service, options.rounds))
                 if "fetch" in options.only:

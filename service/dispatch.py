@@ -10,7 +10,9 @@ one. A process that dies between `take` and the queue leaves a tile in flight th
 the sweep queues every tile in flight again, which does nothing to those that are there.
 """
 
+import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -23,10 +25,11 @@ from service.store import keys, scripts
 from service.store.connection import now, raw
 from service.tasks import AnswerTask, Task, read_flight
 
-# Tiles in flight per worker slot: one being computed, one waiting, so that no slot runs dry.
-IN_FLIGHT_PER_SLOT = 2
+# Tiles that wait in flight, per worker slot: enough that no slot runs dry while the next are handed
+# out, and no more, since a job that comes now has its turn behind them.
+WAITING_PER_SLOT = 0.5
 # Tiles in flight when no worker has shown up yet.
-IN_FLIGHT_AT_LEAST = 4
+IN_FLIGHT_WITHOUT_WORKERS = 4
 
 
 class Dispatch:
@@ -37,6 +40,8 @@ class Dispatch:
         self._queue = queue
         self._roster = roster
         self._ttl = int(job_ttl.total_seconds())
+        self._pumping = asyncio.Lock()
+        self._asked = self._served = 0
         self._take = client.register_script(scripts.TAKE)
         self._begin = client.register_script(scripts.BEGIN)
         self._unbegin = client.register_script(scripts.UNBEGIN)
@@ -48,9 +53,23 @@ class Dispatch:
         self._postpone = client.register_script(scripts.POSTPONE)
 
     async def pump(self) -> None:
-        """Put tiles in flight while there is room, taking jobs in turn."""
+        """Put tiles in flight while there is room, taking jobs in turn.
+
+        One at a time, and those who ask meanwhile share the next: a burst of new jobs has one round
+        trip to wait for, not one each.
+        """
+        self._asked += 1
+        asked = self._asked
+        async with self._pumping:
+            if self._served < asked:
+                served = self._asked
+                await self._fill()
+                self._served = served
+
+    async def _fill(self) -> None:
         slots = sum(card.slots for card in await self._roster.alive())
-        window = max(IN_FLIGHT_AT_LEAST, IN_FLIGHT_PER_SLOT * slots)
+        waiting = math.ceil(WAITING_PER_SLOT * slots)
+        window = slots + waiting if slots else IN_FLIGHT_WITHOUT_WORKERS
         flights: list[bytes] = await self._take(args=[window, self._ttl])
         await self._queue.add([read_flight(flight) for flight in flights])
 

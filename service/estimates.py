@@ -23,6 +23,9 @@ from service.store.records import RecordStore
 from service.store.tiles import TileStore
 from service.tenants import Tenants
 
+# Jobs that are looked at to tell how long one takes beside them.
+JOBS_BESIDE = 1_000
+
 
 class Tiles(BaseModel):
     """How much of a job is there already."""
@@ -41,8 +44,7 @@ class Bytes(BaseModel):
 
 
 class Seconds(BaseModel):
-    """From the first tile's beginning to the last one's end, compiling included, with all workers on
-    this job alone."""
+    """From the first tile's beginning to the last one's end, compiling included."""
 
     p50: float = Field(description="seconds that half of such jobs stay below")
     p90: float = Field(description="seconds that nine of ten such jobs stay below")
@@ -63,7 +65,13 @@ class EstimateResource(BaseModel):
     shape: list[int] = Field(description="of each result, as in the job")
     tiles: Tiles = Field(description="how much there is to compute")
     bytes: Bytes = Field(description="what it would keep")
-    seconds: Seconds | None = Field(description="null when uncalibrated, or without a worker")
+    seconds: Seconds | None = Field(
+        description="beside the jobs that are unfinished now, which take turns with it; null when"
+        " uncalibrated, or without a worker"
+    )
+    seconds_alone: Seconds | None = Field(
+        description="with all workers on this job alone; null when `seconds` is"
+    )
     compile_seconds: float | None = Field(
         description="how much of that is compiling: programs that no worker had for this network"
     )
@@ -85,9 +93,19 @@ class Forecast(BaseModel):
     """Seconds of what is missing of a job, and what they rest on."""
 
     seconds: Seconds | None = None
+    alone: Seconds | None = None
     compile_seconds: float | None = None
     basis: Literal["network", "device", "none"] = "none"
     slots: int = 0
+
+
+def beside(others: Sequence[float | None], seconds: float) -> float:
+    """When a job of so many seconds ends that takes turns with others.
+
+    others: what is left of each, None where that is not known. While a job runs, each of the others
+    gets as much as it, or all that it needs; one that is not known is taken for as long as this one.
+    """
+    return seconds + sum(seconds if left is None else min(left, seconds) for left in others)
 
 
 class Estimates:
@@ -137,6 +155,7 @@ class Estimates:
                 inputs=sum(map(packed_size, drawn.rows.values())), results=drawn.result_bytes
             ),
             seconds=forecast.seconds,
+            seconds_alone=forecast.alone,
             compile_seconds=forecast.compile_seconds,
             uncalibrated=forecast.basis == "none",
             basis=forecast.basis,
@@ -179,11 +198,11 @@ class Estimates:
         fresh, compiling = len(shapes - known.shapes), 0.0
         if known.compile is not None:
             compiling = known.compile.quantile(0.0) * layers * -(-fresh // slots)
+        p50, p90 = (work * known.pace.quantile(z) + compiling for z in (0.0, P90))
+        others = await self._records.seconds_left(JOBS_BESIDE)
         return Forecast(
-            seconds=Seconds(
-                p50=round(work * known.pace.quantile(0.0) + compiling, 3),
-                p90=round(work * known.pace.quantile(P90) + compiling, 3),
-            ),
+            seconds=Seconds(p50=round(beside(others, p50), 3), p90=round(beside(others, p90), 3)),
+            alone=Seconds(p50=round(p50, 3), p90=round(p90, 3)),
             compile_seconds=round(compiling, 3) if known.compile is not None or not fresh else None,
             basis=known.basis,
             slots=slots,

@@ -119,8 +119,8 @@ class Jobs:
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         missing = sorted(set(range(len(drawn.digests))) - set(done))
         forecast = await self._estimates.forecast(tenant, request, drawn, missing)
-        if forecast.seconds is not None:
-            fields["expected_s"] = forecast.seconds.p50
+        if forecast.seconds is not None and forecast.alone is not None:
+            fields |= {"expected_s": forecast.seconds.p50, "alone_s": forecast.alone.p50}
         if not missing:
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}

@@ -4,6 +4,7 @@ Delivery is at least once: a tile whose worker dies is handed to another one aft
 that is queued or running is not queued again under the same flight number.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,9 +21,13 @@ Handler = Callable[[Task], Awaitable[None]]
 
 TASK = "compute_tile"
 ANSWER = "make_answer"
-# Docket looks for work this often while it has none or is full; its default of 250 ms would make
-# a job of small tiles take a quarter second each.
-CHECK_INTERVAL = timedelta(milliseconds=15)
+# Docket looks for work this often while it has none, which costs Redis something, or is full, which
+# costs a look at its own memory; its default of 250 ms would make a job of small tiles take a quarter
+# second each. So it looks more often while there is work, when a slot that is free waits for it.
+IDLE_INTERVAL = timedelta(milliseconds=15)
+BUSY_INTERVAL = timedelta(milliseconds=2)
+# So long after a task.
+BUSY_FOR = timedelta(milliseconds=250)
 RECONNECTION_DELAY = timedelta(seconds=1)
 
 
@@ -50,13 +55,29 @@ class Queue:
 
     async def serve(self, handler: Handler, *, name: str, slots: int) -> None:
         """Hand tasks to `handler`, `slots` at a time, until cancelled; then wait for those begun."""
+        running = 0
+        loop = asyncio.get_running_loop()
+
+        def relax() -> None:
+            if not running:
+                worker.minimum_check_interval = IDLE_INTERVAL
+
+        async def handle(task: Task) -> None:
+            nonlocal running
+            running += 1
+            worker.minimum_check_interval = BUSY_INTERVAL
+            try:
+                await handler(task)
+            finally:
+                running -= 1
+                loop.call_later(BUSY_FOR.total_seconds(), relax)
 
         async def compute_tile(
             tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
             dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
             job: str = "", request: str = "", trace: str = "",
         ) -> None:  # fmt: skip
-            await handler(
+            await handle(
                 TileTask(
                     tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
                     landmarks, job, request, trace,
@@ -66,7 +87,7 @@ class Queue:
         async def make_answer(
             tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
         ) -> None:
-            await handler(AnswerTask(tenant, answer, kind, flight, request, trace))
+            await handle(AnswerTask(tenant, answer, kind, flight, request, trace))
 
         self._docket.register(compute_tile, names=[TASK])
         self._docket.register(make_answer, names=[ANSWER])
@@ -76,7 +97,7 @@ class Queue:
             concurrency=slots,
             redelivery_timeout=self._lease,
             reconnection_delay=RECONNECTION_DELAY,
-            minimum_check_interval=CHECK_INTERVAL,
+            minimum_check_interval=IDLE_INTERVAL,
             scheduling_resolution=timedelta(seconds=1),
             schedule_automatic_tasks=False,
         ) as worker:

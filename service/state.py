@@ -28,7 +28,7 @@ from service.store import keys
 from service.store.answers import AnswerStore
 from service.store.arrays import ArrayStore
 from service.store.cached_tiles import CachedTiles
-from service.store.connection import ceiling, connect, policy_problem
+from service.store.connection import ceiling, connect, connect_for_threads, policy_problem
 from service.store.datasets import DatasetStore
 from service.store.far_bytes import FarBytes
 from service.store.far_tiles import FarTiles, open_object_store
@@ -124,7 +124,8 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             stored = FarBytes(client, settings.max_stored_bytes, settings.job_ttl)
             store = open_object_store(settings.results_url)
             far = FarTiles(store, client, settings.tile_ttl, stored)
-        tiles = TileStore(CachedTiles(tiles_client, settings.tile_ttl), far)
+        readers = stack.enter_context(connect_for_threads(tiles_url))
+        tiles = TileStore(CachedTiles(tiles_client, readers, settings.tile_ttl), far)
         records = RecordStore(client, settings.job_ttl)
         roster = Roster(client)
         events = await stack.enter_async_context(open_events(client, records))

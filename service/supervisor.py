@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -125,11 +125,14 @@ class Supervisor:
         api = [sys.executable, "-m", "service", "api", "--fd", str(listener.fileno())]
         worker = [sys.executable, "-m", "service", "worker"]
         for_workers = {**WORKER_MALLOC, **environ}
+        shares = shares_of(cpus(), settings.workers)
+        if shares[0] is not None:
+            for_workers["GRAMD_WORKERS"] = "1"  # each has its CPUs to itself
         self._children = [
             Child("the API", partial(spawn, api, environ=environ, pass_fds=[listener.fileno()])),
             *(
-                Child(f"worker {number}", partial(spawn, worker, environ=for_workers))
-                for number in range(1, settings.workers + 1)
+                Child(f"worker {number}", partial(spawn, worker, environ=for_workers, cpus=share))
+                for number, share in enumerate(shares, 1)
             ),
         ]
 
@@ -207,3 +210,20 @@ def _ready(host: str, port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def cpus() -> list[int]:
+    """Those that this process may run on; none where that is not known."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+
+
+def shares_of(cpus: Sequence[int], workers: int) -> list[list[int] | None]:
+    """The CPUs of each worker, None for any.
+
+    A process that computes with as many threads as it has CPUs is faster when no other one does on
+    the same: two that share two CPUs take a fifth longer (docs/performance.md).
+    """
+    share = len(cpus) // workers
+    if share == 0:
+        return [None] * workers
+    return [list(cpus[share * number : share * (number + 1)]) for number in range(workers)]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from kernels.inputs import Form, Inputs
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
+from service.errors import ServiceError
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,19 @@ class AnswerTask:
 
 
 Task = TileTask | AnswerTask
+
+
+class PastDeadline(ServiceError):
+    """A task was stopped after the `seconds` that it may take."""
+
+    def __init__(self, task: Task, seconds: float) -> None:
+        smaller = (
+            "a tile of this job was stopped after {} s (tile_deadline_s): make the network or the "
+            "inputs smaller, or width, heads or samples of an estimate"
+            if isinstance(task, TileTask)
+            else "this was stopped after {} s (tile_deadline_s): ask for fewer rows"
+        )
+        super().__init__(smaller.format(f"{seconds:g}") + ", or raise GRAMD_TILE_DEADLINE_S")
 
 
 def read_flight(flight: bytes | str) -> Task:

@@ -32,7 +32,7 @@ from kernels.spec.architecture import Architecture
 from service import compiling, tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
-from service.errors import ResultStoreAway, ServiceError
+from service.errors import ResultStoreAway
 from service.logs import get_logger
 from service.pace import Kind, shape_name
 from service.provenance import provenance
@@ -41,7 +41,7 @@ from service.sharing import Sharing
 from service.shelf import InputsGone, Shelf
 from service.state import Service
 from service.store import keys
-from service.tasks import Compute, Task, TileTask
+from service.tasks import Compute, PastDeadline, Task, TileTask
 
 log = get_logger(__name__)
 
@@ -49,21 +49,10 @@ Result = TypeVar("Result")
 
 # A tile that has not stopped after this many times its deadline hangs.
 HOPELESS = 2
+# A tile that finds no room in the store is written again after these seconds, and then ever later.
+FULL_S, FULL_MOST_S = 0.25, 5.0
 # How often a running tile's worker asks whether anybody still waits for it.
 WATCH_S = 0.5
-
-
-class PastDeadline(ServiceError):
-    """A task was stopped after the `seconds` that it may take."""
-
-    def __init__(self, task: Task, seconds: float) -> None:
-        smaller = (
-            "a tile of this job was stopped after {} s (tile_deadline_s): make the network or the "
-            "inputs smaller, or width, heads or samples of an estimate"
-            if isinstance(task, TileTask)
-            else "this was stopped after {} s (tile_deadline_s): ask for fewer rows"
-        )
-        super().__init__(smaller.format(f"{seconds:g}") + ", or raise GRAMD_TILE_DEADLINE_S")
 
 
 # Called when a tile has passed its deadline; does not return in a worker process.
@@ -179,9 +168,25 @@ class Tiler:
         await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
-        await service.tiles.write(tenant, task.tile, result.values, self._about | meta)
+        await self._write(task, result, self._about | meta)
         await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
+
+    async def _write(self, task: TileTask, result: TileResult, meta: Mapping[str, Any]) -> None:
+        """Store the tile; while there is no room, keep it and take no other one.
+
+        Raises Stopped when nobody waits for it any more, or the worker stops.
+        """
+        pause = FULL_S
+        while True:
+            try:
+                return await self._service.tiles.write(task.tenant, task.tile, result.values, meta)
+            except OutOfMemoryError:
+                log.warning("the tile store is full", again_in_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, FULL_MOST_S)
+            if self._stopping or not await self._wanted(task):
+                raise Stopped
 
     async def _on_a_thread(self, function: Callable[..., Result], *args: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

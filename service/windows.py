@@ -4,16 +4,20 @@
            -> needed()        the tiles that hold them, all there before the first byte is sent
            -> runs()          its elements in C order, at most RUN_BYTES (or one entry) at a time
 
-What is held at any time is one run and the tiles read last, never the whole.
+While one run is sent, the next is put together and the tiles of the one behind it are read. Besides
+those three only tiles that are needed again are held, never the whole.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from anyio.to_thread import run_sync
@@ -23,11 +27,24 @@ from kernels.plan.tiles import RowGroup
 from service.records import Layout
 
 RUN_BYTES = 8 << 20
-# Tiles that the next run reads again: those that the end of a run cuts, and mirror images.
+# Tiles that a later run reads again: those that the end of a run cuts, and mirror images.
 HELD_TILE_BYTES = 64 << 20
 
-ReadTile = Callable[[int], Awaitable[np.ndarray]]
+Item = TypeVar("Item")
+ReadTiles = Callable[[Sequence[int]], Awaitable[Sequence[np.ndarray]]]
 Index = slice | np.ndarray
+# What of each axis of inputs; a diagonal has one, a matrix two.
+Part = tuple[range, ...]
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What of a tile belongs where in a run; `mirrored`: it is stored the other way round."""
+
+    tile: int
+    mirrored: bool
+    where: Any
+    into: Any
 
 
 class Side:
@@ -51,84 +68,157 @@ class Side:
             found.append((number, _run(where), _run(places[where])))
         return found
 
+    def unbroken(self, span: range) -> np.ndarray:
+        """Where `span` can end without a group that goes on behind."""
+        groups, steps = self.group[span.start : span.stop], np.arange(len(span))
+        last = np.zeros(int(groups.max()) + 1, np.intp)
+        np.maximum.at(last, groups, steps)
+        (ends,) = np.nonzero(np.maximum.accumulate(last[groups]) == steps)
+        return span.start + 1 + ends
+
+
+class _Held:
+    """Reads tiles, and keeps those that are read again while there is room."""
+
+    def __init__(self, uses: Counter[int], read: ReadTiles) -> None:
+        self._uses = uses
+        self._read = read
+        self._kept: dict[int, np.ndarray] = {}
+        self._room = HELD_TILE_BYTES
+
+    async def take(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
+        """The tiles, for one of their uses."""
+        missing = [index for index in indices if index not in self._kept]
+        tiles = dict(zip(missing, await self._read(missing), strict=True)) if missing else {}
+        for index in indices:
+            self._uses[index] -= 1
+            if index in tiles:
+                if self._uses[index] and tiles[index].nbytes <= self._room:
+                    self._kept[index] = tiles[index]
+                    self._room -= tiles[index].nbytes
+            else:
+                tiles[index] = self._kept[index]
+                if not self._uses[index]:
+                    self._room += self._kept.pop(index).nbytes
+        return tiles
+
 
 class Window(ABC):
-    """Part of one output of a job, in the caller's order."""
+    """Part of one output of a job, in the caller's order; (rows, cols, *entry) or (rows,)."""
 
-    layout: Layout
-    output: str
-    shape: tuple[int, ...]
-
-    def __init__(self, layout: Layout, output: str) -> None:
+    def __init__(self, layout: Layout, output: str, part: Part) -> None:
         self.layout = layout
         self.output = output
-        self._held: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._part = part
+        self._entry = layout.plan.entry
         self._tiles = {(tile.row, tile.col): tile.index for tile in layout.plan.tiles}
 
-    @abstractmethod
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what is asked for."""
+        return self._shape(self._part)
+
     def needed(self) -> set[int]:
         """The indices of the tiles that hold any of it."""
+        return self._tiles_of(self._part)
+
+    async def runs(self, dtype: np.dtype, read: ReadTiles) -> AsyncGenerator[np.ndarray, None]:
+        """Its elements in C order, as C-contiguous arrays of `dtype`."""
+        parts = list(self._cut(prod(self._entry) * dtype.itemsize))
+        async with aclosing(ahead(self._tiles_for(parts, dtype.itemsize, read))) as batches:
+            for part in parts:
+                run = np.empty(self._shape(part), dtype)
+                placings = self._placings(part)
+                while placings:
+                    tiles = await anext(batches)
+                    now = [placing for placing in placings if placing.tile in tiles]
+                    await run_sync(_place, run, now, tiles)
+                    placings = [placing for placing in placings if placing.tile not in tiles]
+                yield run
+
+    async def _tiles_for(
+        self, parts: Sequence[Part], itemsize: int, read: ReadTiles
+    ) -> AsyncGenerator[dict[int, np.ndarray], None]:
+        """The tiles of one part after the other, a batch at a time."""
+        held = _Held(Counter(tile for part in parts for tile in self._tiles_of(part)), read)
+        for part in parts:
+            for indices in self._batches(part, itemsize):
+                yield await held.take(indices)
+
+    def _batches(self, part: Part, itemsize: int) -> Iterator[list[int]]:
+        """The tiles of a part, as many at a time as a run has bytes (or one)."""
+        plan = self.layout.plan
+        batch, room = list[int](), RUN_BYTES
+        for index in sorted(self._tiles_of(part)):
+            size = prod(plan.tile_shape(plan.tiles[index])) * itemsize
+            if batch and size > room:
+                yield batch
+                batch, room = [], RUN_BYTES
+            batch.append(index)
+            room -= size
+        yield batch
+
+    def _shape(self, part: Part) -> tuple[int, ...]:
+        return (*map(len, part), *self._entry)
 
     @abstractmethod
-    def runs(self, dtype: np.dtype, read: ReadTile) -> AsyncIterator[np.ndarray]:
-        """Its elements in C order, as C-contiguous arrays of `dtype`."""
+    def _cut(self, entry_bytes: int) -> Iterator[Part]:
+        """What runs are of, in C order."""
 
-    async def _read(self, index: int, read: ReadTile) -> np.ndarray:
-        values = self._held.pop(index, None)
-        if values is None:
-            values = await read(index)
-        self._held[index] = values
-        while (
-            len(self._held) > 1
-            and sum(held.nbytes for held in self._held.values()) > HELD_TILE_BYTES
-        ):
-            self._held.popitem(last=False)
-        return values
+    @abstractmethod
+    def _tiles_of(self, part: Part) -> set[int]:
+        """The tiles that hold any of a part."""
+
+    @abstractmethod
+    def _placings(self, part: Part) -> list[Placing]:
+        """Where the elements of a part are."""
 
 
 class Rectangle(Window):
     """Rows and columns of a matrix, whose entries may be arrays (kernels by position)."""
 
     def __init__(self, layout: Layout, output: str, rows: range, cols: range) -> None:
-        super().__init__(layout, output)
+        super().__init__(layout, output, (rows, cols))
         plan = layout.plan
-        self._rows, self._cols, self._entry = rows, cols, plan.entry
         self._side1 = Side(plan.groups1, plan.n1)
         self._side2 = self._side1 if plan.symmetric else Side(plan.groups2, plan.n2)
-        self.shape = (len(rows), len(cols), *plan.entry)
 
-    def needed(self) -> set[int]:
-        """See `Window.needed`."""
-        rows = np.unique(self._side1.group[self._rows.start : self._rows.stop]).tolist()
-        cols = np.unique(self._side2.group[self._cols.start : self._cols.stop]).tolist()
+    def _cut(self, entry_bytes: int) -> Iterator[Part]:
+        """Whole rows, as many as a run may have, and rather fewer than part of a group; where one row
+        is too much, parts of one row."""
+        rows, cols = self._part
+        row_bytes = len(cols) * entry_bytes
+        if row_bytes > RUN_BYTES:
+            width = max(1, RUN_BYTES // entry_bytes)
+            for row in rows:
+                for first in range(cols.start, cols.stop, width):
+                    yield range(row, row + 1), range(first, min(first + width, cols.stop))
+            return
+        ends, start = self._side1.unbroken(rows), rows.start
+        while start < rows.stop:
+            most = min(start + RUN_BYTES // row_bytes, rows.stop)
+            whole = ends[(ends > start) & (ends <= most)]
+            stop = int(whole[-1]) if len(whole) else most
+            yield range(start, stop), cols
+            start = stop
+
+    def _tiles_of(self, part: Part) -> set[int]:
+        rows, cols = (
+            np.unique(side.group[span.start : span.stop]).tolist()
+            for side, span in zip((self._side1, self._side2), part, strict=True)
+        )
         return {self._tile(row, col)[0] for row in rows for col in cols}
 
-    async def runs(self, dtype: np.dtype, read: ReadTile) -> AsyncIterator[np.ndarray]:
-        """See `Window.runs`; each is (rows, cols, *entry)."""
-        for rows, cols in self._cut(prod(self._entry) * dtype.itemsize):
-            values = np.empty((len(rows), len(cols), *self._entry), dtype)
-            columns = self._side2.pieces(cols)
-            for row, into_rows, from_rows in self._side1.pieces(rows):
-                for col, into_cols, from_cols in columns:
-                    index, other_way = self._tile(row, col)
-                    tile = await self._read(index, read)
-                    source = mirrored(tile) if other_way else tile
-                    into, where = _outer(into_rows, into_cols), _outer(from_rows, from_cols)
-                    await run_sync(_copy, values, into, source, where)
-            yield values
-
-    def _cut(self, entry_bytes: int) -> Iterator[tuple[range, range]]:
-        """Whole rows, as many as a run may have; where one row is too much, parts of one row."""
-        rows, cols = self._rows, self._cols
-        height = max(1, RUN_BYTES // (len(cols) * entry_bytes))
-        fits = len(cols) * entry_bytes <= RUN_BYTES
-        width = len(cols) if fits else max(1, RUN_BYTES // entry_bytes)
-        for start in range(rows.start, rows.stop, height):
-            for first in range(cols.start, cols.stop, width):
-                yield (
-                    range(start, min(start + height, rows.stop)),
-                    range(first, min(first + width, cols.stop)),
-                )
+    def _placings(self, part: Part) -> list[Placing]:
+        rows, cols = part
+        columns = self._side2.pieces(cols)
+        return [
+            Placing(
+                *self._tile(row, col), _outer(from_rows, from_cols), _outer(into_rows, into_cols)
+            )
+            for row, into_rows, from_rows in self._side1.pieces(rows)
+            for col, into_cols, from_cols in columns
+        ]
 
     def _tile(self, row: int, col: int) -> tuple[int, bool]:
         """The tile of two groups, and whether it is stored the other way round."""
@@ -140,26 +230,39 @@ class Diagonal(Window):
     """Rows of a diagonal: one number for each input."""
 
     def __init__(self, layout: Layout, output: str, rows: range) -> None:
-        super().__init__(layout, output)
-        self._rows = rows
+        super().__init__(layout, output, (rows,))
         self._side = Side(layout.plan.groups1, layout.plan.n1)
-        self.shape = (len(rows),)
 
-    def needed(self) -> set[int]:
-        """See `Window.needed`."""
-        groups = np.unique(self._side.group[self._rows.start : self._rows.stop]).tolist()
+    def _cut(self, entry_bytes: int) -> Iterator[Part]:
+        (rows,) = self._part
+        length = max(1, RUN_BYTES // entry_bytes)
+        for start in range(rows.start, rows.stop, length):
+            yield (range(start, min(start + length, rows.stop)),)
+
+    def _tiles_of(self, part: Part) -> set[int]:
+        (rows,) = part
+        groups = np.unique(self._side.group[rows.start : rows.stop]).tolist()
         return {self._tiles[group, group] for group in groups}
 
-    async def runs(self, dtype: np.dtype, read: ReadTile) -> AsyncIterator[np.ndarray]:
-        """See `Window.runs`; each is (rows,)."""
-        length = max(1, RUN_BYTES // dtype.itemsize)
-        for start in range(self._rows.start, self._rows.stop, length):
-            span = range(start, min(start + length, self._rows.stop))
-            values = np.empty(len(span), dtype)
-            for group, into, where in self._side.pieces(span):
-                tile = await self._read(self._tiles[group, group], read)
-                await run_sync(_copy, values, into, tile, where)
-            yield values
+    def _placings(self, part: Part) -> list[Placing]:
+        (rows,) = part
+        return [
+            Placing(self._tiles[group, group], False, where, into)
+            for group, into, where in self._side.pieces(rows)
+        ]
+
+
+async def ahead(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    """The same; each is made while the one before is used."""
+    coming = asyncio.ensure_future(anext(items, None))
+    try:
+        while (item := await coming) is not None:
+            coming = asyncio.ensure_future(anext(items, None))
+            yield item
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await items.aclose()
 
 
 def open_window(layout: Layout, output: str, rows: range, cols: range) -> Window:
@@ -176,8 +279,10 @@ def _run(places: np.ndarray) -> Index:
     return slice(first, last + 1) if last - first + 1 == len(places) else places
 
 
-def _copy(values: np.ndarray, into: Any, source: np.ndarray, where: Any) -> None:
-    values[into] = source[where]
+def _place(run: np.ndarray, placings: Sequence[Placing], tiles: Mapping[int, np.ndarray]) -> None:
+    for placing in placings:
+        tile = tiles[placing.tile]
+        run[placing.into] = (mirrored(tile) if placing.mirrored else tile)[placing.where]
 
 
 def _outer(rows: Index, cols: Index) -> Any:

@@ -47,13 +47,17 @@ class KernelValues:
         """The same, a few rows at a time: whole rows, as `service.windows` cuts them."""
         plan = self.layout.plan
         window = open_window(self.layout, output, range(plan.n1), range(plan.n2))
-        async for run in window.runs(FLOAT64, lambda index: self.tile(index, output)):
+        async for run in window.runs(FLOAT64, lambda indices: self._tiles_of(indices, output)):
             yield run
 
     async def tile(self, index: int, output: str) -> np.ndarray:
         """One tile as it is stored; raises Evicted."""
-        tenant, digest = self.layout.record.tenant, self.layout.digests[index]
-        values = await self._tiles.read(tenant, digest, output)
-        if values is None:
-            raise Evicted(f"tile {index} of kernel job {self.layout.record.id}")
-        return values
+        return (await self._tiles_of([index], output))[0]
+
+    async def _tiles_of(self, indices: Sequence[int], output: str) -> list[np.ndarray]:
+        names = [self.layout.digests[index] for index in indices]
+        found = await self._tiles.read_many(self.layout.record.tenant, names, output)
+        there = [values for values in found if values is not None]
+        if len(there) < len(names):
+            raise Evicted(f"{len(names) - len(there)} tiles of kernel job {self.layout.record.id}")
+        return there

@@ -1,6 +1,6 @@
 """Part of a stored array, run by run, for those who stream it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import numpy as np
 
@@ -14,7 +14,7 @@ async def runs(
     cols: range | None,
     dtype: np.dtype,
     read: Callable[[StoredArray, int], Awaitable[np.ndarray | None]],
-) -> AsyncIterator[np.ndarray]:
+) -> AsyncGenerator[np.ndarray, None]:
     """The elements in C order, a stripe at a time, as C-contiguous arrays of `dtype`.
 
     array: not lower triangular. cols: None for all, and for arrays of one axis. read: the stripe of a

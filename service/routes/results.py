@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -103,20 +103,28 @@ def _columns(text: str | None, record: JobRecord) -> range:
 
 async def runs_of(
     service: Service, tenant: str, layout: Layout, part: Window | None, dtype: np.dtype
-) -> AsyncIterator[np.ndarray]:
+) -> AsyncGenerator[np.ndarray, None]:
     """The window's runs; a tile that is evicted while they are sent is computed again."""
     if part is None:  # nothing but bytes of the .npy header
         return
     output = part.output
 
-    async def read(index: int) -> np.ndarray:
-        values = await service.tiles.read(tenant, layout.digests[index], output)
-        if values is None:
-            await service.jobs.ensure_tiles(layout, [index], RECOMPUTE_SECONDS)
-            values = await service.tiles.read(tenant, layout.digests[index], output)
-        if values is None:
-            raise TilesMissing(1, 1)
-        return values
+    async def read(indices: Sequence[int]) -> list[np.ndarray]:
+        found = await once(indices)
+        missing = [index for index in indices if index not in found]
+        if missing:
+            await service.jobs.ensure_tiles(layout, missing, RECOMPUTE_SECONDS)
+            found |= await once(missing)
+        if len(found) < len(indices):
+            raise TilesMissing(1, len(indices) - len(found))
+        return [found[index] for index in indices]
+
+    async def once(indices: Sequence[int]) -> dict[int, np.ndarray]:
+        names = [layout.digests[index] for index in indices]
+        values = await service.tiles.read_many(tenant, names, output)
+        return {
+            index: value for index, value in zip(indices, values, strict=True) if value is not None
+        }
 
     async for run in part.runs(dtype, read):
         yield run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from starlette.responses import Response, StreamingResponse
 from service.arrays import json_elements
 from service.bodies import JSON, NPY, OCTETS
 from service.content import Content
+from service.windows import ahead
 
 # Text is several times as large as the numbers, and ten times in the making.
 JSON_ELEMENTS = 65_536
+# What a socket takes at once, mostly: the rest of a larger piece is copied until there is room.
+PIECE_BYTES = 128 << 10
 
 # What such a route says of itself in openapi.yaml.
 ALWAYS_SENT = ["ETag", "X-Gramd-Shape", "X-Gramd-Dtype", "Vary"]
@@ -37,7 +40,7 @@ def send(
     request: Request,
     content: Content,
     asked: range | None,
-    runs: AsyncIterator[np.ndarray],
+    runs: AsyncGenerator[np.ndarray, None],
     headers: dict[str, str],
     name: str,
 ) -> Response:
@@ -55,21 +58,33 @@ def send(
         }
     if getattr(request.state, "head", False):
         return Response(None, 200, headers)
+    runs = ahead(runs)
     if content.media == JSON:
         return StreamingResponse(_json(runs, content.shape, content.kind), 200, headers)
     if asked is None:
-        return StreamingResponse(_binary(runs, content.header), 200, headers)
+        return StreamingResponse(binary(runs, content.header), 200, headers)
     headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{content.length}"
-    return StreamingResponse(content.cut(runs, asked), 206, headers)
+    return StreamingResponse(pieces(content.cut(runs, asked)), 206, headers)
 
 
-async def _binary(
-    runs: AsyncIterator[np.ndarray], start: bytes
+async def pieces(parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+    """The same bytes, in pieces that go to the socket without being copied first."""
+    async for part in parts:
+        for start in range(0, len(part), PIECE_BYTES):
+            yield part[start : start + PIECE_BYTES]
+
+
+def binary(
+    runs: AsyncIterator[np.ndarray], start: bytes = b""
 ) -> AsyncIterator[bytes | memoryview]:
     """Runs of elements as bytes, behind `start`."""
-    yield start
-    async for run in runs:
-        yield run.data.cast("B")
+
+    async def parts() -> AsyncIterator[bytes | memoryview]:
+        yield start
+        async for run in runs:
+            yield run.data.cast("B")
+
+    return pieces(parts())
 
 
 async def _json(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import cast
+
 from fastapi import APIRouter
 from starlette.requests import Request
+from starlette.responses import Response
 
 from kernels.registry import mechanisms, vocabulary
 from service import arrays, bodies, bounds_requests, idempotency, path_tokens
+from service.bodies import JSON
 from service.queries import only
 from service.resources import Layers, LayerType, Limits
 from service.routes.dependencies import ServiceNow
@@ -20,9 +25,20 @@ async def layers(request: Request) -> Layers:
     """Every layer type: the JSON Schema of its parameters with their defaults, whether its kernel
     is exact or estimated, its equation and its source."""
     only(request)
-    return Layers(
-        layers=[LayerType.model_validate(layer) for layer in vocabulary()],
-        mechanisms=[LayerType.model_validate(mechanism) for mechanism in mechanisms()],
+    # A response is sent as it is; a model would be checked and written anew each time.
+    return cast("Layers", Response(_layers(), media_type=JSON))
+
+
+@cache
+def _layers() -> bytes:
+    """The same as long as the process lives."""
+    return (
+        Layers(
+            layers=[LayerType.model_validate(layer) for layer in vocabulary()],
+            mechanisms=[LayerType.model_validate(mechanism) for mechanism in mechanisms()],
+        )
+        .model_dump_json(by_alias=True)
+        .encode()
     )
 
 

@@ -20,9 +20,10 @@ from service.resources import ZarrResource
 from service.results import check_expired
 from service.routes.dependencies import JobId, ServiceNow, Tenant
 from service.routes.results import RECOMPUTE_SECONDS, runs_of
+from service.routes.sending import binary
 from service.state import Service
 from service.store import keys
-from service.windows import open_window
+from service.windows import ahead, open_window
 from service.zarr_layout import Chunk, ZarrLayout
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
@@ -134,7 +135,7 @@ async def _chunk(
         return Response(None, 200, headers)
     runs = runs_of(service, layout.record.tenant, layout, part, dtype)
     if part.shape == chunk.shape:
-        return StreamingResponse((run.data.cast("B") async for run in runs), 200, headers)
+        return StreamingResponse(binary(ahead(runs)), 200, headers)
     # Of several inputs, so no larger than a tile of theirs may be.
     inner = np.concatenate([run.reshape(-1) async for run in runs]).reshape(part.shape)
     whole = np.full(chunk.shape, np.nan, dtype)

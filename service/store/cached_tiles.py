@@ -6,6 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import redis
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from redis.asyncio import Redis
 
 from service.store import keys
@@ -13,6 +16,11 @@ from service.store.connection import raw
 
 # How many tiles one round trip is about.
 BATCH = 1_000
+# Threads that read tiles at the same time: a few keep a server busy, and one that hangs must not
+# take the threads that others need.
+READERS = 8
+
+Tiles = list[np.ndarray | None]
 
 
 class CachedTiles:
@@ -22,9 +30,12 @@ class CachedTiles:
     have the tile computed again.
     """
 
-    def __init__(self, client: Redis, ttl: timedelta) -> None:
+    def __init__(self, client: Redis, blocking: redis.Redis, ttl: timedelta) -> None:
+        """`blocking` is on the same server, for threads."""
         self._client = client
+        self._blocking = blocking
         self._ttl = ttl
+        self._readers = CapacityLimiter(READERS)
 
     async def write(
         self, tenant: str, digest: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
@@ -53,13 +64,15 @@ class CachedTiles:
             # UNLINK frees their memory beside the server's other work.
             await self._client.unlink(*names)
 
-    async def read(self, tenant: str, digest: str, output: str) -> np.ndarray | None:
-        """The values of one output, in their shape, or None when the tile is not there."""
-        values, header = raw(await self._client.hmget(keys.tile(tenant, digest), [output, "meta"]))
-        if values is None or header is None:
-            return None
-        about = json.loads(header)
-        return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])
+    async def read(self, tenant: str, digests: Sequence[str], output: str) -> Tiles:
+        """The values of one output of each tile, in their shape; None for those not there."""
+        return await run_sync(self._read, tenant, digests, output, limiter=self._readers)
+
+    def _read(self, tenant: str, digests: Sequence[str], output: str) -> Tiles:
+        # One by one, though that is a round trip each: redis-py keeps the replies of a pipeline in
+        # one buffer, which grows with every tile.
+        names = (keys.tile(tenant, digest) for digest in digests)
+        return [_values(*raw(self._blocking.hmget(name, [output, "meta"]))) for name in names]
 
     async def meta(self, tenant: str, digest: str) -> dict[str, Any] | None:
         """What made the tile (versions, device, seconds), or None when it is not there."""
@@ -87,3 +100,10 @@ class CachedTiles:
                     pipe.expire(keys.tile(tenant, digest), self._ttl)
                 found += [bool(answer) for answer in await pipe.execute()]
         return found
+
+
+def _values(values: bytes | None, header: bytes | None) -> np.ndarray | None:
+    if values is None or header is None:
+        return None
+    about = json.loads(header)
+    return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])

@@ -1,9 +1,10 @@
 """Connections to the two Redis servers, each owned by an `async with`."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import redis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
@@ -13,6 +14,8 @@ SOCKET_TIMEOUT = 30.0
 # Requests of one process that talk to a server at the same moment; one more waits for its turn. (A
 # pool that does not wait refuses it: "Too many connections", a 503 for the hundred-and-first.)
 CONNECTIONS = 64
+# Of a connection that reads large values: several times what a socket holds.
+READ_BYTES = 1 << 20
 
 
 @asynccontextmanager
@@ -27,6 +30,19 @@ async def connect(url: str) -> AsyncGenerator[Redis, None]:
         yield client
     finally:
         await client.aclose()
+
+
+@contextmanager
+def connect_for_threads(url: str) -> Generator[redis.Redis, None, None]:
+    """A client whose calls block: for large values, which the event loop would read in small bits
+    between which it does nothing else."""
+    client: redis.Redis = redis.Redis.from_url(
+        url, socket_timeout=SOCKET_TIMEOUT, socket_read_size=READ_BYTES, protocol=2
+    )
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def raw(reply: Any) -> Any:

@@ -115,8 +115,11 @@ class FarTiles:
             pipe.zadd(keys.FAR_WHOLE, {ref: until}, gt=True)
             await pipe.execute()
 
-    async def read(self, tenant: str, name: str, output: str) -> np.ndarray | None:
-        """The values of one output, in their shape, or None when the tile is not there."""
+    async def read(self, tenant: str, names: Sequence[str], output: str) -> list[np.ndarray | None]:
+        """The values of one output of each tile, in their shape; None for those not there."""
+        return [await self._read(tenant, name, output) for name in names]
+
+    async def _read(self, tenant: str, name: str, output: str) -> np.ndarray | None:
         data = await self._get(keys.ref(tenant, name), output)
         if data is None:
             return None

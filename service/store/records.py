@@ -108,9 +108,29 @@ class RecordStore:
         """Take an id whose record is gone off the tenant's list."""
         await self._client.zrem(keys.jobs(tenant), job_id)
 
+    async def seconds_left(self, most: int) -> list[float | None]:
+        """Of unfinished kernel jobs, at most so many: the seconds that all workers would take for the
+        rest of each alone, None where no pace was known when it was made."""
+        live = raw(await self._client.zrange(keys.LIVE, 0, most - 1))
+        refs = [ref for ref in live if keys.split(ref.decode())[1].startswith(keys.KERNEL)]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.hmget(keys.job(ref.decode()), "alone_s", "tiles_done", "tiles_total")
+            found: list[list[bytes | None]] = await pipe.execute()
+        return [_seconds_left(*map(_number, values)) for values in found]
+
     async def unfinished(self, tenant: str) -> int:
         """How many jobs of the tenant are queued or running."""
         return int(await self._client.register_script(UNFINISHED)(keys=[keys.LIVE], args=[tenant]))
+
+
+def _number(text: bytes | None) -> float | None:
+    return None if text is None else float(text)
+
+
+def _seconds_left(alone: float | None, done: float | None, total: float | None) -> float | None:
+    # A job that was deleted in this moment has none of them.
+    return None if alone is None or done is None or not total else alone * (1 - done / total)
 
 
 def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> JobEvent:

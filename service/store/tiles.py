@@ -47,7 +47,13 @@ class TileStore:
 
     async def read(self, tenant: str, name: str, output: str) -> np.ndarray | None:
         """The values of one output, in their shape, or None when the tile is not there."""
-        return await self._of(name).read(tenant, name, output)
+        return (await self.read_many(tenant, [name], output))[0]
+
+    async def read_many(
+        self, tenant: str, names: Sequence[str], output: str
+    ) -> list[np.ndarray | None]:
+        """`read` of many tiles of one kind."""
+        return await self._of(*names[:1]).read(tenant, names, output)
 
     async def meta(self, tenant: str, name: str) -> dict[str, Any] | None:
         """What made the tile (versions, device, seconds), or None when it is not there."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.estimates import beside
 from service.pace import Kind, Lognormal
 from service.settings import Settings
 from service.state import open_service
@@ -68,6 +69,24 @@ async def test_an_eta_is_there_before_the_first_tile_is(client, service, working
     queued = (await client.post("/v1/kernels", **form(npy, x=X[::-1]))).json()
     assert queued["state"] == "queued"
     assert queued["eta_s"] >= 0
+
+
+async def test_jobs_that_take_turns_with_it_are_counted(client, working, npy):
+    async with working():
+        await client.post("/v1/kernels", **form(npy), headers=WAIT)
+    alone = await estimate(client, **form(npy, x=X[::-1]))
+    assert alone["seconds"] == alone["seconds_alone"]
+    # Nobody works: this one waits to be computed.
+    await client.post("/v1/kernels", **form(npy, x=2 * X))
+    crowded = await estimate(client, **form(npy, x=X[::-1]))
+    assert crowded["seconds_alone"]["p50"] > 0
+    assert crowded["seconds"]["p50"] > crowded["seconds_alone"]["p50"]
+
+
+def test_a_short_job_ends_first_and_a_long_one_after_the_others():
+    assert beside([], 2.0) == 2.0
+    assert beside([5.0, None], 2.0) == 6.0
+    assert beside([0.5, 1.0], 2.0) == 3.5
 
 
 async def test_what_would_be_refused_is_said_with_its_limit(client, service, npy, monkeypatch):

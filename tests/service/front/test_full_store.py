@@ -1,5 +1,6 @@
 """The queue's Redis is full, and evicts nothing: what is there can be read, and thrown away."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,6 +34,13 @@ async def test_what_is_there_can_be_read_and_thrown_away(client, service, npy):
     assert (await client.get("/v1/kernels")).json()["kernels"] == []
 
 
+async def test_a_tenant_that_was_never_here_gets_an_estimate(client, service):
+    async with full(service):
+        answer = await client.post("/v1/estimates", json=BODY)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["tiles"]["to_compute"] == 1
+
+
 async def test_what_is_new_is_refused_with_the_limit(client, service, npy, left_behind):
     assert (await client.post("/v1/kernels", json=BODY)).status_code == 202
     before = await left_behind()
@@ -61,3 +69,30 @@ async def test_what_is_new_is_refused_with_the_limit(client, service, npy, left_
         ).status_code < 500
         assert (await client.post("/v1/estimates", json=BODY)).status_code == 200
     assert await left_behind() <= before
+
+
+async def test_a_tile_that_finds_no_room_is_computed_once(client, service, working):
+    before = (await service.tiles_client.config_get("maxmemory"))["maxmemory"]
+    job = (await client.post("/v1/kernels", json=BODY)).json()
+    try:
+        await service.tiles_client.config_set("maxmemory", 1)
+        await service.tiles_client.config_resetstat()
+        async with working():
+            async with asyncio.timeout(30):
+                while True:
+                    if await refusals(service) > 1:
+                        break
+                    await asyncio.sleep(0.02)
+            await service.tiles_client.config_set("maxmemory", before)
+            url = job["links"]["self"]
+            ended = (await client.get(url, headers={"Prefer": "wait=30"})).json()
+    finally:
+        await service.tiles_client.config_set("maxmemory", before)
+    assert ended["state"] == "succeeded"
+    assert (await service.tallies.read()).tile_seconds[-1] == 1
+
+
+async def refusals(service: Service) -> int:
+    """How many writes the store of tiles has refused for want of room."""
+    errors = await service.tiles_client.info("errorstats")
+    return int(errors.get("errorstat_OOM", {}).get("count", 0))

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -212,9 +213,9 @@ def spans(n: int) -> st.SearchStrategy[range]:
 async def assembled(window: Window, tiles: dict[int, np.ndarray], sizes: tuple[int, int]) -> Any:
     """What a window gives when runs and held tiles may have the sizes."""
 
-    async def read(index: int) -> np.ndarray:
-        assert index in window.needed()
-        return tiles[index]
+    async def read(indices: Sequence[int]) -> list[np.ndarray]:
+        assert window.needed().issuperset(indices)
+        return [tiles[index] for index in indices]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "RUN_BYTES", sizes[0])

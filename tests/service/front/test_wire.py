@@ -3,11 +3,14 @@
 import asyncio
 import json
 import logging
+import socket
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+
+from service.exposure import listen
 
 from .conftest import DENSE
 
@@ -33,6 +36,15 @@ async def logged(text: str, caplog: pytest.LogCaptureFixture) -> None:
             if text in caplog.text:
                 return
             await asyncio.sleep(0.01)
+
+
+def test_the_body_of_a_short_answer_does_not_wait_for_an_acknowledgement():
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_body_announced_too_large_is_refused_before_it_is_sent(port):

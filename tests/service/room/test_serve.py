@@ -4,12 +4,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
+from service.children import spawn
 from service.embedded import servers
+from service.supervisor import shares_of
 
 from .serving import PATIENCE_S, Served, alive, until
 
@@ -93,3 +96,19 @@ def test_a_deep_data_directory_is_no_obstacle(
     served.process.terminate()
     assert served.process.wait(PATIENCE_S) == 0
     assert not sockets.exists()
+
+
+def test_workers_share_the_cpus() -> None:
+    assert shares_of([0, 1, 2, 5, 7], 2) == [[0, 1], [2, 5]]
+    assert shares_of([3], 2) == shares_of([], 2) == [None, None]
+
+
+def test_a_child_runs_where_it_may() -> None:
+    here = min(os.sched_getaffinity(0))
+    command = [
+        sys.executable,
+        "-c",
+        "import os; raise SystemExit(os.sched_getaffinity(0) != {HERE})",
+    ]
+    child = spawn([part.replace("HERE", str(here)) for part in command], cpus=[here])
+    assert child.wait(PATIENCE_S) == 0
