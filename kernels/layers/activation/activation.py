@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
+from kernels.layers.fusion import materialised
 from kernels.layers.layer import Layer
 from kernels.spec.model import Numbers
 from kernels.spec.signal import Signal
@@ -42,8 +43,14 @@ class Activation(Layer):
 
     def pair(self, block: Block, site: Site) -> Block:
         p, q = site.broadcast(site.left.seen, site.right.seen)
-        value, slope = self.dual(site.numbers, p, q, block.nngp, site.coincide())
-        return block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
+
+        def kernels() -> Block:
+            value, slope = self.dual(site.numbers, p, q, block.nngp, site.coincide())
+            return block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
+
+        # XLA would compute it again in each loop that reads it, a sum over positions for one. Full
+        # blocks are read by products and windows, which write them to memory as it is.
+        return kernels() if site.form is Demand.FULL else materialised(kernels)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

@@ -36,17 +36,16 @@ a minimax fit to values in extended precision."""
 def correlation(p: Array, q: Array, c: Array, coincide: Array | bool) -> tuple[Array, Array]:
     """The scale sqrt(p q) and the correlation c / sqrt(p q) in [-1, 1].
 
-    The square roots are taken before the product, so that p q may leave the range of the dtype, and
-    divided by position by position: a division for every pair would cost more than the rest.
-    A zero variance gives correlation 0; `coincide` gives exactly 1.
+    The square roots are taken before the product, so that p q may leave the range of the dtype. The
+    division for each pair is one that XLA does not care to repeat, so that the correlation is written
+    to memory once; as a product with 1 / sqrt(p q) it would be computed again from all layers below,
+    and deep networks would take quadratic time. A zero variance gives correlation 0; `coincide`
+    gives exactly 1.
     """
     import jax.numpy as jnp
 
-    left, right = jnp.sqrt(p), jnp.sqrt(q)
-    scale = left * right
-    inverse_left, inverse_right = (1 / jnp.where(each > 0, each, 1) for each in (left, right))
-    # Their product first, which is the same whichever side is which.
-    rho = jnp.clip(c * (inverse_left * inverse_right), -1, 1)
+    scale = jnp.sqrt(p) * jnp.sqrt(q)
+    rho = jnp.clip(c / jnp.where(scale > 0, scale, 1), -1, 1)
     return scale, jnp.where(coincide, jnp.where(scale > 0, 1.0, 0.0), rho)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.demand import Demand
 from kernels.engine import pairs, passes
 from kernels.engine.backend import POLICIES, micro_tile_edge
 from kernels.matrix import kernel_matrix
@@ -129,6 +130,30 @@ def test_every_function_lowers_for_cuda(masked: bool) -> None:
     listed = jnp.zeros((4, 2), jnp.int32)
     run = passes.pair_pass(network, (6,), (6,), 4)
     assert lower(run)(x, chain, x, chain, numbers, listed, 1).platforms == ("cuda",)
+
+
+@pytest.mark.parametrize("grid", [(), (6,)])
+def test_deep_networks_are_compiled_without_repeating_their_layers(grid: tuple[int, ...]) -> None:
+    def multiplications(depth: int) -> int:
+        # XLA copies cheap operations into each loop that reads them: layer into layer, if let.
+        layers, values = zip(
+            *(
+                layer.split()
+                for layer in parse_architecture({"layers": [dense(), RELU] * depth}).expanded
+            ),
+            strict=True,
+        )
+        numbers = jax.tree.map(jnp.float32, values)
+        final = Demand.FULL if grid else Demand.POINT
+        network = passes.Network(layers, positions=bool(grid), ntk=True, final=final)
+        x = jnp.zeros((4, *grid, 3), jnp.float32)
+        chain = passes.one_input_pass(network, grid).jitted(x, (None, None), numbers, (), 4)
+        listed = jnp.zeros((4, 2), jnp.int32)
+        run = passes.pair_pass(network, grid, grid, 2).jitted
+        lowered = run.lower(x, chain, x, chain, numbers, listed, 1)
+        return lowered.compile().as_text().count(" multiply(")
+
+    assert multiplications(16) < 2.5 * multiplications(8)
 
 
 def test_the_gpus_policy_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
