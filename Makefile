@@ -118,6 +118,9 @@ $(RESULTS): results-%: install
 bench-load: install ## latency of each route under 200 clients; a small job beside a huge one
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
+bench-additive-depth: install ## whether kernels stay additive above what follows an attention
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.additive_depth
+
 bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
