@@ -185,7 +185,7 @@ def tile_memory(
     # Rows are cut out of both groups before a micro-tile begins.
     cut = sum(edge * each // side.rows for each, side in zip(kept, sides, strict=True))
     cut *= 3 - len(sides)
-    call = edge**2 * pair * item * _pair_blocks(steps, kinds, full) + cut + values
+    call = edge**2 * pair * item * _pair_blocks(steps, kinds) + cut + values
     # What is merged, mirrored and masked, and the values that are handed over.
     own = _OVERHEAD + 4 * values
     passes = [_one_input_pass(work, steps, side, final, full) for side in sides]
@@ -197,7 +197,7 @@ def tile_memory(
         kept = [each + packed for each, (packed, _) in zip(kept, added, strict=True)]
         own += (3 - len(sides)) * sum(thin for _, thin in added)
         length = max(BIN_LENGTH, *sizes) + (packing_gap(structure) or 0)
-        call = max(call, length**2 * item * (_pair_blocks(steps, kinds, True) + 4) + 2**23)
+        call = max(call, length**2 * item * (_pair_blocks(steps, kinds) + 4) + 2**23)
     return TileMemory(tuple(kept), own, call)
 
 
@@ -213,16 +213,13 @@ def _end(layers: Sequence[Layer], one: Group, two: Group) -> int:
     return prod(grid1) * prod(grid2)
 
 
-def _pair_blocks(steps: Sequence[Step], kinds: int, full: bool) -> int:
+def _pair_blocks(steps: Sequence[Step], kinds: int) -> int:
     """Blocks of a micro-tile that are alive at once, at most."""
     blocks = 2 + 3 * kinds
     flat = list(_every_step(steps))
     activations = [step.layer for step in flat if isinstance(step.layer, Activation)]
     if any(layer.name() not in ("relu", "leaky_relu", "abs") for layer in activations):
         blocks += 3 * kinds
-    if not full:
-        # Small blocks: XLA keeps what several layers share instead of computing it again.
-        blocks += (1 + kinds) * len(activations)
     for step in flat:
         if isinstance(step.layer, Attention):
             blocks += 1 if step.layer.positional else 0
@@ -250,7 +247,7 @@ def _one_input_pass(
     observed = _ONE_INPUT_BLOCKS * size**2 if Demand.FULL in wanted else 4 * len(steps) * size
     # Each input with itself: a pair, both sides of which are cut out of the group.
     block = size**2 if full else size
-    blocks = _pair_blocks(steps, work.outputs, full)
+    blocks = _pair_blocks(steps, work.outputs)
     pair = blocks * block * work.itemsize
     pair += 2 * kept_by_input(structure, side.grid, side.channels, work.itemsize, final)
     # With a tolerance of the mixing's error, the pass may be run again.
