@@ -24,9 +24,9 @@ WITHOUT_JAX = [
     "kernels.predict.gradient_flow",
     "kernels.finite.lipschitz",
     "service.app",
-    "service.openapi",
-    "service.supervisor",
-    "service.health",
+    "service.contract.openapi",
+    "service.processes.supervisor",
+    "service.processes.health",
     "gramd",
     "gramd.cli",
 ]

@@ -18,9 +18,9 @@ from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, Le
 from kernels.predict.targets import Task, read_targets
 from kernels.spec.architecture import Architecture
 from service.answers.records import Output, PredictionRequest
-from service.kernel_requests import as_body_errors, read_architecture, read_fields
-from service.problems import InvalidRequest
-from service.sources import Array, DatasetReference, Source, array_source, read_sources
+from service.http.problems import InvalidRequest
+from service.requests.kernels import as_body_errors, read_architecture, read_fields
+from service.requests.sources import Array, DatasetReference, Source, array_source, read_sources
 from service.store.datasets import DatasetStore
 
 MASKS = {"x_train": "mask_train", "x_test": "mask_test"}

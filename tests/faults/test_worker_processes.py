@@ -12,9 +12,9 @@ from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.placement import place
 from kernels.spec.architecture import parse_architecture
-from service.jobs import JobRecord, KernelRequest, Layout
+from service.jobs.jobs import JobRecord, KernelRequest, Layout
 from service.state import Service
-from service.worker import EXIT_OVERDUE
+from service.worker.worker import EXIT_OVERDUE
 
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 Finished = Callable[[JobRecord], Awaitable[JobRecord]]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from service import openapi
 from service.app import create_app
-from service.examples import EXAMPLES
+from service.contract import openapi
+from service.contract.examples import EXAMPLES
 from service.settings import Settings
 
 
@@ -33,7 +33,7 @@ def test_drift_is_caught_and_the_command_named(tmp_path, capsys):
     assert openapi.main(["--check"], file) == 1
     out = capsys.readouterr().out
     assert "+  /v1/kernels:" in out
-    assert out.splitlines()[-1].endswith("python -m service.openapi")
+    assert out.splitlines()[-1].endswith("python -m service.contract.openapi")
 
 
 def test_every_reference_leads_somewhere(document):

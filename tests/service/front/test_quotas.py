@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
+from service.access.quotas import Quotas
 from service.app import create_app
 from service.errors import OverLimit
-from service.quotas import Quotas
 from service.settings import Settings
 from service.store import keys
 from service.store.connection import CONNECTIONS

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from kernels.inputs import Form
 from kernels.plan.placement import mirrored
 from kernels.plan.tiles import RowGroup, Tile, TilePlan
-from service import windows
 from service.records import Layout
-from service.windows import Window, open_window
+from service.results import windows
+from service.results.windows import Window, open_window
 
 from .conftest import ATTENTION, DENSE
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from service.children import spawn
-from service.embedded import servers
-from service.supervisor import shares_of
+from service.processes.children import spawn
+from service.processes.embedded import servers
+from service.processes.supervisor import shares_of
 
 from .serving import PATIENCE_S, Served, alive, until
 
