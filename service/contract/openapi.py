@@ -114,7 +114,11 @@ def describe_api(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title="gramd", version=CONTRACT_VERSION, description=DESCRIPTION, routes=app.routes
+        title="gramd",
+        version=CONTRACT_VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        routes=app.routes,
     )
     components: dict[str, Any] = document.setdefault("components", {})
     components["schemas"] = completed(components.get("schemas", {}))

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from service.app import create_app
 from service.contract import openapi
@@ -34,6 +36,13 @@ def test_drift_is_caught_and_the_command_named(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "+  /v1/kernels:" in out
     assert out.splitlines()[-1].endswith("python -m service.contract.openapi")
+
+
+def test_it_is_openapi_3_1_and_its_examples_are_what_its_schemas_say(document):
+    OPENAPI_31_VALIDATOR.validate(document)
+    for name, example in EXAMPLES.items():
+        about = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        Draft202012Validator(about).validate(example)
 
 
 def test_every_reference_leads_somewhere(document):
