@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from kernels.generated import keep
+from kernels.schema_words import Part, values
 from service.contract.openapi import document
 
 COMMAND: Final = "python -m service.contract.reference"
@@ -31,8 +32,6 @@ _EVERYWHERE: Final = (405, 500, 503)
 _BEHIND_THE_GATE: Final = (401, 403, 429)
 
 _FIRST: Final = ("kernels", "results", "datasets", "predictions", "architectures", "vocabulary")
-
-Part = Mapping[str, Any]
 
 
 def page() -> str:
@@ -136,32 +135,14 @@ def _body(schema: Part) -> str:
 
 def _values(part: Part) -> str:
     """What a value may be, in words."""
-    if "$ref" in part:
-        name = part["$ref"].rsplit("/", 1)[-1]
-        return f"[{name}](#{name.lower()})"
-    for union in ("anyOf", "oneOf"):
-        if union in part:
-            kinds = (_values(member) for member in part[union])
-            return " or ".join(kind for kind in dict.fromkeys(kinds) if kind != "null")
-    if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
-    if "const" in part:
-        return f"`{part['const']}`"
-    if part.get("type") == "array":
-        inner = _values(part["items"]) if part.get("items") else ""
-        return f"list of {inner}" if inner else "list"
-    words = [part.get("format") or part.get("type", "any")]
-    words += [
-        f"{sign} {part[key]:g}"
-        for key, sign in (
-            ("minimum", ">="),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "<="),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in part
-    ]
-    return " ".join(words)
+    return values(part, _link)
+
+
+def _link(part: Part) -> str | None:
+    if "$ref" not in part:
+        return None
+    name = part["$ref"].rsplit("/", 1)[-1]
+    return f"[{name}](#{name.lower()})"
 
 
 def _statuses(statuses: tuple[int, ...] | list[int]) -> str:

@@ -15,20 +15,11 @@ from kernels.spec.architecture import parse_architecture
 from service.jobs.jobs import JobRecord, KernelRequest, Layout
 from service.state import Service
 from service.worker.worker import EXIT_OVERDUE
+from tests.faults.running import ATTENTION
 
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 Finished = Callable[[JobRecord], Awaitable[JobRecord]]
 Start = Callable[..., subprocess.Popen[bytes]]
-
-ATTENTION = {
-    "layers": [
-        {"type": "dense"},
-        {"type": "relu"},
-        {"type": "attention"},
-        {"type": "global_avg_pool"},
-        {"type": "dense"},
-    ]
-}
 
 
 def attention_request(n: int, positions: int) -> KernelRequest:
