@@ -1,6 +1,5 @@
 """The REST service around `kernels`: API process, queue, stores, workers.
 
-    processes/   `serve`: the embedded stores, the API and the workers, started and watched
     app.py       the HTTP front end
     routes/      the resources of the contract, one module each
     access/      who may ask, and how much
@@ -13,6 +12,7 @@
     answers/     what is made of finished matrices: predictions, diagnostics, previews
     store/       what is kept in Redis and in object stores: names, lifetimes, atomic steps
     state.py     all of these, opened at a process's start and closed at its end
+    processes/   `serve`: the embedded stores, the API and the workers, started and watched
     contract/    openapi.yaml and docs/api.md, written from the code
     web/         the page
 
