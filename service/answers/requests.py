@@ -11,7 +11,8 @@ from typing import Any, Literal
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field
 
-from kernels.inputs import Inputs, check_job, read_inputs
+from kernels.compatible import check_job
+from kernels.inputs import Inputs, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.plan.landmarks import choose_landmarks
 from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, LeaveOneOut

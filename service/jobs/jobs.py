@@ -1,25 +1,24 @@
 """Kernel jobs, as the API sees them: create, look up, wait for, list, cancel, delete, lay out."""
 
 import asyncio
-import json
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from redis.asyncio import Redis
 
 from kernels.plan.tiles import TilePlan
 from kernels.result import ErrorEstimate, largest
 from service import tracing
-from service.errors import OverLimit, TilesMissing, UnknownJob
+from service.errors import TilesMissing, UnknownJob
 from service.jobs import blueprint
 from service.jobs.admission import check_request, check_result, is_too_large
 from service.jobs.estimates import Estimates
 from service.jobs.events import Events
+from service.jobs.first_fields import first_fields
 from service.jobs.large_results import give_back, room_for
-from service.logs import get_logger, request_id
+from service.logs import get_logger
 from service.queue.dispatch import Dispatch
-from service.records import ENDED, JobRecord, KernelRequest, Layout, State
+from service.records import ENDED, JobRecord, KernelRequest, Layout
 from service.settings import Settings
 from service.store import keys
 from service.store.connection import ceiling, now, store_with_room
@@ -28,18 +27,6 @@ from service.store.inputs import InputStore
 from service.store.records import RecordStore
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
-
-__all__ = [
-    "ENDED",
-    "JobRecord",
-    "Jobs",
-    "KernelRequest",
-    "Layout",
-    "OverLimit",
-    "State",
-    "TilesMissing",
-    "UnknownJob",
-]
 
 log = get_logger(__name__)
 
@@ -116,7 +103,7 @@ class Jobs:
             errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
         document = (request.architecture.digest, request.architecture.canonical_json())
         moment = await now(self._client)
-        fields = _first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
+        fields = first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         missing = sorted(set(range(len(drawn.digests))) - set(done))
         forecast = await self._estimates.forecast(tenant, request, drawn, missing)
@@ -248,50 +235,3 @@ def _ref(tenant: str, job_id: str) -> str:
     if not (job_id.isalnum() and job_id.startswith(keys.KERNEL)):
         raise UnknownJob(job_id)
     return keys.ref(tenant, job_id)
-
-
-def _first_fields(
-    tenant: str, job_id: str, request: KernelRequest, drawn: blueprint.Blueprint, reused: int,
-    moment: float, settings: Settings,
-) -> dict[str, Any]:  # fmt: skip
-    """The stored fields of a new job, of which `reused` tiles are cached already."""
-    plan, method = drawn.plan, request.method.model_dump()
-    task = {
-        "architecture": request.architecture.digest,
-        "dtype": request.dtype,
-        "outputs": ",".join(sorted(request.outputs)),
-        "form": request.form,
-        "method": json.dumps(method, sort_keys=True),
-        "landmarks": drawn.landmarks,
-        "request": request_id(),
-        "trace": tracing.here(),
-    }
-    inputs = {"x1": request.inputs1.digest()}
-    if request.inputs2 is not None:
-        inputs["x2"] = request.inputs2.digest()
-    return {
-        "id": job_id,
-        "tenant": tenant,
-        "state": "queued",
-        "extends": request.extends,
-        "architecture": request.architecture.digest,
-        "dtype": request.dtype,
-        "outputs": list(request.outputs),
-        "form": request.form,
-        "method": method,
-        "exactness": request.method.exactness(request.architecture.exactness),
-        "shape": list(plan.shape),
-        "n1": plan.n1,
-        "n2": plan.n2,
-        "symmetric": plan.symmetric,
-        "tiles_total": len(plan.tiles),
-        "tiles_done": reused,
-        "tiles_reused": reused,
-        "tiles_computed": 0,
-        "reused_at_start": reused,
-        "created_at": moment,
-        "expires_at": moment + settings.job_ttl.total_seconds(),
-        "warnings": list(request.warnings),
-        "inputs": inputs,
-        "task": json.dumps(task),
-    }

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from anyio.to_thread import run_sync
 
-from kernels.inputs import Inputs, check_job
+from kernels.compatible import check_job
+from kernels.inputs import Inputs
 from kernels.method import parse_method
 from kernels.plan.tiles import RowGroup, TilePlan
 from kernels.spec.architecture import Architecture

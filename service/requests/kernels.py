@@ -3,7 +3,7 @@
     body -> KernelBody           its fields and their types          (pydantic)
          -> Source per array     an inline list, a part or a dataset
          -> Inputs               finite, of the job's dtype, masked  (kernels.inputs)
-         -> KernelRequest        that fit the architecture           (kernels.inputs.check_job)
+         -> KernelRequest        that fit the architecture           (kernels.compatible.check_job)
 
 Nothing is stored on the way, so a request that is refused leaves nothing behind.
 """
@@ -18,8 +18,9 @@ from typing import Any, Literal, TypeVar
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kernels.compatible import check_job
 from kernels.errors import InputError, KernelError, SpecError
-from kernels.inputs import Form, Inputs, check_job, read_inputs
+from kernels.inputs import Form, Inputs, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.http.problems import InvalidArchitecture, InvalidInput, InvalidRequest

@@ -10,14 +10,13 @@ those three only tiles that are needed again are held, never the whole.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from anyio.to_thread import run_sync
@@ -25,13 +24,10 @@ from anyio.to_thread import run_sync
 from kernels.plan.placement import mirrored
 from kernels.plan.tiles import RowGroup
 from service.records import Layout
+from service.results.reading import HeldTiles, ReadTiles, ahead
 
 RUN_BYTES = 8 << 20
-# Tiles that a later run reads again: those that the end of a run cuts, and mirror images.
-HELD_TILE_BYTES = 64 << 20
 
-Item = TypeVar("Item")
-ReadTiles = Callable[[Sequence[int]], Awaitable[Sequence[np.ndarray]]]
 Index = slice | np.ndarray
 # What of each axis of inputs; a diagonal has one, a matrix two.
 Part = tuple[range, ...]
@@ -77,32 +73,6 @@ class Side:
         return span.start + 1 + ends
 
 
-class _Held:
-    """Reads tiles, and keeps those that are read again while there is room."""
-
-    def __init__(self, uses: Counter[int], read: ReadTiles) -> None:
-        self._uses = uses
-        self._read = read
-        self._kept: dict[int, np.ndarray] = {}
-        self._room = HELD_TILE_BYTES
-
-    async def take(self, indices: Sequence[int]) -> dict[int, np.ndarray]:
-        """The tiles, for one of their uses."""
-        missing = [index for index in indices if index not in self._kept]
-        tiles = dict(zip(missing, await self._read(missing), strict=True)) if missing else {}
-        for index in indices:
-            self._uses[index] -= 1
-            if index in tiles:
-                if self._uses[index] and tiles[index].nbytes <= self._room:
-                    self._kept[index] = tiles[index]
-                    self._room -= tiles[index].nbytes
-            else:
-                tiles[index] = self._kept[index]
-                if not self._uses[index]:
-                    self._room += self._kept.pop(index).nbytes
-        return tiles
-
-
 class Window(ABC):
     """Part of one output of a job, in the caller's order; (rows, cols, *entry) or (rows,)."""
 
@@ -140,7 +110,7 @@ class Window(ABC):
         self, parts: Sequence[Part], itemsize: int, read: ReadTiles
     ) -> AsyncGenerator[dict[int, np.ndarray], None]:
         """The tiles of one part after the other, a batch at a time."""
-        held = _Held(Counter(tile for part in parts for tile in self._tiles_of(part)), read)
+        held = HeldTiles(Counter(tile for part in parts for tile in self._tiles_of(part)), read)
         for part in parts:
             for indices in self._batches(part, itemsize):
                 yield await held.take(indices)
@@ -250,19 +220,6 @@ class Diagonal(Window):
             Placing(self._tiles[group, group], False, where, into)
             for group, into, where in self._side.pieces(rows)
         ]
-
-
-async def ahead(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
-    """The same; each is made while the one before is used."""
-    coming = asyncio.ensure_future(anext(items, None))
-    try:
-        while (item := await coming) is not None:
-            coming = asyncio.ensure_future(anext(items, None))
-            yield item
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await items.aclose()
 
 
 def open_window(layout: Layout, output: str, rows: range, cols: range) -> Window:

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from service.http.arrays import json_elements
 from service.http.bodies import JSON, NPY, OCTETS
 from service.results.content import Content
-from service.results.windows import ahead
+from service.results.reading import ahead
 
 # Text is several times as large as the numbers, and ten times in the making.
 JSON_ELEMENTS = 65_536

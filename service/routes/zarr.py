@@ -18,7 +18,8 @@ from service.http.queries import only
 from service.records import JobRecord, Layout
 from service.resources import ZarrResource
 from service.results.available import check_expired
-from service.results.windows import ahead, open_window
+from service.results.reading import ahead
+from service.results.windows import open_window
 from service.results.zarr_layout import Chunk, ZarrLayout
 from service.routes.dependencies import JobId, ServiceNow, Tenant
 from service.routes.results import RECOMPUTE_SECONDS, runs_of

@@ -12,7 +12,7 @@ from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.placement import place
 from kernels.spec.architecture import parse_architecture
-from service.jobs.jobs import JobRecord, KernelRequest, Layout
+from service.records import JobRecord, KernelRequest, Layout
 from service.state import Service
 from service.worker.worker import EXIT_OVERDUE
 from tests.faults.running import ATTENTION

@@ -26,10 +26,10 @@ from kernels.errors import Stopped
 from kernels.inputs import Inputs, read_inputs
 from kernels.result import ErrorEstimate, TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.jobs.jobs import JobRecord, KernelRequest
 from service.processes.children import stop
 from service.queue.roster import WorkerCard
 from service.queue.tasks import TileTask
+from service.records import JobRecord, KernelRequest
 from service.settings import Settings
 from service.state import Service
 from service.worker.tiler import Tiler

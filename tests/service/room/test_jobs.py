@@ -11,8 +11,8 @@ import pytest
 from kernels.errors import InputError
 from kernels.inputs import Inputs
 from service.errors import OverLimit, UnknownJob
-from service.jobs.jobs import JobRecord, KernelRequest
 from service.queue.tasks import TileTask
+from service.records import JobRecord, KernelRequest
 from service.state import Service, open_service
 from service.store import keys
 
