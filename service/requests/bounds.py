@@ -29,7 +29,6 @@ from kernels.finite.lipschitz import (
 from service.http.problems import InvalidRequest, TooLarge
 from service.requests.kernels import as_body_errors
 from service.requests.sources import Source
-from service.resources import BoundsResource, LayerShape, LengthBounds
 
 WEIGHTS = ("wq", "wv", "wo")
 PARTS = ("request", *WEIGHTS)
@@ -92,6 +91,41 @@ class BoundsBody(BaseModel):
     wv: list[Any] | None = Field(default=None, description="(H, D, d_v)")
     wo: list[Any] | None = Field(default=None, description="(H * d_v, outputs)")
     gaussian: GaussianWeights | None = Field(default=None, description="in place of weights")
+
+
+class LayerShape(BaseModel):
+    """The sizes of an attention layer."""
+
+    channels: int = Field(description="D")
+    heads: int = Field(description="H")
+    key_channels: int = Field(description="d_k, of a query and of a key")
+    value_channels: int = Field(description="d_v")
+    outputs: int = Field(description="columns of W_O")
+
+
+class LengthBounds(BaseModel):
+    """What is said of inputs of one length."""
+
+    length: int = Field(description="N, positions of an input")
+    two: float = Field(description="in the 2-norm (Frobenius, of all positions together)")
+    infinity: float = Field(description="in the infinity-norm (the largest entry)")
+
+
+class BoundsResource(BaseModel):
+    """Lipschitz bounds of an L2 attention layer."""
+
+    layer: LayerShape = Field(description="the sizes that weights or wishes gave")
+    bounds: list[LengthBounds] = Field(description="one for each length, in the order asked for")
+    norms: dict[str, float | list[float]] = Field(
+        description=(
+            "what the bounds were computed from: two_q and two_v, the spectral norms of each head;"
+            " two_o; infinity_q, max_h |W_Q,h|_inf |W_Q,h^T|_inf; infinity_v, max_h |W_V,h^T|_inf;"
+            " infinity_o, |W_O^T|_inf"
+        )
+    )
+    statement: str = Field(description="what exactly the numbers are")
+    equations: dict[str, str] = Field(description="of both bounds; phi(x) = x exp(x + 1)")
+    source: str = Field(description="where they are proved")
 
 
 def answer(body: BoundsBody, parts: Mapping[str, bytearray]) -> BoundsResource:

@@ -8,9 +8,8 @@ from starlette.requests import Request
 
 from service.http.bodies import FORM, JSON, read_json_or_form
 from service.http.queries import only
-from service.requests.bounds import PARTS, BoundsBody, answer
+from service.requests.bounds import PARTS, BoundsBody, BoundsResource, answer
 from service.requests.kernels import read_fields
-from service.resources import BoundsResource
 from service.routes.dependencies import ServiceNow
 
 router = APIRouter(prefix="/v1", tags=["bounds"])
