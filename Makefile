@@ -149,18 +149,18 @@ types: install ## pyright, strict
 	@$(BIN)/pyright
 
 generated: install ## generated files are up to date
-	@$(BIN)/python -m service.openapi --check
+	@$(BIN)/python -m service.contract.openapi --check
 	@$(BIN)/python -m kernels.reference --check
-	@$(BIN)/python -m service.reference --check
+	@$(BIN)/python -m service.contract.reference --check
 	@$(BIN)/python -m client.generate --check
 
 openapi: install ## regenerate openapi.yaml and docs/api.md from the code
-	@$(BIN)/python -m service.openapi
-	@$(BIN)/python -m service.reference
+	@$(BIN)/python -m service.contract.openapi
+	@$(BIN)/python -m service.contract.reference
 
 docs: install ## regenerate docs/layers.md and docs/api.md from the code
 	@$(BIN)/python -m kernels.reference
-	@$(BIN)/python -m service.reference
+	@$(BIN)/python -m service.contract.reference
 
 site: install ## build the documentation's site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"

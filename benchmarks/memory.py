@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workloads import IMDB, POOL, RELU, Layers, attention, conv, dense, normal
-from service.supervisor import WORKER_MALLOC
+from service.processes.supervisor import WORKER_MALLOC
 
 MIB = 2**20
 

@@ -40,7 +40,7 @@ from redis import Redis
 from benchmarks.workloads import WORKLOADS, Array
 from gramd import Client
 from kernels.matrix import kernel_matrix
-from service.embedded import find_redis_server, servers, wait_until_answering
+from service.processes.embedded import find_redis_server, servers, wait_until_answering
 
 LAYERS: Final = next(w.layers for w in WORKLOADS if w.name.startswith("b"))
 ROWS: Final = 256

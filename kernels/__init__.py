@@ -2,17 +2,19 @@
 
 Where to go:
 
-    spec/        the JSON vocabulary: parsing, canonical form, digest, shapes       no JAX
-    layers/      one layer a file: its parameters, its shape rule, its exact limit
-    mechanisms/  one attention mechanism a file: logits -> mixing matrix A(x)
-    registry.py  the one table that lists both
-    demand.py    the backward walk: what must each layer deliver?                   no JAX
-    plan/        buckets of lengths, tiles of the result, landmarks                 no JAX
-    estimate/    attention with random logits: draws, moments, standard errors
-    engine/      one-input pass, pair pass, tiles, the policy of the backend
-    predict/     answers from matrices: Gaussian processes, gradient flow, ridge    no JAX
-    result.py    what comes out, and what is known of its error                     no JAX
-    matrix.py    the front door: `kernel_matrix`
+    spec/          the JSON vocabulary: parsing, canonical form, digest, shapes        no JAX
+    layers/        one layer a file: its parameters, its shape rule, its exact limit
+    mechanisms/    one attention mechanism a file: logits -> mixing matrix A(x)
+    registry.py    the one table that lists both
+    inputs.py      arrays and masks, checked                                           no JAX
+    compatible.py  do network, inputs, form and method go together?                    no JAX
+    demand.py      the backward walk: what must each layer deliver?                    no JAX
+    plan/          buckets of lengths, tiles of the result, landmarks                  no JAX
+    estimate/      attention with random logits: draws, moments, standard errors
+    engine/        one-input pass, pair pass, tiles, the policy of the backend
+    predict/       answers from matrices: Gaussian processes, gradient flow, ridge     no JAX
+    result.py      what comes out, and what is known of its error                      no JAX
+    matrix.py      the front door: `kernel_matrix`
 
 Layers import JAX inside their rules only, so everything marked "no JAX" may be read by a
 process that has none.

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.compatible import check_job
 from kernels.engine.backend import tile_threads
 from kernels.engine.tile import compute_tile, needs
 from kernels.engine.workspace import Workspace
 from kernels.errors import InputError
-from kernels.inputs import OUTPUTS, Form, Inputs, check_job, read_inputs
+from kernels.inputs import OUTPUTS, Form, Inputs, read_inputs
 from kernels.method import EXACT, Method, parse_method
 from kernels.plan.landmarks import choose_landmarks
 from kernels.plan.memory import DEFAULT_MEMORY_BYTES, TileMemory

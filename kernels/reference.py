@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from kernels.generated import keep
 from kernels.registry import LAYERS, MECHANISMS, mechanisms, vocabulary
+from kernels.schema_words import Part, values
 
 COMMAND: Final = "python -m kernels.reference"
 FILE: Final = Path(__file__).parent.parent / "docs" / "layers.md"
@@ -65,37 +67,25 @@ def _default(name: str, part: dict[str, Any], schema: dict[str, Any]) -> str:
     return "-" if default is None else f"`{default}`"
 
 
-def _kind(part: dict[str, Any], schema: dict[str, Any]) -> str:
+def _kind(part: Part, schema: dict[str, Any]) -> str:
     """A parameter's values in words."""
+    return values(part, partial(_nested, schema))
+
+
+def _nested(schema: dict[str, Any], part: Part) -> str | None:
+    """Words for a nested spec, and for what is listed elsewhere on the page."""
     if "$ref" in part:
         return _referred(part["$ref"], schema)
     for union in ("anyOf", "oneOf"):
-        if union in part:
-            # That a name alone will do is said once, above the mechanisms.
-            by_name = "discriminator" in part
-            members = [m for m in part[union] if not (by_name and "enum" in m)]
-            names = {_named(member["$ref"]) for member in members if "$ref" in member}
-            if len(names) == len(members) and names <= _listed:
-                return "mechanism, below" if names <= _mechanisms else "layer"
-            kinds = [_kind(member, schema) for member in members]
-            return " or ".join(kind for kind in dict.fromkeys(kinds) if kind != "null")
-    if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
-    if "const" in part:
-        return f"`{part['const']}`"
-    if part.get("type") == "array":
-        return f"list of {_kind(part['items'], schema)}" if "items" in part else "list"
-    bounds = [
-        f"{sign} {part[key]:g}"
-        for key, sign in (
-            ("minimum", ">="),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "<="),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in part
-    ]
-    return " ".join([part.get("type", "any"), ", ".join(bounds)]).strip()
+        members = part.get(union, [])
+        # That a name alone will do is said once, above the mechanisms.
+        specs = [m for m in members if not ("discriminator" in part and "enum" in m)]
+        names = {_named(member["$ref"]) for member in specs if "$ref" in member}
+        if specs and len(names) == len(specs) and names <= _listed:
+            return "mechanism, below" if names <= _mechanisms else "layer"
+        if len(specs) < len(members):
+            return _kind({union: specs}, schema)
+    return None
 
 
 def _referred(reference: str, schema: dict[str, Any]) -> str:

@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from service import __version__, keys_command, logs
+from service import __version__, logs
 from service.errors import StartError
+from service.processes import keys_command
 from service.settings import Settings, default_data_dir
 
 # uvicorn's own limits: what an idle or a stopping connection may hold on to.
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         # JAX's too), chosen when they are loaded, fight with theirs: an eigendecomposition took ten
         # times as long.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        from service.worker import run
+        from service.worker.worker import run
 
         return run(settings)
     except StartError as error:
@@ -114,7 +115,7 @@ def _workers(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from service.supervisor import Supervisor
+    from service.processes.supervisor import Supervisor
 
     settings = _in_data_dir(options, settings)
     workers = options.workers
@@ -137,7 +138,7 @@ def _in_data_dir(options: argparse.Namespace, settings: Settings) -> Settings:
 
 
 def _health(options: argparse.Namespace, settings: Settings) -> int:
-    from service.health import api_problem, worker_problem
+    from service.processes.health import api_problem, worker_problem
 
     problem = api_problem(options.port) if options.of == "api" else worker_problem(settings)
     print(problem or "alive")
@@ -147,8 +148,8 @@ def _health(options: argparse.Namespace, settings: Settings) -> int:
 def _api(options: argparse.Namespace, settings: Settings) -> int:
     import uvicorn
 
+    from service.access.exposure import listen, may_be_open, refuse_exposure
     from service.app import create_app
-    from service.exposure import listen, may_be_open, refuse_exposure
 
     settings.require_stores()
     # The supervisor hands over a socket that is bound already.

@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from kernels.errors import KernelError
 from service import tracing
-from service.body_room import BodyRoom
+from service.access.gate import Gate
 from service.context import RequestContext
+from service.contract.openapi import describe_api
 from service.errors import ServiceError
-from service.gate import Gate
+from service.http.body_room import BodyRoom
+from service.http.problems import InvalidRequest, Problem, problem_response
 from service.metrics import RequestMetrics
-from service.openapi import describe_api
-from service.problems import InvalidRequest, Problem, problem_response
 from service.routes import (
     architectures,
     bounds,

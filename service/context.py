@@ -13,17 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service import tracing
-from service.body_room import give_back
+from service.http.body_room import give_back
+from service.http.problems import problem_response
 from service.logs import get_logger
 from service.metrics import RequestMetrics
-from service.problems import problem_response
 
 log = get_logger("gramd.api")
 access = get_logger("gramd.access")
 
 # What may be taken over from a client into log lines and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
-# What comes after it opens a job's arrays to anyone (service.path_tokens). Letters may be escaped.
+# What comes after it opens a job's arrays to anyone (service.access.path_tokens). Letters may be escaped.
 _PATH_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
 
 

@@ -19,7 +19,7 @@
     |-- ResultStoreAway
     `-- StartError
 
-`service.problems` turns all but the last into problem documents; `service.__main__` prints the last.
+`service.http.problems` turns all but the last into problem documents; `service.__main__` prints the last.
 """
 
 

@@ -2,7 +2,7 @@
 bound once and stands in every line that follows, in other libraries' lines too.
 
     request_id, tenant         while a request is answered (service.context)
-    tile, job, tenant, request_id   while a tile is computed (service.tiler); request_id is that of
+    tile, job, tenant, request_id   while a tile is computed (service.worker.tiler); request_id is that of
                                the POST which asked for it
 """
 

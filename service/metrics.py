@@ -28,9 +28,9 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.roster import WorkerCard
+from service.queue.roster import WorkerCard
+from service.queue.tallies import TILE_SECONDS, Work
 from service.state import Service
-from service.tallies import TILE_SECONDS, Work
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a cached answer to the longest wait and a large matrix.

@@ -239,41 +239,6 @@ class Matrix(BaseModel):
     )
 
 
-class LayerShape(BaseModel):
-    """The sizes of an attention layer."""
-
-    channels: int = Field(description="D")
-    heads: int = Field(description="H")
-    key_channels: int = Field(description="d_k, of a query and of a key")
-    value_channels: int = Field(description="d_v")
-    outputs: int = Field(description="columns of W_O")
-
-
-class LengthBounds(BaseModel):
-    """What is said of inputs of one length."""
-
-    length: int = Field(description="N, positions of an input")
-    two: float = Field(description="in the 2-norm (Frobenius, of all positions together)")
-    infinity: float = Field(description="in the infinity-norm (the largest entry)")
-
-
-class BoundsResource(BaseModel):
-    """Lipschitz bounds of an L2 attention layer."""
-
-    layer: LayerShape = Field(description="the sizes that weights or wishes gave")
-    bounds: list[LengthBounds] = Field(description="one for each length, in the order asked for")
-    norms: dict[str, float | list[float]] = Field(
-        description=(
-            "what the bounds were computed from: two_q and two_v, the spectral norms of each head;"
-            " two_o; infinity_q, max_h |W_Q,h|_inf |W_Q,h^T|_inf; infinity_v, max_h |W_V,h^T|_inf;"
-            " infinity_o, |W_O^T|_inf"
-        )
-    )
-    statement: str = Field(description="what exactly the numbers are")
-    equations: dict[str, str] = Field(description="of both bounds; phi(x) = x exp(x + 1)")
-    source: str = Field(description="where they are proved")
-
-
 class ProblemDocument(BaseModel):
     """RFC 9457; further members may stand beside these."""
 

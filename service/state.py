@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.admission import result_ceiling
+from service.access.api_keys import ApiKeys
+from service.access.path_tokens import PathTokens
+from service.access.quotas import Quotas
 from service.answers.answers import Answers
 from service.answers.examinations import Examinations
 from service.answers.predictions import Predictions
-from service.api_keys import ApiKeys
-from service.dispatch import Dispatch
-from service.estimates import Estimates
-from service.events import Events, open_events
-from service.idempotency import Idempotency
-from service.jobs import Jobs
-from service.lifetimes import Lifetimes
-from service.pace import Pace
-from service.path_tokens import PathTokens
-from service.queue import Queue, open_queue
-from service.quotas import Quotas
-from service.roster import Roster
+from service.http.idempotency import Idempotency
+from service.jobs.admission import result_ceiling
+from service.jobs.estimates import Estimates
+from service.jobs.events import Events, open_events
+from service.jobs.jobs import Jobs
+from service.jobs.lifetimes import Lifetimes
+from service.queue.dispatch import Dispatch
+from service.queue.docket import Queue, open_queue
+from service.queue.pace import Pace
+from service.queue.roster import Roster
+from service.queue.tallies import Tallies
 from service.settings import Settings
 from service.store import keys
 from service.store.answers import AnswerStore
@@ -34,10 +35,9 @@ from service.store.far_bytes import FarBytes
 from service.store.far_tiles import FarTiles, open_object_store
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
+from service.store.tenants import Tenants
 from service.store.tiles import MAX_TILE_BYTES, TileStore
 from service.store.uploads import UploadStore
-from service.tallies import Tallies
-from service.tenants import Tenants
 
 KEEPS = ("noeviction",)
 # Any of these throws out what was not used lately, and only ever tiles live there.

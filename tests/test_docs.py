@@ -12,11 +12,24 @@ import yaml
 
 from kernels.generated import keep
 from kernels.registry import mechanisms, vocabulary
-from service import reference
+from service.contract import reference
 from service.settings import VARIABLES, Settings
 
 # A link is a closing bracket and a path; an equation such as E[f](x, x') is not.
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([\w./-]+)(?:#[\w-]*)?\)")
+
+# A file of the sources in code style, alone or in a folder.
+SOURCE = re.compile(r"`((?:\w+/)*\w+\.(?:py|js))`")
+SOURCES = (
+    "kernels",
+    "service",
+    "client",
+    "tests",
+    "benchmarks",
+    "docs",
+    "examples",
+    "requirements",
+)
 
 # What a browser fetches for a page, as against what a reader may follow, from another host.
 LOADED = re.compile(
@@ -117,3 +130,16 @@ def test_links_between_documents_lead_somewhere(root: Path, page: str) -> None:
         if not (path.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_files_that_the_documents_name_exist(root: Path) -> None:
+    """Whole paths, and the ends of paths that a sentence about their folder leaves: `store/keys.py`."""
+    files = [f"/{path.relative_to(root)}" for top in SOURCES for path in (root / top).rglob("*.*")]
+    pages = [root / "CONTRIBUTING.md", root / "SECURITY.md", *sorted((root / "docs").glob("*.md"))]
+    gone = [
+        f"{page.relative_to(root)}: {name}"
+        for page in pages
+        for name in SOURCE.findall(page.read_text())
+        if not any(path.endswith(f"/{name}") for path in files)
+    ]
+    assert gone == []

@@ -15,6 +15,7 @@ NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "
 WITHOUT_JAX = [
     "kernels.errors",
     "kernels.inputs",
+    "kernels.compatible",
     "kernels.demand",
     "kernels.registry",
     "kernels.spec.architecture",
@@ -24,9 +25,9 @@ WITHOUT_JAX = [
     "kernels.predict.gradient_flow",
     "kernels.finite.lipschitz",
     "service.app",
-    "service.openapi",
-    "service.supervisor",
-    "service.health",
+    "service.contract.openapi",
+    "service.processes.supervisor",
+    "service.processes.health",
     "gramd",
     "gramd.cli",
 ]
@@ -90,7 +91,8 @@ class Refuse:
             raise ImportError(f"the API's image has no {name}")
 sys.meta_path.insert(0, Refuse())
 import numpy
-from kernels.inputs import check_job, read_inputs
+from kernels.compatible import check_job
+from kernels.inputs import read_inputs
 from kernels.plan.tiles import plan_tiles
 from kernels.registry import vocabulary
 from kernels.spec.architecture import parse_architecture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import weakref
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -71,6 +72,8 @@ class Connection:
 
     def __init__(self, url: str | None, key: str | None) -> None:
         self._http = httpx.Client(**_options(url, key))
+        # A client that is dropped, or lives as long as its process, leaves no socket open either.
+        self._end = weakref.finalize(self, self._http.close)
 
     @property
     def url(self) -> str:
@@ -112,7 +115,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._end()
 
 
 class AsyncConnection:

@@ -1,1 +1,20 @@
-"""Compiled kernels: the one-input pass, the pair pass, and the tiles made of them. JAX."""
+"""Compiled kernels: the one-input pass, the pair pass, and the tiles made of them. JAX.
+
+tile.py           one tile of a result, from the rows of its two groups
+side.py           one of these groups on the device, with its one-input pass
+pairs.py          which pairs of inputs
+schedule.py       in which compiled calls
+passes.py         the compiled functions: the one-input pass, the pair pass
+chain.py          layers one after the other, in either pass
+block.py          the propagated state, where a layer meets it
+kept.py           what one input keeps for the pair pass
+additive_tile.py  a tile by the additive evaluation, exact where its estimate is too large
+additive.py       that evaluation, on the thin products of `effects.py` and the bins of `packed.py`
+heads.py          networks whose attention is estimated: their heads,
+landmarks.py      what these see above a nonlinearity,
+replicates.py     and the error bars
+workspace.py      what the tiles of a process share: threads, memory, one-input results
+backend.py        what depends on the machine: micro-tiles, threads
+compiled.py       compiled functions that threads share
+diagnosis.py      which layer to blame when a kernel is not finite
+"""

@@ -24,8 +24,9 @@ from jax import Array
 
 from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, plan_pair
 from kernels.engine.block import Block, Side, Site
-from kernels.engine.chain import Chain, Observed, Program, observe, run_pair
+from kernels.engine.chain import Program, observe, run_pair
 from kernels.engine.compiled import Compiled, kept
+from kernels.engine.kept import Chain, Observed
 from kernels.engine.passes import Network, cross_covariance, over_rows
 from kernels.mechanisms.mixing import congruence_diagonal
 

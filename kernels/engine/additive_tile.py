@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from kernels.engine.additive import Averages, Parts, averages_pass
 from kernels.engine.backend import Policy
-from kernels.engine.chain import Chain
 from kernels.engine.effects import combined, main_effects, thin_products
+from kernels.engine.kept import Chain
 from kernels.engine.packed import Packed, packed
 from kernels.engine.passes import pair_pass, paired_kernels
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing

@@ -1,7 +1,7 @@
 """Running a chain of steps: masks, the one-input pass, the pair pass.
 
 Everything here is for one input, or one pair of inputs; the tile functions map it over many.
-What an input keeps for the pair pass is a tree with the shape of the chain.
+What an input keeps for the pair pass (`kept.py`) is a tree with the shape of the chain.
 """
 
 from __future__ import annotations
@@ -10,58 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from kernels.demand import Demand, Step
 from kernels.engine.block import Block, Side, Site
-from kernels.layers.layer import Doubt
+from kernels.engine.kept import Chain, Observed
 from kernels.layers.structure import Parallel
 
 Masks = tuple[Array | None, Array | None]
-
-
-class Observed(NamedTuple):
-    """What one input keeps of one step.
-
-    Attributes:
-        mask: real positions above the step, (P,) bool; None if all are.
-        seen: what the layer observed; None where the pair pass does not read it.
-        weights: readout weights above the step, where it is read out.
-        branches: the same for each branch of a parallel layer.
-        doubt: how far off `seen` is; None where it is exact.
-    """
-
-    mask: Array | None
-    seen: Any
-    weights: Array | None
-    branches: tuple[Chain, ...]
-    doubt: Doubt | None = None
-
-
-class Chain(NamedTuple):
-    """What one input keeps of a chain.
-
-    Attributes:
-        mask: real positions below the first step.
-        weights: readout weights below the first step, where it is read out.
-        steps: one `Observed` a step.
-    """
-
-    mask: Array | None
-    weights: Array | None
-    steps: tuple[Observed, ...]
-
-
-def doubts(chain: Chain) -> list[Doubt]:
-    """Those of every step, branches included."""
-    found: list[Doubt] = []
-    for step in chain.steps:
-        found += [] if step.doubt is None else [step.doubt]
-        found += [doubt for branch in step.branches for doubt in doubts(branch)]
-    return found
 
 
 @dataclass(frozen=True)

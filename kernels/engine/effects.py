@@ -15,8 +15,9 @@ from jax import Array, lax
 
 from kernels.engine.additive import IN_TURN, Averages, Parts
 from kernels.engine.block import Block
-from kernels.engine.chain import Chain, Program, run_pair
+from kernels.engine.chain import Program, run_pair
 from kernels.engine.compiled import Compiled, kept
+from kernels.engine.kept import Chain
 from kernels.engine.passes import over_rows
 from kernels.layers.fusion import materialised
 

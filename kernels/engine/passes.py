@@ -19,8 +19,9 @@ from jax import Array, lax
 from kernels.demand import Demand, Step, plan_one_input, plan_pair, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
-from kernels.engine.chain import Chain, Masks, Program, observe, run_pair
+from kernels.engine.chain import Masks, Program, observe, run_pair
 from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, kept
+from kernels.engine.kept import Chain
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.estimate.places import places
 from kernels.layers.fusion import materialised

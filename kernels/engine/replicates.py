@@ -16,7 +16,7 @@ from jax import Array
 
 from kernels.demand import Step
 from kernels.engine.block import Block
-from kernels.engine.chain import Chain, Observed
+from kernels.engine.kept import Chain, Observed
 from kernels.estimate.jackknife import kept_groups
 from kernels.estimate.places import places
 from kernels.layers.layer import Layer

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from kernels.engine.chain import Chain, doubts
 from kernels.engine.heads import Heads
+from kernels.engine.kept import Chain, doubts
 from kernels.engine.passes import Network, one_input_pass
 from kernels.inputs import Inputs
 from kernels.result import ErrorEstimate

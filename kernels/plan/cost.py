@@ -6,7 +6,7 @@
     one input              the same with P' = P, for every row of both sides
 
 in seconds of a nominal CPU core. The numbers are right to a factor of a few, which is enough: the
-service learns from every tile what a worker really takes (service/pace.py), and a cost is what it
+service learns from every tile what a worker really takes (service/queue/pace.py), and a cost is what it
 measures that in.
 """
 

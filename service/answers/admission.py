@@ -3,9 +3,9 @@
 from math import prod
 
 from kernels.method import MonteCarlo
-from service.admission import result_ceiling
 from service.answers.records import PredictionRequest
 from service.errors import OverLimit
+from service.jobs.admission import result_ceiling
 from service.settings import Settings
 
 

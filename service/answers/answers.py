@@ -8,10 +8,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from service import tracing
-from service.dispatch import Dispatch
 from service.errors import TilesMissing, UnknownJob
-from service.events import Events
+from service.jobs.events import Events
 from service.logs import request_id
+from service.queue.dispatch import Dispatch
 from service.records import ENDED
 from service.settings import Settings
 from service.store import keys
@@ -25,7 +25,7 @@ RETRY_AFTER_S = 2
 
 
 class Answers:
-    """Jobs of one task that waits for kernel jobs. One per process, as `service.jobs.Jobs`."""
+    """Jobs of one task that waits for kernel jobs. One per process, as `service.jobs.jobs.Jobs`."""
 
     def __init__(
         self,

@@ -6,11 +6,11 @@ from typing import Any
 from service.answers.answers import Answers
 from service.answers.names import answer_digest, matrix_digest
 from service.errors import TilesMissing, UnknownJob
-from service.jobs import Jobs
+from service.jobs.jobs import Jobs
 from service.records import JobRecord
 from service.store import keys
+from service.store.tenants import Tenants
 from service.store.tiles import TileStore
-from service.tenants import Tenants
 
 LETTERS = {"diagnostics": keys.DIAGNOSTICS, "preview": keys.PREVIEW}
 

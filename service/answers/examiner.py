@@ -11,7 +11,7 @@ from kernels.inputs import Inputs
 from kernels.predict.diagnosis import diagnose
 from service.answers.kernels import KernelValues
 from service.answers.maker import Workshop
-from service.tasks import Compute, TileTask
+from service.queue.tasks import Compute, TileTask
 
 # Rows of each of two groups whose kernels are computed again in float64.
 SPOT_ROWS = 3

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 
 from service.errors import ServiceError
-from service.jobs import Jobs
+from service.jobs.jobs import Jobs
 from service.records import Layout
+from service.results.windows import open_window
 from service.store.tiles import TileStore
-from service.windows import open_window
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -44,7 +44,7 @@ class KernelValues:
         return values
 
     async def stripes(self, output: str) -> AsyncIterator[np.ndarray]:
-        """The same, a few rows at a time: whole rows, as `service.windows` cuts them."""
+        """The same, a few rows at a time: whole rows, as `service.results.windows` cuts them."""
         plan = self.layout.plan
         window = open_window(self.layout, output, range(plan.n1), range(plan.n2))
         async for run in window.runs(FLOAT64, lambda indices: self._tiles_of(indices, output)):

@@ -11,11 +11,11 @@ import numpy as np
 from kernels.errors import Stopped
 from service.answers.kernels import Evicted, KernelValues
 from service.errors import ServiceError, UnknownJob
-from service.shelf import InputsGone, Shelf
+from service.queue.tasks import AnswerTask
 from service.state import Service
 from service.store import keys
 from service.store.arrays import ArrayStore, StoredArray
-from service.tasks import AnswerTask
+from service.store.shelf import InputsGone, Shelf
 
 # How often an answer may find that what it needs was evicted before it could read it.
 MOST_POSTPONED = 10

@@ -14,7 +14,7 @@ from service.answers.answers import Answers, prediction_ref
 from service.answers.names import answer_digest, matrix_digest
 from service.answers.records import KernelProgress, PredictionRecord, PredictionRequest
 from service.errors import UnknownJob
-from service.jobs import Jobs
+from service.jobs.jobs import Jobs
 from service.logs import get_logger
 from service.records import JobRecord, KernelRequest
 from service.settings import Settings
@@ -22,7 +22,7 @@ from service.store import keys
 from service.store.arrays import ArrayStore, StoredArray
 from service.store.connection import ceiling, now, store_with_room
 from service.store.inputs import InputStore
-from service.tenants import Tenants
+from service.store.tenants import Tenants
 
 log = get_logger(__name__)
 

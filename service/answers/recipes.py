@@ -11,8 +11,8 @@ from service.answers.factors import Factors
 from service.answers.kernels import KernelValues
 from service.answers.maker import OpenRecipe, Recipe, Workshop
 from service.answers.solver import Solver
-from service.shelf import InputsGone
-from service.tasks import Compute
+from service.queue.tasks import Compute
+from service.store.shelf import InputsGone
 
 
 class PredictionRecipe:

@@ -11,16 +11,17 @@ from typing import Any, Literal
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field
 
-from kernels.inputs import Inputs, check_job, read_inputs
+from kernels.compatible import check_job
+from kernels.inputs import Inputs, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.plan.landmarks import choose_landmarks
 from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, LeaveOneOut
 from kernels.predict.targets import Task, read_targets
 from kernels.spec.architecture import Architecture
 from service.answers.records import Output, PredictionRequest
-from service.kernel_requests import as_body_errors, read_architecture, read_fields
-from service.problems import InvalidRequest
-from service.sources import Array, DatasetReference, Source, array_source, read_sources
+from service.http.problems import InvalidRequest
+from service.requests.kernels import as_body_errors, read_architecture, read_fields
+from service.requests.sources import Array, DatasetReference, Source, array_source, read_sources
 from service.store.datasets import DatasetStore
 
 MASKS = {"x_train": "mask_train", "x_test": "mask_test"}

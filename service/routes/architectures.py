@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from kernels.spec.architecture import describe
-from service.bodies import JSON, media_type, read_json_body
-from service.kernel_requests import as_body_errors, read_architecture, read_fields
-from service.problems import InvalidRequest
-from service.queries import only
+from service.http.bodies import JSON, media_type, read_json_body
+from service.http.problems import InvalidRequest
+from service.http.queries import only
+from service.requests.kernels import as_body_errors, read_architecture, read_fields
 from service.resources import ArchitectureResource
 from service.routes.dependencies import ServiceNow
 

@@ -6,11 +6,10 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from service.bodies import FORM, JSON, read_json_or_form
-from service.bounds_requests import PARTS, BoundsBody, answer
-from service.kernel_requests import read_fields
-from service.queries import only
-from service.resources import BoundsResource
+from service.http.bodies import FORM, JSON, read_json_or_form
+from service.http.queries import only
+from service.requests.bounds import PARTS, BoundsBody, BoundsResource, answer
+from service.requests.kernels import read_fields
 from service.routes.dependencies import ServiceNow
 
 router = APIRouter(prefix="/v1", tags=["bounds"])

@@ -10,9 +10,13 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.bodies import FORM, JSON, NPY, OCTETS, media_type, read_json_body
-from service.content_digest import ContentDigest
-from service.dataset_requests import (
+from service.errors import UnknownDataset
+from service.http.bodies import FORM, JSON, NPY, OCTETS, media_type, read_json_body
+from service.http.content_digest import ContentDigest
+from service.http.idempotency import fingerprint
+from service.http.problems import Gone, UnknownResource
+from service.http.queries import only
+from service.requests.datasets import (
     ARRAY_TYPES,
     OpenDatasetBody,
     SealBody,
@@ -20,11 +24,7 @@ from service.dataset_requests import (
     read_part,
     read_whole,
 )
-from service.errors import UnknownDataset
-from service.idempotency import fingerprint
-from service.kernel_requests import read_fields
-from service.problems import Gone, UnknownResource
-from service.queries import only
+from service.requests.kernels import read_fields
 from service.resources import DatasetResource, OpenDatasetResource
 from service.routes.dependencies import DatasetId, IdempotencyKey, ServiceNow, Tenant
 from service.state import Service

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from structlog.contextvars import bind_contextvars
 
 from service.errors import UnknownDataset, UnknownJob
-from service.idempotency import read_key
-from service.queries import waiting_seconds
+from service.http.idempotency import read_key
+from service.http.queries import waiting_seconds
 from service.state import Service
 
 # Ids become parts of Redis names; what is not an id must not get that far.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from service.bodies import FORM, JSON, read_json_or_form
-from service.estimates import EstimateResource
-from service.kernel_requests import PARTS, read_kernel_request
-from service.queries import only
+from service.http.bodies import FORM, JSON, read_json_or_form
+from service.http.queries import only
+from service.jobs.estimates import EstimateResource
+from service.requests.kernels import PARTS, read_kernel_request
 from service.routes.dependencies import ServiceNow, Tenant
 
 router = APIRouter(prefix="/v1", tags=["kernels"])

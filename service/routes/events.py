@@ -12,12 +12,12 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.bodies import EVENTS
 from service.errors import UnknownJob
-from service.problems import InvalidRequest
-from service.queries import negotiate, only
+from service.http.bodies import EVENTS
+from service.http.problems import InvalidRequest
+from service.http.queries import negotiate, only
 from service.records import ENDED, JobEvent
-from service.results import check_expired
+from service.results.available import check_expired
 from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
 from service.state import Service
 from service.store import keys

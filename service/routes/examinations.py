@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import OverLimit
-from service.presence import while_present
-from service.problems import Gone, InvalidRequest, Pending, Unavailable
-from service.queries import only, waiting_seconds
+from service.http.presence import while_present
+from service.http.problems import Gone, InvalidRequest, Pending, Unavailable
+from service.http.queries import only, waiting_seconds
 from service.records import JobRecord
 from service.resources import Diagnostics
 from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_answer

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.bodies import FORM, JSON
-from service.extensions import read_extension
-from service.queries import only
+from service.http.bodies import FORM, JSON
+from service.http.queries import only
 from service.records import KernelRequest
+from service.requests.extensions import read_extension
 from service.resources import KernelResource
 from service.routes.dependencies import IdempotencyKey, JobId, ServiceNow, Tenant, waiting_answer
 from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit

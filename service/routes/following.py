@@ -9,11 +9,11 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from service.bodies import JSON, media_type, read_json_body
-from service.kernel_requests import read_fields
-from service.presence import while_present
-from service.problems import Conflict, InvalidRequest
-from service.queries import only, waiting_seconds
+from service.http.bodies import JSON, media_type, read_json_body
+from service.http.presence import while_present
+from service.http.problems import Conflict, InvalidRequest
+from service.http.queries import only, waiting_seconds
+from service.requests.kernels import read_fields
 from service.routes.dependencies import ID
 from service.state import Service
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from service.problems import NotReady
-from service.queries import only
+from service.http.problems import NotReady
+from service.http.queries import only
 from service.resources import Status
 from service.routes.dependencies import ServiceNow
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.bodies import FORM, JSON
-from service.conditional import state_of
-from service.kernel_requests import read_kernel_request
-from service.queries import only
+from service.http.bodies import FORM, JSON
+from service.http.conditional import state_of
+from service.http.queries import only
 from service.records import KernelRequest
+from service.requests.kernels import read_kernel_request
 from service.resources import KernelList, KernelResource
 from service.routes.dependencies import (
     IdempotencyKey,

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.http.queries import only
 from service.metrics import CONTENT_TYPE, exposition
-from service.queries import only
 from service.routes.dependencies import ServiceNow
 
 router = APIRouter(tags=["health"])

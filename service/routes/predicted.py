@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from service.answers.records import PredictionRecord
 from service.answers.stripes import runs
-from service.bodies import JSON, NPY, OCTETS
-from service.conditional import byte_range, etag_of, not_modified
-from service.content import DTYPES, Content
-from service.problems import Gone, InvalidRequest, Pending, Unavailable, UnknownResource
-from service.queries import negotiate, only, read_slice
+from service.http.bodies import JSON, NPY, OCTETS
+from service.http.conditional import byte_range, etag_of, not_modified
+from service.http.problems import Gone, InvalidRequest, Pending, Unavailable, UnknownResource
+from service.http.queries import negotiate, only, read_slice
+from service.results.content import DTYPES, Content
 from service.routes.dependencies import PredictionId, ServiceNow, Tenant, open_answer
 from service.routes.results import RECOMPUTE_SECONDS
 from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from service.answers.records import PredictionRecord
 from service.answers.requests import PARTS, read_prediction_request
-from service.bodies import FORM, JSON
-from service.conditional import state_of
-from service.queries import only
+from service.http.bodies import FORM, JSON
+from service.http.conditional import state_of
+from service.http.queries import only
 from service.resources import PredictionList, PredictionResource
 from service.routes.dependencies import (
     IdempotencyKey,

@@ -10,18 +10,18 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.bodies import JSON, NPY, OCTETS
-from service.conditional import byte_range, etag_of, not_modified
-from service.content import DTYPES, Content
 from service.errors import TilesMissing
-from service.problems import InvalidRequest
-from service.queries import negotiate, only, read_slice
+from service.http.bodies import JSON, NPY, OCTETS
+from service.http.conditional import byte_range, etag_of, not_modified
+from service.http.problems import InvalidRequest
+from service.http.queries import negotiate, only, read_slice
 from service.records import JobRecord, Layout
-from service.results import check_available, check_finished
+from service.results.available import check_available, check_finished
+from service.results.content import DTYPES, Content
+from service.results.windows import Window, open_window
 from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
 from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
 from service.state import Service
-from service.windows import Window, open_window
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
 

@@ -11,10 +11,10 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.arrays import json_elements
-from service.bodies import JSON, NPY, OCTETS
-from service.content import Content
-from service.windows import ahead
+from service.http.arrays import json_elements
+from service.http.bodies import JSON, NPY, OCTETS
+from service.results.content import Content
+from service.results.reading import ahead
 
 # Text is several times as large as the numbers, and ten times in the making.
 JSON_ELEMENTS = 65_536

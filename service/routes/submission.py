@@ -12,15 +12,15 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.bodies import read_json_or_form
-from service.body_room import give_back
 from service.errors import UnknownJob
-from service.idempotency import Claim, fingerprint
-from service.kernel_requests import PARTS
-from service.presence import while_present
-from service.problems import Gone
-from service.queries import waiting_seconds
+from service.http.bodies import read_json_or_form
+from service.http.body_room import give_back
+from service.http.idempotency import Claim, fingerprint
+from service.http.presence import while_present
+from service.http.problems import Gone
+from service.http.queries import waiting_seconds
 from service.records import JobRecord, KernelRequest
+from service.requests.kernels import PARTS
 from service.resources import KernelResource
 from service.state import Service
 

@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kernels.registry import mechanisms, vocabulary
-from service import arrays, bodies, bounds_requests, idempotency, path_tokens
-from service.bodies import JSON
-from service.queries import only
+from service.access import path_tokens
+from service.http import arrays, bodies, idempotency
+from service.http.bodies import JSON
+from service.http.queries import only
+from service.requests import bounds as bounds_requests
 from service.resources import Layers, LayerType, Limits
 from service.routes.dependencies import ServiceNow
 from service.store import uploads

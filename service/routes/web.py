@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.conditional import not_modified
-from service.problems import UnknownResource
-from service.queries import only
+from service.http.conditional import not_modified
+from service.http.problems import UnknownResource
+from service.http.queries import only
 from service.web.assets import ASSETS, PAGE, Asset
 
 # Not part of the contract in openapi.yaml: these are pages, not resources.

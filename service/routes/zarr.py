@@ -10,21 +10,22 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from service.bodies import JSON, OCTETS
-from service.conditional import etag_of, not_modified
 from service.errors import UnknownJob
-from service.problems import Gone, Pending, Unavailable, UnknownResource
-from service.queries import only
+from service.http.bodies import JSON, OCTETS
+from service.http.conditional import etag_of, not_modified
+from service.http.problems import Gone, Pending, Unavailable, UnknownResource
+from service.http.queries import only
 from service.records import JobRecord, Layout
 from service.resources import ZarrResource
-from service.results import check_expired
+from service.results.available import check_expired
+from service.results.reading import ahead
+from service.results.windows import open_window
+from service.results.zarr_layout import Chunk, ZarrLayout
 from service.routes.dependencies import JobId, ServiceNow, Tenant
 from service.routes.results import RECOMPUTE_SECONDS, runs_of
 from service.routes.sending import binary
 from service.state import Service
 from service.store import keys
-from service.windows import ahead, open_window
-from service.zarr_layout import Chunk, ZarrLayout
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
 

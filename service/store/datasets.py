@@ -17,8 +17,8 @@ from service.errors import UnknownDataset
 from service.store import keys
 from service.store.connection import raw, store_with_room
 from service.store.inputs import hold
+from service.store.tenants import Tenants
 from service.store.tiles import TileStore
-from service.tenants import Tenants
 
 # One Redis value each; small enough that no command holds the server for long.
 PIECE = 8 << 20

@@ -155,7 +155,7 @@ def _record(fields: dict[str, Any], moment: float) -> JobRecord:
             since = max(0.0, moment - fields["first_tile_at"])
             fields["eta_s"] = round(since / (worked - 1) * (total - done), 1)
         elif "expected_s" in fields:
-            # Until the job has a pace of its own: what such tiles took before (service/pace.py).
+            # Until the job has a pace of its own: what such tiles took before (service/queue/pace.py).
             fields["eta_s"] = round(max(0.0, fields["expected_s"] - spent), 1)
         elif worked > 0:
             fields["eta_s"] = round(spent * (total - done), 1)

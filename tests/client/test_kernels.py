@@ -1,6 +1,8 @@
 """Kernels through the client are those of the library, whole, in part, and of ragged inputs."""
 
 import asyncio
+import gc
+import warnings
 from typing import Any
 
 import httpx
@@ -196,3 +198,14 @@ def test_the_same_with_await(url: str) -> None:
     assert set(found["results"]) == {"nngp", "ntk"}
     assert picture.startswith(b"\x89PNG")
     assert group.startswith(url)
+
+
+def test_a_client_that_nobody_closes_leaves_no_socket_behind(url: str) -> None:
+    client = gramd.Client(url, progress=False)
+    client.limits()
+    gc.collect()  # what others left is no matter here
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del client
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []

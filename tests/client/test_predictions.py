@@ -1,5 +1,10 @@
 """Predictions through the client, and estimators that are nothing else."""
 
+# scikit-learn has no annotations, and what pyright infers from its defaults is narrower than it takes.
+# pyright: reportAssignmentType=false, reportOperatorIssue=false
+
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
@@ -125,6 +130,8 @@ def test_classifiers_name_the_classes_they_were_given(
         pytest.param(NTKClassifier, marks=pytest.mark.slow),
     ],
 )
-def test_estimators_are_what_scikit_learn_expects(url: str, estimator: type[BaseEstimator]) -> None:
+def test_estimators_are_what_scikit_learn_expects(
+    url: str, estimator: Callable[..., BaseEstimator]
+) -> None:
     results = check_estimator(estimator(url=url), on_skip=None)
     assert sum(result["status"] == "passed" for result in results) > 45

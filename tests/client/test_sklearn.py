@@ -1,5 +1,8 @@
 """Kernels of the service inside scikit-learn's own estimators."""
 
+# scikit-learn has no annotations, and what pyright infers from its defaults is narrower than it takes.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportOperatorIssue=false, reportGeneralTypeIssues=false
+
 import pickle
 
 import numpy as np

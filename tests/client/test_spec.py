@@ -14,7 +14,6 @@ import gramd
 from gramd import spec as s
 from gramd.spec import decay, diag_reg, feature_map, layers, mechanism, method, model
 from kernels.layers.attention import Attention
-from kernels.layers.positional import Positional
 from kernels.mechanisms.delta import Delta
 from kernels.method import Method
 from kernels.predict.model import Model
@@ -90,7 +89,8 @@ def parts() -> Iterator[tuple[str, ModuleType, str, Mapping[str, Any], Mapping[s
     for name in ("ReLUFeatures", "EluPlusOne", "DPFP"):
         kind = inner[name]["properties"]["type"]["const"]
         yield name, feature_map, kind, inner[name], inner
-    for module, union in ((method, Method), (model, Model)):
+    unions: list[tuple[ModuleType, Any]] = [(method, Method), (model, Model)]
+    for module, union in unions:
         definitions = TypeAdapter(union).json_schema()["$defs"]
         for schema in definitions.values():
             kind = schema["properties"]["type"]["const"]
@@ -143,11 +143,8 @@ def test_what_is_built_is_read_back_the_same(
     definitions: Mapping[str, Any],
 ) -> None:
     if "type" not in schema["properties"]:
-        adapter: TypeAdapter[Any] = {
-            "Positional": TypeAdapter(Positional),
-            "Residual": TypeAdapter(Attention.model_fields["residual"].annotation),
-            "Estimator": TypeAdapter(Attention.model_fields["estimator"].annotation),
-        }[name]
+        kind: Any = Attention.model_fields[name.lower()].annotation
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
     else:
         adapter = LAYER if module is layers else MECHANISM
     smallest = built(schema, definitions)
@@ -178,7 +175,7 @@ def _within(said: Any, canonical: Any) -> bool:
 
 def test_a_network_is_the_json_that_one_would_write() -> None:
     network = s.network(
-        s.dense(w_std=np.float32(1.5)),
+        s.dense(w_std=np.float32(1.5)),  # pyright: ignore[reportArgumentType]  (numpy's own)
         s.relu(),
         s.attention(
             mechanism=s.mechanism.linear(feature_map="relu"),

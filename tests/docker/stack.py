@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from service.embedded import find_redis_server
+from service.processes.embedded import find_redis_server
 
 VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<text>[^}]*))?\})")
 # The image's redis-cli, as far as the health checks use it.

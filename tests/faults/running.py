@@ -15,7 +15,7 @@ import numpy as np
 from redis import Redis
 
 from kernels.matrix import kernel_matrix
-from service.embedded import servers
+from service.processes.embedded import servers
 from tests.service.room.serving import Served, until
 
 PATIENCE_S = 120.0

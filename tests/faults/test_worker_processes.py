@@ -12,23 +12,14 @@ from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.placement import place
 from kernels.spec.architecture import parse_architecture
-from service.jobs import JobRecord, KernelRequest, Layout
+from service.records import JobRecord, KernelRequest, Layout
 from service.state import Service
-from service.worker import EXIT_OVERDUE
+from service.worker.worker import EXIT_OVERDUE
+from tests.faults.running import ATTENTION
 
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 Finished = Callable[[JobRecord], Awaitable[JobRecord]]
 Start = Callable[..., subprocess.Popen[bytes]]
-
-ATTENTION = {
-    "layers": [
-        {"type": "dense"},
-        {"type": "relu"},
-        {"type": "attention"},
-        {"type": "global_avg_pool"},
-        {"type": "dense"},
-    ]
-}
 
 
 def attention_request(n: int, positions: int) -> KernelRequest:

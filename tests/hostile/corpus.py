@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from service.examples import EXAMPLES
+from service.contract.examples import EXAMPLES
 
 DENSE: dict[str, Any] = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
 JSON, NPY, FORM = "application/json", "application/x-npy", "multipart/form-data; boundary=x"

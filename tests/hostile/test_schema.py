@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from service.openapi import FILE
+from service.contract.openapi import FILE
 from tests.hostile.conftest import Target
 from tests.hostile.corpus import DENSE
 

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
-from kernels.inputs import check_job, read_inputs
+from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.spec.architecture import parse_architecture
 

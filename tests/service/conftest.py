@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.embedded import EmbeddedServer, find_redis_server, servers, wait_until_answering
+from service.processes.embedded import (
+    EmbeddedServer,
+    find_redis_server,
+    servers,
+    wait_until_answering,
+)
 from service.settings import Settings
 from service.state import Service, open_service
 from tests.service.lifetimes import immortal

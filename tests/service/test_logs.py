@@ -16,7 +16,7 @@ import logging
 from structlog.contextvars import bound_contextvars
 from service import logs
 logs.start("worker", "INFO", FORMAT)
-log = logs.get_logger("service.tiler")
+log = logs.get_logger("service.worker.tiler")
 log.debug("not this one")
 with bound_contextvars(tile="d1", request_id="r1"):
     log.info("tile computed", seconds=0.5)
@@ -41,7 +41,11 @@ def test_json_lines_have_what_was_bound(root: Path) -> None:
     lines = [json.loads(line) for line in written(root, "auto")]
     assert [line["event"] for line in lines] == ["tile computed", "100 % away", "tile failed"]
     assert [line["level"] for line in lines] == ["info", "warning", "error"]
-    assert [line["logger"] for line in lines] == ["service.tiler", "redis", "service.tiler"]
+    assert [line["logger"] for line in lines] == [
+        "service.worker.tiler",
+        "redis",
+        "service.worker.tiler",
+    ]
     for line in lines:
         assert (line["tile"], line["request_id"], line["part"]) == ("d1", "r1", "worker")
         assert line["timestamp"].endswith("Z")

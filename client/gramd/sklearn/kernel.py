@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.gaussian_process import kernels as gaussian_process
 
-from gramd.arrays import Array
-from gramd.sklearn.service import client_of, network_of, shaped
+from gramd.sklearn.service import float64_kernel, network_of
 
 
 class Kernel(gaussian_process.Kernel):
@@ -47,12 +46,12 @@ class Kernel(gaussian_process.Kernel):
         if eval_gradient and Y is not None:
             raise ValueError("the gradient is that of K(X, X): leave Y out")
         # One and the same array is one side: half the work, and exact symmetry.
-        matrix = self._kernel(X, None if Y is X else Y, "matrix")
+        matrix = float64_kernel(self, X, None if Y is X else Y)
         return (matrix, np.empty((*matrix.shape, 0))) if eval_gradient else matrix
 
     def diag(self, X: Any) -> Any:
         """The diagonal of K(X, X), (n), without the rest of it."""
-        return self._kernel(X, None, "diagonal")
+        return float64_kernel(self, X, None, "diagonal")
 
     def is_stationary(self) -> Any:
         """Networks see where their inputs are."""
@@ -61,15 +60,3 @@ class Kernel(gaussian_process.Kernel):
     def __repr__(self) -> str:
         layers = [layer.get("type") for layer in network_of(self.network)["layers"]]
         return f"Kernel({self.kind} of {', '.join(map(str, layers))})"
-
-    def _kernel(self, X: Any, Y: Any, form: str) -> Array:
-        found = client_of(self.url).kernel(
-            network_of(self.network),
-            shaped(X, self.input_shape),
-            None if Y is None else shaped(Y, self.input_shape),
-            outputs=(self.kind,),
-            dtype=self.dtype,
-            form=form,
-            method=self.method,
-        )
-        return found[self.kind].astype(np.float64, copy=False)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from gramd.arrays import Array
-from gramd.sklearn.service import client_of, network_of, shaped
+from gramd.sklearn.service import float64_kernel
 
 
 class KernelMatrix(TransformerMixin, BaseEstimator):
@@ -46,20 +45,9 @@ class KernelMatrix(TransformerMixin, BaseEstimator):
 
     def fit_transform(self, X: Any, y: Any = None, **_: Any) -> Array:
         """K(X, X), (n, n): symmetric, at half the cost."""
-        return self.fit(X)._kernel(X, None)
+        return float64_kernel(self.fit(X), X, None)
 
     def transform(self, X: Any) -> Array:
         """K(X, X_train), (m, n)."""
         check_is_fitted(self)
-        return self._kernel(X, self.X_train_)
-
-    def _kernel(self, X: Any, Y: Any) -> Array:
-        found = client_of(self.url).kernel(
-            network_of(self.network),
-            shaped(X, self.input_shape),
-            None if Y is None else shaped(Y, self.input_shape),
-            outputs=(self.kind,),
-            dtype=self.dtype,
-            method=self.method,
-        )
-        return found[self.kind].astype(np.float64, copy=False)
+        return float64_kernel(self, X, self.X_train_)

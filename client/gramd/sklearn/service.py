@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -34,6 +34,31 @@ def _client(_process: int, url: str | None, key: str | None) -> Client:
 def network_of(network: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The network that an estimator means."""
     return DEFAULT_NETWORK if network is None else network
+
+
+class Parameters(Protocol):
+    """What a kernel is asked for with: the constructor's arguments, as scikit-learn keeps them."""
+
+    network: Mapping[str, Any] | None
+    kind: str
+    input_shape: Sequence[int] | None
+    dtype: str
+    method: Mapping[str, Any] | None
+    url: str | None
+
+
+def float64_kernel(asked: Parameters, x1: Any, x2: Any, form: str = "matrix") -> Array:
+    """The kernel that is asked for, of x1 with x2 (None: with itself), as scikit-learn takes it."""
+    found = client_of(asked.url).kernel(
+        network_of(asked.network),
+        shaped(x1, asked.input_shape),
+        None if x2 is None else shaped(x2, asked.input_shape),
+        outputs=(asked.kind,),
+        dtype=asked.dtype,
+        form=form,
+        method=asked.method,
+    )
+    return found[asked.kind].astype(np.float64, copy=False)
 
 
 def shaped(x: Any, input_shape: Sequence[int] | None) -> Any:

@@ -9,8 +9,9 @@ import pytest
 
 import kernels.estimate.landmarks as landmarks_module
 import kernels.plan.tiles as tiles_module
+from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
-from kernels.inputs import check_job, read_inputs
+from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.tiles import plan_tiles
 from kernels.spec.architecture import parse_architecture

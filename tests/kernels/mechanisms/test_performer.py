@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.compatible import check_job
 from kernels.errors import SpecError
-from kernels.inputs import check_job, read_inputs
+from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.mechanisms.performer import Performer, directions
 from kernels.spec.architecture import parse_architecture

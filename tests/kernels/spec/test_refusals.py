@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from kernels.compatible import check_job
 from kernels.errors import SpecError
-from kernels.inputs import check_job, read_inputs
+from kernels.inputs import read_inputs
 from kernels.spec.architecture import describe, parse_architecture
 
 DENSE: dict[str, Any] = {"type": "dense"}

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from kernels.inputs import check_job, read_inputs
+from kernels.compatible import check_job
+from kernels.inputs import read_inputs
 from kernels.spec.architecture import parse_architecture
 
 DPFP_3 = {"type": "dpfp", "nu": 3}

@@ -16,11 +16,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.roster import WorkerCard
+from service.queue.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service
-from service.tiler import Tiler
-from service.worker import compute
+from service.worker.tiler import Tiler
+from service.worker.worker import compute
 
 PATIENCE_S = 60.0
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kernels.matrix import kernel_matrix
-from service.arrays import read_npy
+from service.http.arrays import read_npy
 
 WAIT = {"Prefer": "wait=60"}
 NETWORK = {

@@ -7,7 +7,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.examples import EXAMPLES
+from service.contract.examples import EXAMPLES
 
 from .conftest import ATTENTION, DENSE
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.arrays import MAX_HEADER_BYTES, json_elements, npy_header, read_list, read_npy
-from service.problems import InvalidRequest
+from service.http.arrays import MAX_HEADER_BYTES, json_elements, npy_header, read_list, read_npy
+from service.http.problems import InvalidRequest
 
 
 def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from service import bodies
 from service.app import create_app
+from service.http import bodies
 
 from .conftest import DENSE
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernels.finite.lipschitz import gaussian_norms, lipschitz_bounds, norms_of
-from service import bounds_requests
+from service.requests import bounds as bounds_requests
 
 from .test_refusals import problem
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.content import Content
+from service.results.content import Content
 
 from .conftest import DENSE, problem
 

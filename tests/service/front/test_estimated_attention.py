@@ -1,6 +1,5 @@
 """Attention that is estimated, over HTTP: the same bits, standard errors, landmarks and receipts."""
 
-import io
 from typing import Any
 
 import httpx
@@ -13,7 +12,8 @@ from kernels.plan import tiles as tiles_module
 from service.state import Service
 from service.store import keys
 
-WAIT = {"Prefer": "wait=60"}
+from .estimating import RESULTS, estimated, results
+
 HEADS: dict[str, Any] = {
     "type": "attention",
     "scaling": "sqrt",
@@ -21,7 +21,6 @@ HEADS: dict[str, Any] = {
 }
 LINEAR = {"layers": [{"type": "dense"}, HEADS, {"type": "global_avg_pool"}]}
 ABOVE = {"layers": [{"type": "dense"}, {"type": "relu"}, HEADS, {"type": "global_avg_pool"}]}
-RESULTS = ("nngp", "nngp_stderr", "ntk", "ntk_stderr")
 
 
 @pytest.fixture(autouse=True)
@@ -30,28 +29,12 @@ def several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiles_module, "_ESTIMATED_ROWS", 2)
 
 
-async def computed(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
-    response = await client.post("/v1/kernels", json=body, headers=WAIT)
-    assert response.status_code == 200, response.text
-    assert response.json()["state"] == "succeeded", response.text
-    return response.json()
-
-
-async def results(client: httpx.AsyncClient, job: dict[str, Any]) -> dict[str, np.ndarray]:
-    found = {}
-    for name in RESULTS:
-        answer = await client.get(job["links"][name])
-        assert answer.status_code == 200, answer.text
-        found[name] = np.load(io.BytesIO(answer.content))
-    return found
-
-
 @pytest.mark.parametrize("architecture", [LINEAR, ABOVE], ids=["linear", "landmarks"])
 async def test_it_is_what_kernel_matrix_returns(client, working, architecture):
     x = np.random.default_rng(0).standard_normal((5, 3, 2)).astype("float32")
     async with working():
-        job = await computed(client, architecture=architecture, x1=x.tolist())
-        again = await computed(client, architecture=architecture, x1=x.tolist())
+        job = await estimated(client, architecture=architecture, x1=x.tolist())
+        again = await estimated(client, architecture=architecture, x1=x.tolist())
         found = await results(client, job)
     expected = kernel_matrix(architecture, x)
     for name in RESULTS:
@@ -74,8 +57,8 @@ async def test_landmarks_are_frozen_with_the_job_and_go_with_it(
     monkeypatch.setattr(landmarks_module, "LANDMARK_POSITIONS", 9)
     x = np.random.default_rng(1).standard_normal((6, 3, 2)).astype("float32")
     async with working():
-        few = await computed(client, architecture=ABOVE, x1=x[:4].tolist())
-        more = await computed(client, architecture=ABOVE, x1=x.tolist())
+        few = await estimated(client, architecture=ABOVE, x1=x[:4].tolist())
+        more = await estimated(client, architecture=ABOVE, x1=x.tolist())
         found = await results(client, more)
     assert more["tiles_reused"] == 0
     (warning,) = more["warnings"]

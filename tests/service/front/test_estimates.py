@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.estimates import beside
-from service.pace import Kind, Lognormal
+from service.jobs.estimates import beside
+from service.queue.pace import Kind, Lognormal
 from service.settings import Settings
 from service.state import open_service
 
@@ -113,7 +113,7 @@ async def test_the_input_quota_is_looked_at_and_not_booked(settings: Settings, c
 
 
 async def _request(service: Any) -> Any:
-    from service.kernel_requests import read_kernel_request
+    from service.requests.kernels import read_kernel_request
 
     body = {"architecture": DENSE, "x1": X.tolist()}
     return await read_kernel_request(body, {}, "default", service.datasets)

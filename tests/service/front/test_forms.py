@@ -9,7 +9,7 @@ import pytest
 
 from kernels.inputs import Form
 from kernels.matrix import kernel_matrix
-from service import windows
+from service.results import windows
 
 from .conftest import ATTENTION, DENSE
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from service import idempotency
-from service.idempotency import Claim
+from service.http import idempotency
+from service.http.idempotency import Claim
 
 from .conftest import DENSE, problem
 

@@ -13,13 +13,13 @@ import pytest
 
 from kernels.matrix import kernel_matrix
 from service.errors import OverLimit, ResultStoreAway, StartError
-from service.kernel_requests import read_kernel_request
+from service.queue.tasks import read_flight
+from service.requests.kernels import read_kernel_request
 from service.settings import Settings
 from service.state import Service, open_service
 from service.store import keys
 from service.store.far_tiles import check_object_store, open_object_store
 from service.store.tiles import far_name
-from service.tasks import read_flight
 
 from .conftest import DENSE, problem
 

@@ -1,8 +1,5 @@
 """The method monte_carlo over HTTP: the same job path, the same bits, and an honest error bar."""
 
-import io
-from typing import Any
-
 import httpx
 import numpy as np
 import pytest
@@ -11,27 +8,10 @@ from kernels.matrix import kernel_matrix
 from service.state import Service
 
 from .conftest import ATTENTION, DENSE
+from .estimating import RESULTS, WAIT, estimated, results
 
-WAIT = {"Prefer": "wait=60"}
 METHOD = {"type": "monte_carlo", "width": 128, "heads": 8, "samples": 24, "seed": 7}
 SMALL = {"type": "monte_carlo", "width": 16, "heads": 1, "samples": 2, "seed": 0}
-RESULTS = ("nngp", "nngp_stderr", "ntk", "ntk_stderr")
-
-
-async def estimated(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
-    response = await client.post("/v1/kernels", json={"method": METHOD} | body, headers=WAIT)
-    assert response.status_code == 200, response.text
-    assert response.json()["state"] == "succeeded", response.text
-    return response.json()
-
-
-async def results(client: httpx.AsyncClient, job: dict[str, Any]) -> dict[str, np.ndarray]:
-    found = {}
-    for name in RESULTS:
-        answer = await client.get(job["links"][name])
-        assert answer.status_code == 200, answer.text
-        found[name] = np.load(io.BytesIO(answer.content))
-    return found
 
 
 @pytest.mark.parametrize(
@@ -42,7 +22,7 @@ async def test_it_is_the_estimate_of_kernel_matrix_and_near_the_exact_kernel(
 ):
     x = np.random.default_rng(0).standard_normal(shape).astype("float32")
     async with working():
-        job = await estimated(client, architecture=architecture, x1=x.tolist())
+        job = await estimated(client, architecture=architecture, x1=x.tolist(), method=METHOD)
         found = await results(client, job)
     expected = kernel_matrix(architecture, x, method=METHOD)
     exact = kernel_matrix(architecture, x)

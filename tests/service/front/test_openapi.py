@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from service import openapi
 from service.app import create_app
-from service.examples import EXAMPLES
+from service.contract import openapi
+from service.contract.examples import EXAMPLES
 from service.settings import Settings
 
 
@@ -33,7 +35,14 @@ def test_drift_is_caught_and_the_command_named(tmp_path, capsys):
     assert openapi.main(["--check"], file) == 1
     out = capsys.readouterr().out
     assert "+  /v1/kernels:" in out
-    assert out.splitlines()[-1].endswith("python -m service.openapi")
+    assert out.splitlines()[-1].endswith("python -m service.contract.openapi")
+
+
+def test_it_is_openapi_3_1_and_its_examples_are_what_its_schemas_say(document):
+    OPENAPI_31_VALIDATOR.validate(document)
+    for name, example in EXAMPLES.items():
+        about = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        Draft202012Validator(about).validate(example)
 
 
 def test_every_reference_leads_somewhere(document):

@@ -1,10 +1,12 @@
 """Predictions as jobs: polled, evicted, cancelled, failed and refused."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from service.answers.kernels import Evicted, KernelValues
 from service.store import keys
+from service.store.tiles import TileStore
 
 from .conftest import problem
 from .predicting import WAIT, body, data, fetched, predicted
@@ -172,12 +174,13 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
 async def test_a_tile_store_that_cannot_keep_the_kernels_is_named(
     client, working, monkeypatch: pytest.MonkeyPatch
 ):
-    async def gone(self: KernelValues, index: int, output: str) -> np.ndarray:
-        raise Evicted("between looking and reading")
+    async def gone(self: TileStore, tenant: str, names: Sequence[str], output: str) -> list[None]:
+        """Evicted between looking and reading, every time."""
+        return [None] * len(names)
 
     async with working():
         with monkeypatch.context() as patch:
-            patch.setattr(KernelValues, "tile", gone)
+            patch.setattr(TileStore, "read_many", gone)
             response = await client.post("/v1/predictions", json=body(), headers=WAIT)
         record = response.json()
         assert (response.status_code, record["state"]) == (200, "failed")

@@ -3,8 +3,8 @@
 import pytest
 from starlette.requests import Request
 
-from service.problems import InvalidRequest, NotAcceptable
-from service.queries import negotiate, only, read_slice, waiting_seconds
+from service.http.problems import InvalidRequest, NotAcceptable
+from service.http.queries import negotiate, only, read_slice, waiting_seconds
 
 OFFERS = ("application/x-npy", "application/octet-stream", "application/json")
 

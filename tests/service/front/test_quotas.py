@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
+from service.access.quotas import Quotas
 from service.app import create_app
 from service.errors import OverLimit
-from service.quotas import Quotas
 from service.settings import Settings
 from service.store import keys
 from service.store.connection import CONNECTIONS
@@ -115,13 +115,13 @@ async def test_a_stream_holds_its_place_until_its_end(
     async with working():
         made = await client.post("/v1/kernels", json=body, headers={"Prefer": "wait=60"})
     seen: list[int] = []
-    read = type(service.tiles).read
+    read = type(service.tiles).read_many
 
     async def counting(*arguments: Any) -> Any:
         seen.append(await service.client.zcard(keys.places("default")))
         return await read(*arguments)
 
-    monkeypatch.setattr(type(service.tiles), "read", counting)
+    monkeypatch.setattr(type(service.tiles), "read_many", counting)
     assert (await client.get(made.json()["links"]["nngp"])).status_code == 200
     assert seen == [1]
     assert await service.client.zcard(keys.places("default")) == 0

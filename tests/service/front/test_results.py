@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from kernels.inputs import Form
 from kernels.plan.placement import mirrored
 from kernels.plan.tiles import RowGroup, Tile, TilePlan
-from service import windows
 from service.records import Layout
-from service.windows import Window, open_window
+from service.results import reading, windows
+from service.results.windows import Window, open_window
 
 from .conftest import ATTENTION, DENSE
 
@@ -219,7 +219,7 @@ async def assembled(window: Window, tiles: dict[int, np.ndarray], sizes: tuple[i
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "RUN_BYTES", sizes[0])
-        patch.setattr(windows, "HELD_TILE_BYTES", sizes[1])
+        patch.setattr(reading, "HELD_TILE_BYTES", sizes[1])
         runs = [run async for run in window.runs(np.dtype("f8"), read)]
     item = 8 * math.prod(window.shape[2:])
     assert all(run.nbytes <= max(item, sizes[0]) for run in runs)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.problems import InvalidRequest, MalformedRequest
-from service.strict_json import MAX_DEPTH, read_json
+from service.http.problems import InvalidRequest, MalformedRequest
+from service.http.strict_json import MAX_DEPTH, read_json
 
 VALUES = st.recursive(
     st.none()

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from service.exposure import listen
+from service.access.exposure import listen
 
 from .conftest import DENSE
 

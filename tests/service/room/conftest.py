@@ -26,13 +26,13 @@ from kernels.errors import Stopped
 from kernels.inputs import Inputs, read_inputs
 from kernels.result import ErrorEstimate, TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.children import stop
-from service.jobs import JobRecord, KernelRequest
-from service.roster import WorkerCard
+from service.processes.children import stop
+from service.queue.roster import WorkerCard
+from service.queue.tasks import TileTask
+from service.records import JobRecord, KernelRequest
 from service.settings import Settings
 from service.state import Service
-from service.tasks import TileTask
-from service.tiler import Tiler
+from service.worker.tiler import Tiler
 
 PATIENCE_S = 30.0
 

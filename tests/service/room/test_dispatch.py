@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from kernels.inputs import Inputs
-from service.jobs import JobRecord, KernelRequest
-from service.queue import Queue
+from service.queue.docket import Queue
+from service.queue.tasks import TileTask
+from service.records import JobRecord, KernelRequest
 from service.state import Service
 from service.store import keys
-from service.tasks import TileTask
 
 from .conftest import Workbench, Worker
 

@@ -11,10 +11,10 @@ import pytest
 from kernels.errors import InputError
 from kernels.inputs import Inputs
 from service.errors import OverLimit, UnknownJob
-from service.jobs import JobRecord, KernelRequest
+from service.queue.tasks import TileTask
+from service.records import JobRecord, KernelRequest
 from service.state import Service, open_service
 from service.store import keys
-from service.tasks import TileTask
 
 from .conftest import Workbench, Worker
 

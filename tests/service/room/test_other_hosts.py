@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from kernels.matrix import kernel_matrix
-from service.children import stop
-from service.embedded import find_redis_server
+from service.processes.children import stop
+from service.processes.embedded import find_redis_server
 
 from .serving import PATIENCE_S, until
 

@@ -9,7 +9,7 @@ import pytest
 from kernels.inputs import Inputs
 from kernels.spec.architecture import parse_architecture
 from service.errors import TilesMissing, UnknownJob
-from service.jobs import JobRecord, KernelRequest
+from service.records import JobRecord, KernelRequest
 from service.state import Service
 
 from .conftest import Workbench, Worker

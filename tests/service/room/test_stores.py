@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from kernels import NUMERICS_VERSION
 from kernels.inputs import Inputs, read_inputs
 from kernels.spec.architecture import parse_architecture
-from service.blueprint import draw
-from service.digests import tile_digest
 from service.errors import OverLimit, UnknownDataset
+from service.jobs.blueprint import draw
+from service.jobs.digests import tile_digest
 from service.records import KernelRequest
 from service.state import Service, open_service
 from service.store.datasets import PIECE

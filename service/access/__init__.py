@@ -1,0 +1,1 @@
+"""Who may ask, how much, and from where: API keys, the gate before every route, quotas, exposure."""

@@ -1,0 +1,1 @@
+"""What comes over HTTP, whatever it is about: bodies, JSON, arrays, headers, and what goes wrong."""

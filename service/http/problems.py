@@ -1,0 +1,298 @@
+"""Everything that can go wrong in a request, and the one table from error to status.
+
+Each becomes one RFC 9457 document (`application/problem+json`).
+
+    Exception
+     +-- Problem                     raised by the HTTP code itself
+     |    +-- MalformedRequest       400  not JSON, not multipart, not what Content-Length said
+     |    +-- Unauthorized           401  no key, or none that is known (WWW-Authenticate)
+     |    +-- Forbidden              403  a key that does not open this
+     |    +-- UnknownResource        404  no such path
+     |    +-- MethodNotAllowed       405  the path knows other methods (Allow)
+     |    +-- NotAcceptable          406  no representation that Accept admits
+     |    +-- SlowRequest            408  the body stopped coming
+     |    +-- Pending                409  rows that are not finished yet (Retry-After)
+     |    +-- Unavailable            409  rows that will not be: the job failed or was cancelled
+     |    +-- Conflict               409  a change of state that the job's state does not allow
+     |    +-- Gone                   410  the job's results have expired
+     |    +-- TooLarge               413  a size limit, named with its value
+     |    +-- UnsupportedMedia       415  a content type or coding that is not read here
+     |    +-- RangeNotSatisfiable    416  a byte range behind the end
+     |    +-- Busy                   503  too many bytes of bodies are being read (Retry-After)
+     |    +-- NotReady               503  readiness: what is wrong with the stores and workers
+     |    +-- InvalidRequest         422  understood, but wrong, with a pointer
+     |         +-- InvalidArchitecture, InvalidInput   what kernels refused, pointer included
+     +-- KernelError                 422  the same from a place that knows no body
+     +-- UnknownJob, UnknownDataset  404
+     +-- UploadClosed, PartsMissing  409  an open dataset that cannot be filled or sealed now
+     +-- OverLimit                   507  storage; 413 the size of one job; 429 how many at a time
+     +-- TilesMissing                503  evicted results are being computed again (Retry-After)
+     +-- ResultStoreAway            503  the object store of large results cannot be used
+     +-- RedisError                  503  the store cannot be reached
+     +-- anything else               500  our fault: the log has the traceback under the request id
+"""
+
+from __future__ import annotations
+
+import http
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from kernels.errors import KernelError
+from service.errors import (
+    OverLimit,
+    PartsMissing,
+    ResultStoreAway,
+    TilesMissing,
+    UnknownDataset,
+    UnknownJob,
+    UploadClosed,
+)
+from service.http.allowed_methods import allowed_methods
+from service.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:gramd:problem:"
+
+
+class Problem(Exception):
+    """An error that says what was expected, what came and what to do.
+
+    detail: that sentence. pointer: RFC 6901, into the body. parameter: the query parameter or
+    header at fault. limit, actual: the limit that was hit and what came. headers: for the response.
+    also: further members.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        pointer: str | None = None,
+        parameter: str | None = None,
+        limit: int | float | None = None,
+        actual: int | float | None = None,
+        headers: dict[str, str] | None = None,
+        also: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.actual = actual
+        self.headers = headers or {}
+        members = {"pointer": pointer, "parameter": parameter, "limit": limit, "actual": actual}
+        self.members = {name: value for name, value in members.items() if value is not None} | (
+            also or {}
+        )
+
+
+class MalformedRequest(Problem):
+    """The bytes are not what their content type or length says."""
+
+
+class Unauthorized(Problem):
+    """The service asks for a key, and none that it knows came."""
+
+
+class Forbidden(Problem):
+    """The key is valid and opens something else."""
+
+
+class UnknownResource(Problem):
+    """There is nothing at this path."""
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, but not for this method."""
+
+
+class NotAcceptable(Problem):
+    """None of the representations on offer is one that Accept admits."""
+
+
+class SlowRequest(Problem):
+    """The body stopped arriving."""
+
+
+class Pending(Problem):
+    """The rows asked for are not finished yet."""
+
+
+class Unavailable(Problem):
+    """The rows asked for are not finished, and the job has ended."""
+
+
+class Conflict(Problem):
+    """The job's state does not allow this change."""
+
+
+class Gone(Problem):
+    """The job has expired."""
+
+
+class TooLarge(Problem):
+    """A limit on size was passed."""
+
+
+class UnsupportedMedia(Problem):
+    """A content type or content coding that is not read here."""
+
+
+class RangeNotSatisfiable(Problem):
+    """A byte range that begins behind the end."""
+
+
+class InvalidRequest(Problem):
+    """A well-formed request that asks for something wrong."""
+
+
+class InvalidArchitecture(InvalidRequest):
+    """The architecture is wrong, or does not fit the inputs."""
+
+
+class InvalidInput(InvalidRequest):
+    """An input array or mask is wrong."""
+
+
+class Busy(Problem):
+    """The service has as much to read as it can hold."""
+
+
+class NotReady(Problem):
+    """The service cannot do its work at the moment."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a class of errors looks like from outside."""
+
+    status: int
+    name: str
+    title: str
+
+
+# The one table from error to status; a subclass that is not listed is its nearest listed parent.
+KINDS: dict[type[Exception], Kind] = {
+    MalformedRequest: Kind(400, "malformed-request", "The request is malformed"),
+    Unauthorized: Kind(401, "unauthorized", "A key is needed"),
+    Forbidden: Kind(403, "forbidden", "This key does not open this"),
+    UnknownResource: Kind(404, "not-found", "There is no such resource"),
+    UnknownJob: Kind(404, "not-found", "There is no such resource"),
+    UnknownDataset: Kind(404, "not-found", "There is no such resource"),
+    MethodNotAllowed: Kind(405, "method-not-allowed", "The resource does not know this method"),
+    NotAcceptable: Kind(406, "not-acceptable", "No representation that Accept admits"),
+    SlowRequest: Kind(408, "slow-request", "The request body stopped arriving"),
+    Pending: Kind(409, "not-finished", "The rows asked for are not finished"),
+    Unavailable: Kind(409, "not-computed", "The rows asked for were not computed"),
+    Conflict: Kind(409, "conflict", "The state of the resource does not allow this"),
+    UploadClosed: Kind(409, "conflict", "The state of the resource does not allow this"),
+    PartsMissing: Kind(409, "parts-missing", "Parts of the dataset are missing"),
+    Gone: Kind(410, "expired", "The job has expired"),
+    TooLarge: Kind(413, "too-large", "A size limit was passed"),
+    UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
+    RangeNotSatisfiable: Kind(416, "no-such-range", "The range lies behind the end"),
+    InvalidRequest: Kind(422, "invalid-request", "The request asks for something wrong"),
+    InvalidArchitecture: Kind(
+        422, "invalid-architecture", "The architecture is wrong or does not fit its inputs"
+    ),
+    InvalidInput: Kind(422, "invalid-input", "An input array is wrong"),
+    KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
+    OverLimit: Kind(507, "over-limit", "A limit was passed"),
+    Busy: Kind(503, "busy", "Too much is being read at once"),
+    NotReady: Kind(503, "not-ready", "The service is not ready"),
+    TilesMissing: Kind(503, "recomputing", "Evicted results are being computed again"),
+    ResultStoreAway: Kind(503, "store-unavailable", "The store cannot be reached"),
+    RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),
+    Exception: Kind(500, "internal-error", "Something went wrong here"),
+}
+
+# Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
+TOO_MANY = {"max_unfinished_jobs", "max_requests_per_s", "max_open_requests"}
+TOO_LARGE = {
+    "max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_part_bytes", "max_parts",
+    "max_prediction_rows",
+}  # fmt: skip
+
+
+def kind_of(error: Exception) -> Kind:
+    """The row of the table for this error."""
+    return next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+
+
+def problem_response(request: Request, error: Exception) -> Response:
+    """The problem document of any error at all, as a response."""
+    if isinstance(error, HTTPException):
+        error = _of_framework(request, error)
+    if isinstance(error, ClientDisconnect):
+        error = MalformedRequest("the connection was closed before the whole body came")
+    kind = kind_of(error)
+    status, headers, members = kind.status, dict[str, str](), dict[str, Any]()
+    detail = str(error)
+    if isinstance(error, Problem):
+        headers, members = error.headers, error.members
+    elif isinstance(error, KernelError):
+        detail, members = error.detail, {"pointer": error.pointer}
+    elif isinstance(error, OverLimit):
+        status = 429 if error.limit in TOO_MANY else 413 if error.limit in TOO_LARGE else status
+        members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
+        if status == 429:
+            headers = {"Retry-After": str(math.ceil(error.retry_after))}
+    elif isinstance(error, PartsMissing):
+        members = {"missing": error.parts[:100], "actual": len(error.parts)}
+    elif isinstance(error, TilesMissing):
+        headers = {"Retry-After": str(max(1, error.retry_after))}
+    elif isinstance(error, (RedisError, ResultStoreAway)):
+        # What a store says may hold an address; the log has it.
+        log.warning("a store cannot be used", reason=str(error))
+        headers, detail = {"Retry-After": "2"}, "the store does not answer; try again soon"
+    elif kind.status == 500:
+        # The message of an unforeseen error may hold what a client must not see; the log has it.
+        detail = "an unexpected error; the log holds it under this request id"
+    return render(request, status, kind.name, kind.title, detail, members, headers)
+
+
+def render(
+    request: Request,
+    status: int,
+    name: str,
+    title: str,
+    detail: str,
+    members: dict[str, Any],
+    headers: dict[str, str],
+) -> Response:
+    """One RFC 9457 document."""
+    document = {
+        "type": TYPE_PREFIX + name,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        **members,
+    }
+    document["request_id"] = request.scope.get("state", {}).get("request_id")
+    # ASCII, because a detail may quote a lone surrogate, which UTF-8 cannot hold.
+    return Response(json.dumps(document).encode("ascii"), status, headers, MEDIA_TYPE)
+
+
+def _of_framework(request: Request, error: HTTPException) -> Exception:
+    """Our error for one that Starlette or FastAPI raised by themselves."""
+    if error.status_code == 404:
+        return UnknownResource(
+            "there is nothing at this path; the paths are listed in /openapi.json"
+        )
+    if error.status_code == 405:
+        allowed = allowed_methods(request)
+        return MethodNotAllowed(
+            f"{request.method} is not known here; known: {', '.join(allowed)}",
+            headers={"Allow": ", ".join(allowed)},
+        )
+    if error.status_code < 500:
+        phrase = http.HTTPStatus(error.status_code).phrase
+        return MalformedRequest(f"{phrase}: {error.detail}")
+    return error

@@ -1,0 +1,1 @@
+"""Kernel jobs: forecast, admitted, cut into named tiles, stored, followed to their end."""

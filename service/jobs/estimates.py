@@ -1,0 +1,227 @@
+"""What a job will take, before it is made: tiles, bytes, seconds, and whether it would be taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
+from redis.asyncio import Redis
+
+from kernels.plan.cost import tile_costs
+from service.errors import OverLimit
+from service.jobs import blueprint
+from service.jobs.admission import check_request, check_result, is_too_large
+from service.queue.pace import P90, Kind, Pace, shape_name
+from service.queue.roster import Roster
+from service.records import KernelRequest
+from service.settings import Settings
+from service.store.connection import ceiling
+from service.store.inputs import check_quota, packed_size
+from service.store.records import RecordStore
+from service.store.tenants import Tenants
+from service.store.tiles import TileStore
+
+# Jobs that are looked at to tell how long one takes beside them.
+JOBS_BESIDE = 1_000
+
+
+class Tiles(BaseModel):
+    """How much of a job is there already."""
+
+    total: int = Field(description="tiles of the whole result")
+    cached: int = Field(description="in the tile store already: they cost nothing")
+    to_compute: int = Field(description="total without those cached")
+    share_cached: float = Field(description="cached over total, 0 to 1")
+
+
+class Bytes(BaseModel):
+    """What a job keeps."""
+
+    inputs: int = Field(description="counted against max_input_bytes, unless stored already")
+    results: int = Field(description="all outputs; at most max_result_bytes")
+
+
+class Seconds(BaseModel):
+    """From the first tile's beginning to the last one's end, compiling included."""
+
+    p50: float = Field(description="seconds that half of such jobs stay below")
+    p90: float = Field(description="seconds that nine of ten such jobs stay below")
+
+
+class Refusal(BaseModel):
+    """The limit that the job would hit."""
+
+    limit_name: str = Field(description="its name in GET /v1/limits")
+    limit: float = Field(description="its value")
+    actual: float = Field(description="what the job has")
+    detail: str = Field(description="the same in words, and what to do")
+
+
+class EstimateResource(BaseModel):
+    """What the same body would take at POST /v1/kernels."""
+
+    shape: list[int] = Field(description="of each result, as in the job")
+    tiles: Tiles = Field(description="how much there is to compute")
+    bytes: Bytes = Field(description="what it would keep")
+    seconds: Seconds | None = Field(
+        description="beside the jobs that are unfinished now, which take turns with it; null when"
+        " uncalibrated, or without a worker"
+    )
+    seconds_alone: Seconds | None = Field(
+        description="with all workers on this job alone; null when `seconds` is"
+    )
+    compile_seconds: float | None = Field(
+        description="how much of that is compiling: programs that no worker had for this network"
+    )
+    uncalibrated: bool = Field(
+        description="no tile of this dtype and method has been computed here yet"
+    )
+    basis: Literal["network", "device", "none"] = Field(
+        description="measured on this very network, on others on the same kind of device, or not"
+    )
+    workers: int = Field(description="tiles that are computed at once")
+    admitted: bool = Field(description="whether POST /v1/kernels would take it now")
+    refusal: Refusal | None = Field(description="why not; null when it is admitted")
+    warnings: list[str] = Field(
+        description="what is allowed but probably not meant, as the job would have it"
+    )
+
+
+class Forecast(BaseModel):
+    """Seconds of what is missing of a job, and what they rest on."""
+
+    seconds: Seconds | None = None
+    alone: Seconds | None = None
+    compile_seconds: float | None = None
+    basis: Literal["network", "device", "none"] = "none"
+    slots: int = 0
+
+
+def beside(others: Sequence[float | None], seconds: float) -> float:
+    """When a job of so many seconds ends that takes turns with others.
+
+    others: what is left of each, None where that is not known. While a job runs, each of the others
+    gets as much as it, or all that it needs; one that is not known is taken for as long as this one.
+    """
+    return seconds + sum(seconds if left is None else min(left, seconds) for left in others)
+
+
+class Estimates:
+    """Forecasts of jobs; one per process, owned by `service.state.open_service`."""
+
+    def __init__(
+        self,
+        *,
+        client: Redis,
+        tiles_client: Redis,
+        records: RecordStore,
+        tiles: TileStore,
+        tenants: Tenants,
+        roster: Roster,
+        pace: Pace,
+        settings: Settings,
+    ) -> None:
+        self._client = client
+        self._tiles_client = tiles_client
+        self._records = records
+        self._tiles = tiles
+        self._tenants = tenants
+        self._roster = roster
+        self._pace = pace
+        self._settings = settings
+
+    async def estimate(self, tenant: str, request: KernelRequest) -> EstimateResource:
+        """The estimate of a request; nothing is stored."""
+        secret = await self._tenants.secret(tenant)
+        drawn = await asyncio.to_thread(blueprint.draw, request, secret)
+        if self._settings.results_url and is_too_large(drawn, await ceiling(self._tiles_client)):
+            drawn = drawn.far()
+        there = await self._tiles.exists(tenant, drawn.digests)
+        missing = [index for index, found in enumerate(there) if not found]
+        forecast = await self.forecast(tenant, request, drawn, missing)
+        refusal = await self._refusal(tenant, request, drawn, missing)
+        total = len(drawn.digests)
+        return EstimateResource(
+            shape=list(drawn.plan.shape),
+            tiles=Tiles(
+                total=total,
+                cached=total - len(missing),
+                to_compute=len(missing),
+                share_cached=round(1 - len(missing) / total, 4),
+            ),
+            bytes=Bytes(
+                inputs=sum(map(packed_size, drawn.rows.values())), results=drawn.result_bytes
+            ),
+            seconds=forecast.seconds,
+            seconds_alone=forecast.alone,
+            compile_seconds=forecast.compile_seconds,
+            uncalibrated=forecast.basis == "none",
+            basis=forecast.basis,
+            workers=forecast.slots,
+            admitted=refusal is None,
+            refusal=refusal,
+            warnings=list(request.warnings),
+        )
+
+    async def forecast(
+        self, tenant: str, request: KernelRequest, drawn: blueprint.Blueprint,
+        missing: Sequence[int],
+    ) -> Forecast:  # fmt: skip
+        """What the missing tiles (indices) will take on the workers that are alive."""
+        cards = await self._roster.alive()
+        slots = sum(card.slots for card in cards)
+        devices = sorted({card.device_kind for card in cards})
+        kinds = [Kind(device, request.dtype, request.method.type) for device in devices]
+        known = await self._pace.known(tenant, request.architecture.digest, kinds)
+        if known is None:
+            return Forecast(slots=slots)
+        plan = drawn.plan
+        costs = await asyncio.to_thread(
+            tile_costs, request.architecture, plan, outputs=request.outputs, dtype=request.dtype,
+            method=request.method, positions=bool(request.inputs1.grid),
+        )  # fmt: skip
+        wanted = [costs[index] for index in missing]
+        # No number of workers is faster than the longest tile.
+        work = max(sum(wanted) / slots, max(wanted, default=0.0))
+        shapes = {
+            shape_name(
+                request.outputs,
+                plan.form,
+                plan.groups1[plan.tiles[index].row].grid,
+                plan.groups2[plan.tiles[index].col].grid,
+            )
+            for index in missing
+        }
+        layers = len(request.architecture.expanded)
+        fresh, compiling = len(shapes - known.shapes), 0.0
+        if known.compile is not None:
+            compiling = known.compile.quantile(0.0) * layers * -(-fresh // slots)
+        p50, p90 = (work * known.pace.quantile(z) + compiling for z in (0.0, P90))
+        others = await self._records.seconds_left(JOBS_BESIDE)
+        return Forecast(
+            seconds=Seconds(p50=round(beside(others, p50), 3), p90=round(beside(others, p90), 3)),
+            alone=Seconds(p50=round(p50, 3), p90=round(p90, 3)),
+            compile_seconds=round(compiling, 3) if known.compile is not None or not fresh else None,
+            basis=known.basis,
+            slots=slots,
+        )
+
+    async def _refusal(
+        self, tenant: str, request: KernelRequest, drawn: blueprint.Blueprint,
+        missing: Sequence[int],
+    ) -> Refusal | None:  # fmt: skip
+        """Why POST /v1/kernels would say no, by the very checks that it makes."""
+        try:
+            check_request(request, await self._records.unfinished(tenant), self._settings)
+            check_result(drawn, self._settings, await ceiling(self._tiles_client))
+            sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in drawn.rows.items()}
+            await check_quota(self._client, tenant, sizes, self._settings.max_input_bytes)
+            if self._tiles.far is not None and drawn.is_far:
+                await self._tiles.far.bytes.check(tenant, drawn.bytes_of(missing))
+        except OverLimit as error:
+            return Refusal(
+                limit_name=error.limit, limit=error.value, actual=error.actual, detail=error.detail
+            )
+        return None

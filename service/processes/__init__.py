@@ -1,0 +1,1 @@
+"""The processes of one service on one machine: started, watched, ended, asked for their health."""

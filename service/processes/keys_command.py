@@ -1,0 +1,116 @@
+"""`python -m service keys create | list | revoke`: the API keys of a running or resting service."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from service.access.api_keys import ApiKeys
+from service.errors import StartError
+from service.processes.children import spawn, stop
+from service.processes.data_dir import lock
+from service.processes.embedded import find_redis_server, servers, wait_until_answering
+from service.settings import Settings
+from service.store.connection import connect
+
+START_S = 120.0
+STOP_S = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The three actions and their options; --data-dir may stand before the action or behind it."""
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument(
+        # Without a default: it would take the place of what stands before the action.
+        "--data-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS,
+        help="where the embedded stores keep their data",
+    )  # fmt: skip
+    actions = parser.add_subparsers(dest="action", required=True, metavar="create | list | revoke")
+    create = actions.add_parser(
+        "create", help="make a key and print it, this once", parents=[where]
+    )
+    create.add_argument(
+        "--tenant",
+        help="whose key it is: the tenant of another key, to rotate keys; else a new one",
+    )
+    create.add_argument("--name", default="", help="a note for `keys list`")
+    create.add_argument(
+        "--metrics", action="store_true", help="a key that reads /metrics and nothing else"
+    )
+    actions.add_parser("list", help="every key, without its secret", parents=[where])
+    revoke = actions.add_parser(
+        "revoke", help="make a key worthless, from the next request on", parents=[where]
+    )
+    revoke.add_argument("id", help="as `keys list` shows it")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Do it; returns the exit code. Raises StartError when the keys cannot be reached."""
+    with _queue_store(settings) as url:
+        try:
+            return asyncio.run(_act(options, url))
+        except (RedisError, OSError) as error:
+            raise StartError(f"the queue's Redis (REDIS_URL) cannot be used: {error}") from error
+
+
+async def _act(options: argparse.Namespace, url: str) -> int:
+    async with connect(url) as client:
+        api_keys = ApiKeys(client)
+        if options.action == "create":
+            if options.metrics and options.tenant:
+                raise StartError("a metrics key has no tenant: leave --tenant out")
+            key, made = await api_keys.create(
+                options.tenant,
+                scope="metrics" if options.metrics else "tenant",
+                name=options.name,
+            )
+            about = "reads /metrics" if options.metrics else f"tenant {made.tenant}"
+            sys.stderr.write(f"key {made.id}, {about}; it is shown this once:\n")
+            sys.stdout.write(f"{key}\n")
+            return 0
+        if options.action == "revoke":
+            if not await api_keys.revoke(options.id):
+                raise StartError(f"no key {options.id!r}; `keys list` shows them")
+            sys.stderr.write(f"key {options.id} is worthless from the next request on\n")
+            return 0
+        sys.stdout.write(f"{'id':<14}{'tenant':<18}{'scope':<9}{'made':<22}{'revoked':<22}name\n")
+        for key in await api_keys.list():
+            sys.stdout.write(
+                f"{key.id:<14}{key.tenant or '-':<18}{key.scope:<9}{_day(key.created_at):<22}"
+                f"{_day(key.revoked_at):<22}{key.name}\n"
+            )
+        return 0
+
+
+def _day(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+@contextmanager
+def _queue_store(settings: Settings) -> Generator[str, None, None]:
+    """The address of the queue's Redis; an embedded one that is not running runs meanwhile."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    server, _ = servers(settings.data_dir, settings.tiles_bytes)
+    if server.answers():
+        yield server.url
+        return
+    held = lock(settings.data_dir)
+    process = spawn(server.command(find_redis_server()), pass_fds=[held])
+    try:
+        wait_until_answering(server, START_S, lambda: process.poll() is None)
+        yield server.url
+    finally:
+        # SIGTERM has it write its file.
+        stop(process, STOP_S)
+        os.close(held)

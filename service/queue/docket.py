@@ -1,0 +1,131 @@
+"""The task queue. Docket (on Redis Streams) does the work; only this module knows it.
+
+Delivery is at least once: a tile whose worker dies is handed to another one after `lease`. A tile
+that is queued or running is not queued again under the same flight number.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import astuple
+from datetime import timedelta
+
+from docket import Disposition, Docket, Worker
+
+from kernels.inputs import Form
+from service.queue.tasks import AnswerTask, Task, TileTask
+from service.store import keys
+
+Handler = Callable[[Task], Awaitable[None]]
+
+TASK = "compute_tile"
+ANSWER = "make_answer"
+# Docket looks for work this often while it has none, which costs Redis something, or is full, which
+# costs a look at its own memory; its default of 250 ms would make a job of small tiles take a quarter
+# second each. So it looks more often while there is work, when a slot that is free waits for it.
+IDLE_INTERVAL = timedelta(milliseconds=15)
+BUSY_INTERVAL = timedelta(milliseconds=2)
+# So long after a task.
+BUSY_FOR = timedelta(milliseconds=250)
+RECONNECTION_DELAY = timedelta(seconds=1)
+
+
+class Queue:
+    """Tiles to compute and answers to make, in the order in which they were added."""
+
+    def __init__(self, docket: Docket, lease: timedelta) -> None:
+        self._docket = docket
+        self._lease = lease
+        # Enqueueing is by name, and Docket wants the name registered with its signature.
+        docket.register(_not_here, names=[TASK])
+        docket.register(_no_answers_here, names=[ANSWER])
+
+    async def add(self, tasks: Sequence[Task]) -> None:
+        """Queue tasks; those already queued or running are left as they are.
+
+        Raises what Redis raised for the first one that could not be queued.
+        """
+        if not tasks:
+            return
+        calls = [self._docket.call(_name(task), key=task.key)(*astuple(task)) for task in tasks]
+        for execution in await self._docket.add_many(calls):
+            if execution.disposition is Disposition.FAILED:
+                raise execution.schedule_exception or RuntimeError("a task could not be queued")
+
+    async def serve(self, handler: Handler, *, name: str, slots: int) -> None:
+        """Hand tasks to `handler`, `slots` at a time, until cancelled; then wait for those begun."""
+        running = 0
+        loop = asyncio.get_running_loop()
+
+        def relax() -> None:
+            if not running:
+                worker.minimum_check_interval = IDLE_INTERVAL
+
+        async def handle(task: Task) -> None:
+            nonlocal running
+            running += 1
+            worker.minimum_check_interval = BUSY_INTERVAL
+            try:
+                await handler(task)
+            finally:
+                running -= 1
+                loop.call_later(BUSY_FOR.total_seconds(), relax)
+
+        async def compute_tile(
+            tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
+            dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+            job: str = "", request: str = "", trace: str = "",
+        ) -> None:  # fmt: skip
+            await handle(
+                TileTask(
+                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
+                    landmarks, job, request, trace,
+                )
+            )  # fmt: skip
+
+        async def make_answer(
+            tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
+        ) -> None:
+            await handle(AnswerTask(tenant, answer, kind, flight, request, trace))
+
+        self._docket.register(compute_tile, names=[TASK])
+        self._docket.register(make_answer, names=[ANSWER])
+        async with Worker(
+            self._docket,
+            name=name,
+            concurrency=slots,
+            redelivery_timeout=self._lease,
+            reconnection_delay=RECONNECTION_DELAY,
+            minimum_check_interval=IDLE_INTERVAL,
+            scheduling_resolution=timedelta(seconds=1),
+            schedule_automatic_tasks=False,
+        ) as worker:
+            await worker.run_forever()
+
+
+def _name(task: Task) -> str:
+    return TASK if isinstance(task, TileTask) else ANSWER
+
+
+async def _no_answers_here(
+    tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
+) -> None:
+    raise RuntimeError("this process only queues answers; a worker makes them")
+
+
+async def _not_here(
+    tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
+    dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
+    job: str = "", request: str = "", trace: str = "",
+) -> None:  # fmt: skip
+    raise RuntimeError("this process only queues tiles; a worker computes them")
+
+
+@asynccontextmanager
+async def open_queue(url: str, lease: timedelta) -> AsyncGenerator[Queue, None]:
+    """The queue on Redis A; closed at the end of the block."""
+    # Docket logs two lines a tile at INFO.
+    logging.getLogger("docket").setLevel(logging.WARNING)
+    async with Docket(name=keys.DOCKET, url=url, execution_ttl=keys.EXECUTIONS) as docket:
+        yield Queue(docket, lease)

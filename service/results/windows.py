@@ -1,0 +1,253 @@
+"""What of a result is asked for, assembled from tiles in the caller's order, run by run.
+
+    Layout -> open_window()   the rows (and columns) of one output
+           -> needed()        the tiles that hold them, all there before the first byte is sent
+           -> runs()          its elements in C order, at most RUN_BYTES (or one entry) at a time
+
+While one run is sent, the next is put together and the tiles of the one behind it are read. Besides
+those three only tiles that are needed again are held, never the whole.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from anyio.to_thread import run_sync
+
+from kernels.plan.placement import mirrored
+from kernels.plan.tiles import RowGroup
+from service.records import Layout
+from service.results.reading import HeldTiles, ReadTiles, ahead
+
+RUN_BYTES = 8 << 20
+
+Index = slice | np.ndarray
+# What of each axis of inputs; a diagonal has one, a matrix two.
+Part = tuple[range, ...]
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What of a tile belongs where in a run; `mirrored`: it is stored the other way round."""
+
+    tile: int
+    mirrored: bool
+    where: Any
+    into: Any
+
+
+class Side:
+    """Where the rows of one side are: caller's row -> group, and its place in the group."""
+
+    def __init__(self, groups: tuple[RowGroup, ...], length: int) -> None:
+        self.group = np.empty(length, np.int32)
+        self.place = np.empty(length, np.int32)
+        for number, group in enumerate(groups):
+            rows = np.asarray(group.rows, np.intp)
+            self.group[rows] = number
+            self.place[rows] = np.arange(len(rows))
+
+    def pieces(self, span: range) -> list[tuple[int, Index, Index]]:
+        """For the groups that hold rows of `span`: group, where in the span, where in the group."""
+        groups = self.group[span.start : span.stop]
+        places = self.place[span.start : span.stop]
+        found: list[tuple[int, Index, Index]] = []
+        for number in np.unique(groups).tolist():
+            (where,) = np.nonzero(groups == number)
+            found.append((number, _run(where), _run(places[where])))
+        return found
+
+    def unbroken(self, span: range) -> np.ndarray:
+        """Where `span` can end without a group that goes on behind."""
+        groups, steps = self.group[span.start : span.stop], np.arange(len(span))
+        last = np.zeros(int(groups.max()) + 1, np.intp)
+        np.maximum.at(last, groups, steps)
+        (ends,) = np.nonzero(np.maximum.accumulate(last[groups]) == steps)
+        return span.start + 1 + ends
+
+
+class Window(ABC):
+    """Part of one output of a job, in the caller's order; (rows, cols, *entry) or (rows,)."""
+
+    def __init__(self, layout: Layout, output: str, part: Part) -> None:
+        self.layout = layout
+        self.output = output
+        self._part = part
+        self._entry = layout.plan.entry
+        self._tiles = {(tile.row, tile.col): tile.index for tile in layout.plan.tiles}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what is asked for."""
+        return self._shape(self._part)
+
+    def needed(self) -> set[int]:
+        """The indices of the tiles that hold any of it."""
+        return self._tiles_of(self._part)
+
+    async def runs(self, dtype: np.dtype, read: ReadTiles) -> AsyncGenerator[np.ndarray, None]:
+        """Its elements in C order, as C-contiguous arrays of `dtype`."""
+        parts = list(self._cut(prod(self._entry) * dtype.itemsize))
+        async with aclosing(ahead(self._tiles_for(parts, dtype.itemsize, read))) as batches:
+            for part in parts:
+                run = np.empty(self._shape(part), dtype)
+                placings = self._placings(part)
+                while placings:
+                    tiles = await anext(batches)
+                    now = [placing for placing in placings if placing.tile in tiles]
+                    await run_sync(_place, run, now, tiles)
+                    placings = [placing for placing in placings if placing.tile not in tiles]
+                yield run
+
+    async def _tiles_for(
+        self, parts: Sequence[Part], itemsize: int, read: ReadTiles
+    ) -> AsyncGenerator[dict[int, np.ndarray], None]:
+        """The tiles of one part after the other, a batch at a time."""
+        held = HeldTiles(Counter(tile for part in parts for tile in self._tiles_of(part)), read)
+        for part in parts:
+            for indices in self._batches(part, itemsize):
+                yield await held.take(indices)
+
+    def _batches(self, part: Part, itemsize: int) -> Iterator[list[int]]:
+        """The tiles of a part, as many at a time as a run has bytes (or one)."""
+        plan = self.layout.plan
+        batch, room = list[int](), RUN_BYTES
+        for index in sorted(self._tiles_of(part)):
+            size = prod(plan.tile_shape(plan.tiles[index])) * itemsize
+            if batch and size > room:
+                yield batch
+                batch, room = [], RUN_BYTES
+            batch.append(index)
+            room -= size
+        yield batch
+
+    def _shape(self, part: Part) -> tuple[int, ...]:
+        return (*map(len, part), *self._entry)
+
+    @abstractmethod
+    def _cut(self, entry_bytes: int) -> Iterator[Part]:
+        """What runs are of, in C order."""
+
+    @abstractmethod
+    def _tiles_of(self, part: Part) -> set[int]:
+        """The tiles that hold any of a part."""
+
+    @abstractmethod
+    def _placings(self, part: Part) -> list[Placing]:
+        """Where the elements of a part are."""
+
+
+class Rectangle(Window):
+    """Rows and columns of a matrix, whose entries may be arrays (kernels by position)."""
+
+    def __init__(self, layout: Layout, output: str, rows: range, cols: range) -> None:
+        super().__init__(layout, output, (rows, cols))
+        plan = layout.plan
+        self._side1 = Side(plan.groups1, plan.n1)
+        self._side2 = self._side1 if plan.symmetric else Side(plan.groups2, plan.n2)
+
+    def _cut(self, entry_bytes: int) -> Iterator[Part]:
+        """Whole rows, as many as a run may have, and rather fewer than part of a group; where one row
+        is too much, parts of one row."""
+        rows, cols = self._part
+        row_bytes = len(cols) * entry_bytes
+        if row_bytes > RUN_BYTES:
+            width = max(1, RUN_BYTES // entry_bytes)
+            for row in rows:
+                for first in range(cols.start, cols.stop, width):
+                    yield range(row, row + 1), range(first, min(first + width, cols.stop))
+            return
+        ends, start = self._side1.unbroken(rows), rows.start
+        while start < rows.stop:
+            most = min(start + RUN_BYTES // row_bytes, rows.stop)
+            whole = ends[(ends > start) & (ends <= most)]
+            stop = int(whole[-1]) if len(whole) else most
+            yield range(start, stop), cols
+            start = stop
+
+    def _tiles_of(self, part: Part) -> set[int]:
+        rows, cols = (
+            np.unique(side.group[span.start : span.stop]).tolist()
+            for side, span in zip((self._side1, self._side2), part, strict=True)
+        )
+        return {self._tile(row, col)[0] for row in rows for col in cols}
+
+    def _placings(self, part: Part) -> list[Placing]:
+        rows, cols = part
+        columns = self._side2.pieces(cols)
+        return [
+            Placing(
+                *self._tile(row, col), _outer(from_rows, from_cols), _outer(into_rows, into_cols)
+            )
+            for row, into_rows, from_rows in self._side1.pieces(rows)
+            for col, into_cols, from_cols in columns
+        ]
+
+    def _tile(self, row: int, col: int) -> tuple[int, bool]:
+        """The tile of two groups, and whether it is stored the other way round."""
+        index = self._tiles.get((row, col))
+        return (index, False) if index is not None else (self._tiles[(col, row)], True)
+
+
+class Diagonal(Window):
+    """Rows of a diagonal: one number for each input."""
+
+    def __init__(self, layout: Layout, output: str, rows: range) -> None:
+        super().__init__(layout, output, (rows,))
+        self._side = Side(layout.plan.groups1, layout.plan.n1)
+
+    def _cut(self, entry_bytes: int) -> Iterator[Part]:
+        (rows,) = self._part
+        length = max(1, RUN_BYTES // entry_bytes)
+        for start in range(rows.start, rows.stop, length):
+            yield (range(start, min(start + length, rows.stop)),)
+
+    def _tiles_of(self, part: Part) -> set[int]:
+        (rows,) = part
+        groups = np.unique(self._side.group[rows.start : rows.stop]).tolist()
+        return {self._tiles[group, group] for group in groups}
+
+    def _placings(self, part: Part) -> list[Placing]:
+        (rows,) = part
+        return [
+            Placing(self._tiles[group, group], False, where, into)
+            for group, into, where in self._side.pieces(rows)
+        ]
+
+
+def open_window(layout: Layout, output: str, rows: range, cols: range) -> Window:
+    """The window of a job of any form; a diagonal has no columns."""
+    if layout.plan.form == "diagonal":
+        return Diagonal(layout, output, rows)
+    return Rectangle(layout, output, rows, cols)
+
+
+def _run(places: np.ndarray) -> Index:
+    """A slice where the places are consecutive, which copies many times faster than an index
+    array."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first + 1 == len(places) else places
+
+
+def _place(run: np.ndarray, placings: Sequence[Placing], tiles: Mapping[int, np.ndarray]) -> None:
+    for placing in placings:
+        tile = tiles[placing.tile]
+        run[placing.into] = (mirrored(tile) if placing.mirrored else tile)[placing.where]
+
+
+def _outer(rows: Index, cols: Index) -> Any:
+    """The index of a rectangle: two slices as they are, else an open mesh."""
+    if isinstance(rows, slice) and isinstance(cols, slice):
+        return rows, cols
+    return np.ix_(_places(rows), _places(cols))
+
+
+def _places(index: Index) -> np.ndarray:
+    return np.arange(index.start, index.stop) if isinstance(index, slice) else index

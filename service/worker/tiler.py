@@ -1,0 +1,294 @@
+"""What a worker does with one tile, from its delivery to its place in the store.
+
+An answer (a prediction, say) is delivered, watched and given up like a tile; `service.answers.maker`
+makes it. A tile ends in one of five ways: computed, found in the cache, unwanted (its jobs were cancelled),
+failed (its jobs fail and others go on), or given back because the worker stops. One that passes its
+deadline is stopped and fails. One that hangs ends its worker; a tile that takes its worker down with
+it is delivered again, alone on its next worker so that it harms no other, and given up after
+`max_deliveries`.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, TypeVar
+
+from opentelemetry.trace import Span
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.contextvars import bound_contextvars
+
+from kernels.errors import KernelError, Stopped
+from kernels.inputs import Inputs
+from kernels.method import parse_method
+from kernels.plan.cost import tile_cost
+from kernels.result import TileResult
+from kernels.spec.architecture import Architecture
+from service import tracing
+from service.answers.maker import Maker, NoRoom
+from service.answers.recipes import recipes
+from service.errors import ResultStoreAway
+from service.logs import get_logger
+from service.queue.pace import Kind, shape_name
+from service.queue.roster import WorkerCard
+from service.queue.tasks import Compute, PastDeadline, Task, TileTask
+from service.state import Service
+from service.store import keys
+from service.store.shelf import InputsGone, Shelf
+from service.worker import compiling
+from service.worker.provenance import provenance
+from service.worker.sharing import Sharing
+
+log = get_logger(__name__)
+
+Result = TypeVar("Result")
+
+# A tile that has not stopped after this many times its deadline hangs.
+HOPELESS = 2
+# A tile that finds no room in the store is written again after these seconds, and then ever later.
+FULL_S, FULL_MOST_S = 0.25, 5.0
+# How often a running tile's worker asks whether anybody still waits for it.
+WATCH_S = 0.5
+
+
+# Called when a tile has passed its deadline; does not return in a worker process.
+Overdue = Callable[[Task], None]
+
+
+class Tiler:
+    """Computes tiles with `compute`, in `pool`, for as long as `draining` is not set."""
+
+    def __init__(
+        self, service: Service, compute: Compute, pool: ThreadPoolExecutor, card: WorkerCard,
+        overdue: Overdue,
+    ) -> None:  # fmt: skip
+        self._service = service
+        self._compute = compute
+        self._pool = pool
+        self._overdue = overdue
+        self._about = provenance(card)
+        self._shelf = Shelf(service.inputs, service.settings.worker_cache_bytes)
+        self._maker = Maker(service, self._shelf, pool, recipes(compute), self._about)
+        self._sharing = Sharing()
+        self.active: set[Task] = set()
+        self.draining = False
+        self._stopping = False
+
+    async def handle(self, task: Task) -> None:
+        """Take one tile to its end, then let the next one in."""
+        dispatch = self._service.dispatch
+        with (
+            bound_contextvars(**task.about()),
+            _span(task),
+        ):
+            suspect = await dispatch.begun(task) > 0
+            async with self._sharing.alone() if suspect else self._sharing.together():
+                await self._attempts(task)
+            await dispatch.pump()
+
+    async def _attempts(self, task: Task) -> None:
+        """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
+        dispatch, allowed = self._service.dispatch, self._service.settings.max_deliveries
+        reason = "its worker died or ran past the deadline each time"
+        while not self.draining:
+            count = await dispatch.begin(task)
+            if count == 0:
+                log.info("nobody waits for the task")
+                return
+            if count > allowed:
+                await self._fail(
+                    task,
+                    "tile-failed",
+                    f"{_noun(task)} was begun {allowed} times and never finished: {reason}",
+                )
+                return
+            self.active.add(task)
+            try:
+                await self._once(task)
+                return
+            except Stopped:
+                # Cancelled, or the worker stops. Either way this beginning was not the tile's
+                # fault; the next round finds out whether somebody wants it (again).
+                await dispatch.unbegin(task)
+            except PastDeadline as error:
+                # It stopped when it was asked to: it was computing, and would take as long again.
+                await self._fail(task, "tile-too-long", str(error))
+                return
+            except (KernelError, InputsGone, NoRoom) as error:
+                await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
+                return
+            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ResultStoreAway):
+                # A store is away or full, which no tile is to blame for: the sweep queues it again,
+                # however often that takes.
+                await dispatch.unbegin(task)
+                raise
+            except Exception as error:
+                # Boundary: whatever a tile raises must not end the worker; it is told to the
+                # jobs that wait once the tile is given up.
+                log.exception("task failed", beginning=count)
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                self.active.discard(task)
+
+    async def _once(self, task: Task) -> None:
+        if isinstance(task, TileTask):
+            return await self._tile(task)
+        made = await self._watched(task, partial(self._maker.make, task))
+        # Put off, until what was evicted is there again, it will be delivered anew.
+        if made is not None:
+            log.info("answer made", computed=made.computed)
+            await self._finish(task, computed=made.computed, about=made.about, error={})
+        return None
+
+    async def _tile(self, task: TileTask) -> None:
+        service, tenant = self._service, task.tenant
+        if (await service.tiles.exists(tenant, [task.tile]))[0]:
+            meta = await service.tiles.meta(tenant, task.tile) or {}
+            about = {name: meta[name] for name in self._about if name in meta}
+            error = meta.get("error_estimate", {})
+            await self._finish(task, computed=False, about=about or self._about, error=error)
+            return
+        architecture = await self._shelf.architecture(tenant, task.architecture)
+        rows1 = await self._shelf.rows(tenant, task.rows1)
+        others = [
+            await self._shelf.rows(tenant, digest) if digest else None
+            for digest in (task.rows2, task.landmarks)
+        ]
+        with tracing.span("compute"):
+            timed = partial(_timed, self._compute)
+            result, seconds, compile_seconds = await self._watched(
+                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task)
+            )
+        meta: dict[str, Any] = {"seconds": round(seconds, 6)}
+        log.info("tile computed", seconds=meta["seconds"])
+        await service.tallies.computed(meta["seconds"])
+        if result.error_estimate:
+            meta["error_estimate"] = result.error_estimate
+        await self._write(task, result, self._about | meta)
+        await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
+        await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
+
+    async def _write(self, task: TileTask, result: TileResult, meta: Mapping[str, Any]) -> None:
+        """Store the tile; while there is no room, keep it and take no other one.
+
+        Raises Stopped when nobody waits for it any more, or the worker stops.
+        """
+        pause = FULL_S
+        while True:
+            try:
+                return await self._service.tiles.write(task.tenant, task.tile, result.values, meta)
+            except OutOfMemoryError:
+                log.warning("the tile store is full", again_in_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, FULL_MOST_S)
+            if self._stopping or not await self._wanted(task):
+                raise Stopped
+
+    async def _on_a_thread(self, function: Callable[..., Result], *args: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+    async def _watched(
+        self, task: Task, work: Callable[[Callable[[], bool]], Coroutine[Any, Any, Result]]
+    ) -> Result:
+        """Work while this coroutine watches the deadline and the waiting jobs."""
+        unwanted = late = False
+
+        def should_stop() -> bool:
+            return unwanted or late
+
+        future = asyncio.create_task(work(should_stop))
+        allowed = self._service.settings.tile_deadline.total_seconds()
+        began = time.monotonic()
+        while True:
+            ready, _ = await asyncio.wait({future}, timeout=WATCH_S)
+            if ready and late and isinstance(future.exception(), Stopped):
+                raise PastDeadline(task, allowed)
+            if ready:
+                return future.result()
+            late = time.monotonic() > began + allowed
+            if time.monotonic() > began + HOPELESS * allowed:
+                # It does not look at the flag. A thread cannot be stopped from outside, so the
+                # process has to go. The tiles beside this one are not to blame.
+                for other in self.active - {task}:
+                    await self._service.dispatch.unbegin(other)
+                self._overdue(task)
+            unwanted = self._stopping or not await self._wanted(task)
+
+    async def _learn(
+        self, task: TileTask, architecture: Architecture, sides: tuple[Inputs, Inputs | None],
+        seconds: float, compile_seconds: float,
+    ) -> None:  # fmt: skip
+        """Remember how long the tile took, for estimates."""
+        rows1, rows2 = sides[0], sides[1] or sides[0]
+        outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
+        cost = tile_cost(
+            architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
+            dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
+        )  # fmt: skip
+        await self._service.pace.learn(
+            task.tenant, task.architecture,
+            Kind(self._about["device_kind"], task.dtype, method.type),
+            cost=cost, seconds=seconds, compile_seconds=compile_seconds,
+            layers=len(architecture.expanded),
+            shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
+        )  # fmt: skip
+
+    async def _wanted(self, task: Task) -> bool:
+        try:
+            return await self._service.dispatch.wanted(task)
+        except RedisError:
+            # Not knowing is no reason to throw away work; the store may be back by its end.
+            log.warning("the queue's Redis cannot be reached")
+            return True
+
+    def stop(self) -> None:
+        """Have running tiles stop at their next check; they are given back."""
+        self.draining = True
+        self._stopping = True
+
+    async def _finish(
+        self, task: Task, *, computed: bool, about: Mapping[str, Any], error: dict[str, float]
+    ) -> None:
+        ended = await self._service.dispatch.finish(
+            task, computed=computed, provenance=about, error_estimate=error
+        )
+        for ref in ended:
+            log.info("job succeeded", job=keys.split(ref)[1])
+            await self._service.lifetimes.renew(ref)
+
+    async def _fail(self, task: Task, kind: str, detail: str) -> None:
+        log.error("task given up", reason=detail)
+        what = "kernel" if isinstance(task, TileTask) else task.kind
+        problem = {
+            "type": f"urn:gramd:problem:{kind}",
+            "title": f"The {what} could not be computed",
+            "status": 422 if kind == "tile-refused" else 500,
+            "detail": detail,
+        }
+        for ref in await self._service.dispatch.fail(task, problem):
+            log.info("job failed", job=keys.split(ref)[1])
+            await self._service.lifetimes.renew(ref)
+
+
+def _span(task: Task) -> AbstractContextManager[Span]:
+    if isinstance(task, TileTask):
+        return tracing.span("tile", parent=task.trace, gramd__tile=task.tile, gramd__job=task.job)
+    return tracing.span(
+        "answer", parent=task.trace, gramd__answer=task.kind, gramd__job=task.answer
+    )
+
+
+def _timed(compute: Compute, *args: Any) -> tuple[TileResult, float, float]:
+    """The result, the seconds it took, and those of them that went into compiling."""
+    started, compiled = time.monotonic(), compiling.spent()
+    result = compute(*args)
+    return result, time.monotonic() - started, compiling.spent() - compiled
+
+
+def _noun(task: Task) -> str:
+    return "a tile of this job" if isinstance(task, TileTask) else f"the {task.kind}"
