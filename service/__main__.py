@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from service import __version__, keys_command, logs
 from service.errors import StartError
@@ -90,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=_port, default=8000, help="port, 0: any (%(default)s)")
     for command in (serve, api_keys):
         command.add_argument(
-            "--data-dir", type=Path, metavar="DIR",
+            "--data-dir", type=keys_command.directory, metavar="DIR",
             help=f"where the embedded stores keep their data ({default_data_dir(os.environ)})",
         )  # fmt: skip
     serve.add_argument(
@@ -133,7 +132,7 @@ def _keys(options: argparse.Namespace, settings: Settings) -> int:
 def _in_data_dir(options: argparse.Namespace, settings: Settings) -> Settings:
     if options.data_dir is None:
         return settings
-    return replace(settings, data_dir=options.data_dir.expanduser().absolute())
+    return replace(settings, data_dir=options.data_dir)
 
 
 def _health(options: argparse.Namespace, settings: Settings) -> int:

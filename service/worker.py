@@ -23,6 +23,7 @@ from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service import compiling, tracing
+from service.data_dir import make_directory
 from service.errors import ResultStoreAway, StartError
 from service.logs import get_logger
 from service.roster import WorkerCard
@@ -87,6 +88,7 @@ def run(settings: Settings) -> int:
     from kernels.engine.backend import keep_compiled_code, tile_threads
 
     if settings.compile_dir is not None:
+        make_directory(settings.compile_dir, "directory for compiled programs (GRAMD_COMPILE_DIR)")
         keep_compiled_code(str(settings.compile_dir))
     with tracing.exporting("worker"):
         return asyncio.run(_work(settings, tile_threads(settings.workers)))
