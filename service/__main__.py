@@ -148,19 +148,17 @@ def _api(options: argparse.Namespace, settings: Settings) -> int:
 
     from service.app import create_app
     from service.exposure import listen, may_be_open, refuse_exposure
+    from service.http_protocol import server_config
 
     settings.require_stores()
     # The supervisor hands over a socket that is bound already.
     adopted = None if options.fd is None else socket.socket(fileno=options.fd)
     with adopted or listen(options.host, options.port) as listener:
         refuse_exposure(settings, listener)
-        config = uvicorn.Config(
+        config = server_config(
             create_app(settings, may_be_open=may_be_open(settings, listener)),
-            log_config=None,
-            access_log=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=SHUTDOWN_S,
-            server_header=False,
         )
         server = uvicorn.Server(config)
         asyncio.run(server.serve([listener]))
