@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from service import __version__, logs
 from service.errors import StartError
@@ -91,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=_port, default=8000, help="port, 0: any (%(default)s)")
     for command in (serve, api_keys):
         command.add_argument(
-            "--data-dir", type=Path, metavar="DIR",
+            "--data-dir", type=keys_command.directory, metavar="DIR",
             help=f"where the embedded stores keep their data ({default_data_dir(os.environ)})",
         )  # fmt: skip
     serve.add_argument(
@@ -134,7 +133,7 @@ def _keys(options: argparse.Namespace, settings: Settings) -> int:
 def _in_data_dir(options: argparse.Namespace, settings: Settings) -> Settings:
     if options.data_dir is None:
         return settings
-    return replace(settings, data_dir=options.data_dir.expanduser().absolute())
+    return replace(settings, data_dir=options.data_dir)
 
 
 def _health(options: argparse.Namespace, settings: Settings) -> int:
@@ -150,19 +149,17 @@ def _api(options: argparse.Namespace, settings: Settings) -> int:
 
     from service.access.exposure import listen, may_be_open, refuse_exposure
     from service.app import create_app
+    from service.http.protocol import server_config
 
     settings.require_stores()
     # The supervisor hands over a socket that is bound already.
     adopted = None if options.fd is None else socket.socket(fileno=options.fd)
     with adopted or listen(options.host, options.port) as listener:
         refuse_exposure(settings, listener)
-        config = uvicorn.Config(
+        config = server_config(
             create_app(settings, may_be_open=may_be_open(settings, listener)),
-            log_config=None,
-            access_log=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=SHUTDOWN_S,
-            server_header=False,
         )
         server = uvicorn.Server(config)
         asyncio.run(server.serve([listener]))

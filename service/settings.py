@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from service.environment import MOST, read_value, refuse_misspelt
 from service.errors import StartError
 
 MIB = 1 << 20
@@ -98,8 +99,9 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Settings from REDIS_URL, TILES_URL and GRAMD_* variables.
 
-        Raises StartError for a value that is not what its name calls for, and for REDIS_URL
-        without TILES_URL: the two stores need different eviction policies, so they are two servers.
+        Raises StartError for a value that is not what its name calls for, for a name that is almost
+        one of these, and for REDIS_URL without TILES_URL: the two stores need different eviction
+        policies, so they are two servers.
         """
         redis_url, tiles_url = environ.get("REDIS_URL") or None, environ.get("TILES_URL") or None
         if (redis_url is None) != (tiles_url is None):
@@ -109,16 +111,19 @@ class Settings:
                 "inputs, maxmemory-policy noeviction; TILES_URL: a second server for tiles, "
                 "maxmemory-policy allkeys-lru), or neither to use the embedded servers"
             )
+        for variable, url in (("REDIS_URL", redis_url), ("TILES_URL", tiles_url)):
+            if url is not None and not url.startswith(STORE_SCHEMES):
+                # Not what came: it may hold a password.
+                raise StartError(f"{variable} must begin with {', '.join(STORE_SCHEMES)}")
+        refuse_misspelt(environ, VARIABLES.values())
         changes: dict[str, Any] = {"redis_url": redis_url, "tiles_url": tiles_url}
         defaults = cls()
         for name, variable in VARIABLES.items():
             text = environ.get(variable)
             if text:
-                changes[name] = _parse(variable, text, getattr(defaults, name))
+                bounds = BOUNDS.get(name, (1, MOST))
+                changes[name] = read_value(variable, text, getattr(defaults, name), bounds)
         settings = replace(defaults, **changes)
-        # 512 MiB is Redis's limit for one value (proto-max-bulk-len).
-        if not 0 < settings.max_body_bytes < 512 * MIB:
-            raise StartError("GRAMD_MAX_BODY_BYTES must lie between 1 and 536870911 (512 MiB)")
         if settings.max_reading_bytes < settings.max_body_bytes:
             raise StartError("GRAMD_MAX_READING_BYTES must be at least GRAMD_MAX_BODY_BYTES")
         return settings
@@ -205,25 +210,13 @@ VARIABLES = {
     "tiles_bytes": "GRAMD_TILES_BYTES",
 }
 
-
-SWITCH = {"1": True, "true": True, "0": False, "false": False}
-
-
-def _parse(variable: str, text: str, default: object) -> object:
-    """The value of one variable, of the kind its default is."""
-    if isinstance(default, Path) or default is None:
-        return Path(text).expanduser()
-    if isinstance(default, str):
-        return text
-    if isinstance(default, bool):
-        if text.lower() not in SWITCH:
-            raise StartError(f"{variable} must be 1 or 0, got {text!r}")
-        return SWITCH[text.lower()]
-    try:
-        number = float(text) if isinstance(default, timedelta) else int(text)
-    except ValueError as error:
-        kind = "a number of seconds" if isinstance(default, timedelta) else "a whole number"
-        raise StartError(f"{variable} must be {kind}, got {text!r}") from error
-    if not 0 < number < 1e15:
-        raise StartError(f"{variable} must be positive, got {text}")
-    return timedelta(seconds=number) if isinstance(default, timedelta) else number
+# Whole numbers that have bounds of their own, both included.
+BOUNDS = {
+    # Each is a process.
+    "workers": (1, 256),
+    # A store that cannot hold the tiles of one small job computes them again and again.
+    "tiles_bytes": (16 * MIB, MOST),
+    # The upper one is Redis's limit for one value (proto-max-bulk-len).
+    "max_body_bytes": (1, 512 * MIB - 1),
+}
+STORE_SCHEMES = ("redis://", "rediss://", "unix://")

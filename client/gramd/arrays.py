@@ -36,6 +36,11 @@ def as_inputs(x: Inputs, mask: Any = None, *, name: str = "x1") -> tuple[Array, 
     return values, real
 
 
+def is_ragged(x: Inputs) -> bool:
+    """Whether it is a list of arrays whose shapes differ."""
+    return _pieces(x) is not None
+
+
 def _pieces(x: Inputs) -> list[Array] | None:
     """The arrays of a list whose shapes differ; None for what is rectangular."""
     if not isinstance(x, Sequence) or isinstance(x, str | bytes):

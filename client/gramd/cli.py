@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from gramd import cli_commands as commands
 from gramd.client import Client
-from gramd.connection import DEFAULT_URL
+from gramd.connection import DEFAULT_URL, client_version
 from gramd.errors import GramdError, JobFailed, StillRunning, Unreachable
 from gramd.retry import Retry
 
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         description="NNGP and NTK matrices of infinitely wide networks, from a gramd service.",
         epilog="The API key, if the service asks for one, is read from GRAMD_KEY. " + _codes(),
     )
+    whole.add_argument("--version", action="version", version=f"gramd {client_version()}")
     _add_common(whole, None, False, Retry().attempts)
     # The same after the command; there, what is left out must not undo what stood before it.
     common = _Parser(add_help=False)

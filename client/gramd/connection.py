@@ -28,14 +28,18 @@ def _options(url: str | None, key: str | None) -> dict[str, Any]:
     parsed = httpx.URL(address)
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError(f"expected a URL such as {DEFAULT_URL}, got {address!r}")
-    secret = key or os.environ.get("GRAMD_KEY")
-    headers = {"User-Agent": f"gramd-client/{_version()}", "Accept": "application/json"}
+    # A file that it was read from ends with a new line.
+    secret = (key or os.environ.get("GRAMD_KEY") or "").strip()
+    if not (secret.isascii() and secret.isprintable()):
+        raise ValueError("expected an API key of printable ASCII characters; this one has others")
+    headers = {"User-Agent": f"gramd-client/{client_version()}", "Accept": "application/json"}
     if secret:
         headers["Authorization"] = f"Bearer {secret}"
     return {"base_url": parsed, "headers": headers}
 
 
-def _version() -> str:
+def client_version() -> str:
+    """The version of this package; "checkout" where it is not installed."""
     try:
         return version("gramd")
     except PackageNotFoundError:  # run from a checkout

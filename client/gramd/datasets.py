@@ -21,11 +21,14 @@ WHOLE_BYTES = 32 << 20
 PATH = "/v1/datasets"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """One dataset as the service describes it; it can stand wherever a job takes inputs."""
 
     document: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.id}: {'x'.join(map(str, self.shape))}{'' if self.sealed else ', open'}>"
 
     @property
     def id(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
+
+import numpy as np
 
 from gramd import datasets
 from gramd.arrays import Array, Inputs, as_inputs, npy
@@ -16,8 +18,10 @@ from gramd.retry import Retry
 class Parcel:
     """A request's JSON and the `.npy` parts beside it."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = {name: value for name, value in document.items() if value is not None}
+    def __init__(self, document: Mapping[str, Any], network: Any = None) -> None:
+        """`network` becomes the architecture; raises TypeError for what is none."""
+        fields = document if network is None else {"architecture": _network(network), **document}
+        self.document = {name: value for name, value in fields.items() if value is not None}
         self.parts: dict[str, Array] = {}
 
     def put(
@@ -50,3 +54,23 @@ class Parcel:
         arrays = {name: npy(values) for name, values in self.parts.items()}
         body, headers["Content-Type"] = form({"request": document} | arrays)
         return Request("POST", path, headers=headers, body=body)
+
+
+def _network(given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            "expected a network, spec.network(layer, ...) or its JSON {'layers': [...]}, got a"
+            f" {type(given).__name__}"
+        )
+    return dict(cast("Mapping[str, Any]", given))
+
+
+def dtype_name(dtype: Any) -> str:
+    """ "float32" or "float64", from what numpy takes for one of them; raises ValueError."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if dtype is None or name not in ("float32", "float64"):
+        raise ValueError(f"expected the dtype float32 or float64, got {dtype!r}")
+    return name

@@ -14,11 +14,14 @@ ENDED = frozenset({"succeeded", "failed", "cancelled", "expired"})
 PAGE = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Job:
     """One job as the service last described it; `document` has everything that it said."""
 
     document: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id}: {self.state}, {self.tiles_done}/{self.tiles_total} tiles>"
 
     @property
     def id(self) -> str:

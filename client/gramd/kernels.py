@@ -10,7 +10,7 @@ from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
 from gramd.exchange import Talk, exchange
-from gramd.inputs import Parcel
+from gramd.inputs import Parcel, dtype_name
 from gramd.jobs import Job, JobLike, path_of, read_job
 from gramd.progress import Progress, listener
 from gramd.results import Result
@@ -21,7 +21,7 @@ COLLECTION = "kernels"
 FIRST = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Kernel(Result):
     """What a kernel job computed. `arrays` has each result by its name."""
 
@@ -57,7 +57,7 @@ def submit(
     wait: float | None = None,
 ) -> Talk[Job]:
     """A new job; it may have ended already when `wait` seconds were given."""
-    parcel = Parcel({"architecture": dict(spec), **options})
+    parcel = Parcel(options, spec)
     yield from _put(parcel, x1, x2, mask1, mask2, retry)
     return read_job((yield from exchange(parcel.request("/v1/kernels", wait), retry)))
 
@@ -72,7 +72,7 @@ def estimate(
     retry: Retry,
 ) -> Talk[dict[str, Any]]:
     """What such a job would take."""
-    parcel = Parcel({"architecture": dict(spec), **options})
+    parcel = Parcel(options, spec)
     yield from _put(parcel, x1, x2, mask1, mask2, retry)
     return (yield from exchange(parcel.request("/v1/estimates", None), retry)).json()
 
@@ -113,7 +113,7 @@ def options_of(
     """The fields of a request beside the network and the arrays."""
     named = {"type": method} if isinstance(method, str) else method
     names = [outputs] if isinstance(outputs, str) else list(outputs)
-    return {"outputs": names, "dtype": dtype, "form": form, "method": named}
+    return {"outputs": names, "dtype": dtype_name(dtype), "form": form, "method": named}
 
 
 def compute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,9 @@ def _span(span: slice, name: str) -> str:
     return f"{start}:{'' if stop is None else stop}"
 
 
-def _ends(span: slice, name: str) -> tuple[int, int | None]:
+def _ends(span: slice | Any, name: str) -> tuple[int, int | None]:
+    if not isinstance(span, slice):
+        raise TypeError(f"expected {name} as slice(a, b) with 0 <= a < b, got {span!r}")
     start, stop, step = span.start, span.stop, span.step
     whole = all(end is None or (isinstance(end, int) and end >= 0) for end in (start, stop))
     if not whole or step not in (None, 1):

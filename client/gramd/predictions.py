@@ -12,7 +12,7 @@ from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
 from gramd.exchange import Talk, exchange
-from gramd.inputs import Parcel
+from gramd.inputs import Parcel, dtype_name
 from gramd.jobs import Job, JobLike, read_job
 from gramd.progress import Progress, listener
 from gramd.results import Result
@@ -22,7 +22,7 @@ COLLECTION = "predictions"
 OUTPUTS = ("mean", "variance", "covariance", "classes")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction(Result):
     """What a prediction came to, for m test inputs. `arrays` has each result by its name."""
 
@@ -62,7 +62,7 @@ def options_of(
         "model": {"type": model} if isinstance(model, str) else model,
         "task": task,
         "outputs": None if names is None else list(names),
-        "dtype": dtype,
+        "dtype": dtype_name(dtype),
         "method": {"type": method} if isinstance(method, str) else method,
     }
 
@@ -78,12 +78,15 @@ def submit(
     wait: float | None = None,
 ) -> Talk[Job]:
     """A new prediction; it may have ended already when `wait` seconds were given."""
-    parcel = Parcel({"architecture": dict(spec), **options})
+    parcel = Parcel(options, spec)
     yield from parcel.put("x_train", x_train, masks[0], "mask_train", retry)
     yield from parcel.put("x_test", x_test, masks[1], "mask_test", retry)
     targets = np.asarray(y_train)
     if targets.dtype.kind not in "biuf":
-        raise TypeError(f"expected y_train to be numbers, got dtype {targets.dtype}")
+        raise TypeError(
+            f"expected y_train to be numbers, got dtype {targets.dtype}; numbers for names of classes:"
+            " names, y_train = np.unique(y_train, return_inverse=True)"
+        )
     parcel.parts["y_train"] = targets
     return read_job((yield from exchange(parcel.request("/v1/predictions", wait), retry)))
 

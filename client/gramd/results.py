@@ -10,7 +10,7 @@ from gramd.arrays import Array
 from gramd.jobs import Job
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """A finished job and its arrays. `arrays` has each by its name; so has the result itself."""
 
@@ -18,6 +18,10 @@ class Result:
     arrays: Mapping[str, Array]
 
     noun: ClassVar[str] = "job"
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {array.shape}" for name, array in self.arrays.items())
+        return f"<{type(self).__name__} of {self.job.id}: {shown}>"
 
     @property
     def receipt(self) -> dict[str, Any]:

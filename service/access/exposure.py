@@ -1,5 +1,6 @@
 """Where the service may listen: without API keys on this machine only, unless told otherwise."""
 
+import errno
 import ipaddress
 import socket
 
@@ -33,9 +34,12 @@ def listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
+        advice = {
+            errno.EADDRINUSE: "is another service there? Choose another one with --port",
+            errno.EACCES: "ports below 1024 are not for everyone; choose another one with --port",
+        }.get(error.errno or 0, "--host must be an address of this machine")
         raise StartError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            "is another service there? Choose another one with --port"
+            f"cannot listen on {host} port {port}: {error.strerror or error}; {advice}"
         ) from error
     return listener
 

@@ -78,7 +78,8 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
     """descr, fortran_order, shape and the offset of the first element."""
     if bytes(view[:6]) != MAGIC:
         raise InvalidRequest(
-            "expected a .npy file (numpy.save), got something that does not start with \\x93NUMPY",
+            "expected a .npy file (numpy.save), which starts with \\x93NUMPY; got"
+            f" {bytes(view[:12])!r} (with curl, a file is sent by NAME=@FILE)",
             pointer=pointer,
         )
     version = tuple(view[6:8])

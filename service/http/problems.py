@@ -194,7 +194,7 @@ KINDS: dict[type[Exception], Kind] = {
     Conflict: Kind(409, "conflict", "The state of the resource does not allow this"),
     UploadClosed: Kind(409, "conflict", "The state of the resource does not allow this"),
     PartsMissing: Kind(409, "parts-missing", "Parts of the dataset are missing"),
-    Gone: Kind(410, "expired", "The job has expired"),
+    Gone: Kind(410, "expired", "This has expired"),
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
     RangeNotSatisfiable: Kind(416, "no-such-range", "The range lies behind the end"),

@@ -1,7 +1,9 @@
-"""Who may use a data directory: one process at a time, by a lock that ends with its holders."""
+"""The data directory: it can be written to, and is one process's at a time, by a lock that ends with
+its holders."""
 
 import fcntl
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -10,6 +12,20 @@ from service.errors import StartError
 # How long a previous supervisor's servers, which hold the lock, may take to write their data.
 LOCK_S = 20.0
 POLL_S = 0.1
+
+
+def make_directory(path: Path, name: str) -> None:
+    """Make `path` if it is not there, and see that it can be written to; raises StartError, which
+    calls it `name`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise StartError(
+            f"the {name} {path} cannot be used: {error.strerror or error}; choose a directory that"
+            " this user may write to"
+        ) from error
 
 
 def lock(data_dir: Path) -> int:

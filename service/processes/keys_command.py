@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from service.access.api_keys import ApiKeys
 from service.errors import StartError
 from service.processes.children import spawn, stop
-from service.processes.data_dir import lock
+from service.processes.data_dir import lock, make_directory
 from service.processes.embedded import find_redis_server, servers, wait_until_answering
 from service.settings import Settings
 from service.store.connection import connect
@@ -23,12 +23,19 @@ START_S = 120.0
 STOP_S = 60.0
 
 
+def directory(text: str) -> Path:
+    """What --data-dir names; "", an unset variable of a script, is no directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a directory, got ''")
+    return Path(text).expanduser().absolute()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The three actions and their options; --data-dir may stand before the action or behind it."""
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument(
         # Without a default: it would take the place of what stands before the action.
-        "--data-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS,
+        "--data-dir", type=directory, metavar="DIR", default=argparse.SUPPRESS,
         help="where the embedded stores keep their data",
     )  # fmt: skip
     actions = parser.add_subparsers(dest="action", required=True, metavar="create | list | revoke")
@@ -100,7 +107,7 @@ def _queue_store(settings: Settings) -> Generator[str, None, None]:
     if settings.redis_url is not None:
         yield settings.redis_url
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directory(settings.data_dir, "data directory")
     server, _ = servers(settings.data_dir, settings.tiles_bytes)
     if server.answers():
         yield server.url

@@ -26,7 +26,7 @@ from types import FrameType
 from service.access.exposure import keys_exist, listen, refuse_exposure
 from service.logs import get_logger
 from service.processes.children import spawn, stop
-from service.processes.data_dir import lock
+from service.processes.data_dir import lock, make_directory
 from service.processes.embedded import find_redis_server, servers, wait_until_answering
 from service.settings import Settings
 
@@ -113,9 +113,10 @@ class Supervisor:
 
     def _start(self, listener: socket.socket) -> None:
         settings = self._settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if settings.compile_dir is None:
-            settings = replace(settings, compile_dir=settings.data_dir / "compiled")
+        make_directory(settings.data_dir, "data directory")
+        compiled = settings.compile_dir or settings.data_dir / "compiled"
+        make_directory(compiled, "directory for compiled programs (GRAMD_COMPILE_DIR)")
+        settings = replace(settings, compile_dir=compiled)
         if settings.redis_url is None:
             settings = self._start_stores(settings)
         self._queue_url = settings.redis_url or ""

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 
 from kernels.compatible import check_job
 from kernels.inputs import Inputs
-from kernels.method import parse_method
+from kernels.method import MonteCarlo, parse_method
 from kernels.plan.tiles import RowGroup, TilePlan
 from kernels.spec.architecture import Architecture
 from service.errors import UnknownJob
@@ -119,9 +119,17 @@ def _build(
     landmarks: Inputs | None, datasets: tuple[str, ...],
 ) -> KernelRequest:  # fmt: skip
     method = parse_method(record.method)
+    # More masked positions behind a sequence are no news to these networks; landmarks and finite
+    # networks belong to the job's own positions.
+    inert = (
+        architecture.margin() == 0
+        and record.form != "positions"
+        and not isinstance(method, MonteCarlo)
+        and landmarks is None
+    )
     with as_body_errors():
         sides = [
-            _extended(inputs, read_side(number, arrays, record.dtype), f"/x{number}")
+            _extended(inputs, read_side(number, arrays, record.dtype), f"/x{number}", inert)
             for number, inputs in enumerate(old, start=1)
         ]
         inputs1, inputs2 = sides[0], sides[1] if len(sides) > 1 else None
@@ -142,14 +150,17 @@ def _build(
     )
 
 
-def _extended(old: Inputs, new: Inputs | None, pointer: str) -> Inputs:
-    """Old rows with new ones behind them."""
+def _extended(old: Inputs, new: Inputs | None, pointer: str, inert: bool) -> Inputs:
+    """Old rows with new ones behind them; sequences of other lengths where padding is `inert`."""
     if new is None:
         return old
+    if inert and len(old.grid) == len(new.grid) == 1 and old.grid != new.grid:
+        length = max(old.grid[0], new.grid[0])
+        old, new = _padded(old, length), _padded(new, length)
     if new.x.shape[1:] != old.x.shape[1:]:
         raise InvalidInput(
             f"expected new rows of shape {list(old.x.shape[1:])}, as the job's, got"
-            f" {list(new.x.shape[1:])}",
+            f" {list(new.x.shape[1:])}; pad and mask them alike, or POST the whole to /v1/kernels",
             pointer=pointer,
         )
     x = np.concatenate([old.x, new.x])
@@ -160,3 +171,10 @@ def _extended(old: Inputs, new: Inputs | None, pointer: str) -> Inputs:
         for side in (old, new)
     ]
     return Inputs(x, np.concatenate(masks))
+
+
+def _padded(side: Inputs, length: int) -> Inputs:
+    """The same sequences with masked positions behind them, `length` in all."""
+    more = ((0, 0), (0, length - side.grid[0]))
+    mask = np.ones(side.x.shape[:-1], np.bool_) if side.mask is None else side.mask
+    return Inputs(np.pad(side.x, (*more, (0, 0))), np.pad(mask, more))

@@ -48,7 +48,8 @@ async def extend_kernel(
     """A job of its own: the matrix of the job's rows followed by the new ones, of everything else as
     it was. Tiles that the job made are found in the cache and only those at the border are
     computed; the receipt counts them. x1 alone extends both sides of the matrix of x1 with
-    itself."""
+    itself. Sequences may be longer or shorter than the job's where padding means nothing to the
+    network; longer ones may have more than the border computed again."""
     only(request)
     await service.jobs.get(tenant, job_id)
 

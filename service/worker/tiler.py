@@ -262,12 +262,14 @@ class Tiler:
             await self._service.lifetimes.renew(ref)
 
     async def _fail(self, task: Task, kind: str, detail: str) -> None:
-        log.error("task given up", reason=detail)
+        refused = kind == "tile-refused"
+        # What a caller asked for cannot be computed: no trouble of the operator's.
+        (log.warning if refused else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
         problem = {
             "type": f"urn:gramd:problem:{kind}",
             "title": f"The {what} could not be computed",
-            "status": 422 if kind == "tile-refused" else 500,
+            "status": 422 if refused else 500,
             "detail": detail,
         }
         for ref in await self._service.dispatch.fail(task, problem):

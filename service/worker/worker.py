@@ -25,6 +25,7 @@ from kernels.spec.architecture import Architecture, parse_architecture
 from service import tracing
 from service.errors import ResultStoreAway, StartError
 from service.logs import get_logger
+from service.processes.data_dir import make_directory
 from service.queue.roster import WorkerCard
 from service.queue.tasks import Task, TileTask
 from service.settings import Settings
@@ -88,6 +89,7 @@ def run(settings: Settings) -> int:
     from kernels.engine.backend import keep_compiled_code, tile_threads
 
     if settings.compile_dir is not None:
+        make_directory(settings.compile_dir, "directory for compiled programs (GRAMD_COMPILE_DIR)")
         keep_compiled_code(str(settings.compile_dir))
     with tracing.exporting("worker"):
         return asyncio.run(_work(settings, tile_threads(settings.workers)))

@@ -111,6 +111,9 @@ def test_mistakes_are_one_line_and_an_exit_code(
 
 
 def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.startswith("gramd ")
     with pytest.raises(SystemExit) as caught:
         cli.main(["kernel", "dense.json", "x.npy", "-o", "k.npz", "--outputs", "nngp,magic"])
     assert caught.value.code == cli.USAGE

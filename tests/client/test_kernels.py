@@ -37,6 +37,39 @@ def test_what_was_not_asked_for_says_so(client: gramd.Client) -> None:
         _ = kernel.ntk
 
 
+def test_a_dtype_may_be_numpys_and_results_show_themselves_in_one_line(
+    client: gramd.Client,
+) -> None:
+    kernel = client.kernel(DENSE, X, dtype=np.float64)  # pyright: ignore[reportArgumentType]
+    assert kernel.nngp.dtype == np.float64
+    assert repr(kernel) == f"<Kernel of {kernel.job.id}: nngp (7, 7), ntk (7, 7)>"
+    assert repr(kernel.job) == f"<Job {kernel.job.id}: succeeded, 1/1 tiles>"
+    assert "7x4" in repr(client.datasets.create(X))
+
+
+def test_mistakes_that_need_no_service_say_what_was_expected(
+    client: gramd.Client, url: str
+) -> None:
+    wrong: Any
+    for wrong in ("f2", int, None, "float16"):
+        with pytest.raises(ValueError, match="expected the dtype float32 or float64, got"):
+            client.kernel(DENSE, X, dtype=wrong)
+    wrong = [s.dense()]
+    with pytest.raises(TypeError, match=r"expected a network, spec.network.* got a list"):
+        client.kernel(wrong, X)
+    job = client.kernels.submit(DENSE, X)
+    wrong = 3
+    with pytest.raises(TypeError, match=r"rows as slice\(a, b\).* got 3"):
+        client.kernels.fetch(job, "nngp", rows=wrong)
+    with pytest.raises(TypeError, match=r"np.unique\(y_train, return_inverse=True\)"):
+        client.predict(DENSE, X, ["a"] * 7, X, task="classification")
+    with pytest.raises(ValueError, match="printable ASCII"):
+        gramd.Client(key="ü")
+    # Sent without the end of the line that a file has, so that it is a key, if a wrong one.
+    with gramd.Client(url, key="gramd_0\n") as keyed, pytest.raises(gramd.NotAllowed):
+        keyed.limits()
+
+
 def test_sequences_of_differing_lengths_are_padded_and_masked(client: gramd.Client) -> None:
     lengths = [5, 2, 4]
     ragged = [SEQUENCES[i, :n] for i, n in enumerate(lengths)]
@@ -180,6 +213,12 @@ def test_new_rows_extend_a_matrix(client: gramd.Client) -> None:
     longer = client.kernels.wait(client.kernels.extend(job, X[4:]))
     np.testing.assert_array_equal(
         client.kernels.collect(longer).ntk, kernel_matrix(DENSE, X, X)["ntk"]
+    )
+    ragged = [SEQUENCES[i, :n] for i, n in enumerate([3, 2, 3, 5, 1])]
+    job = client.kernels.submit(ATTENTION, ragged[:3], outputs=("nngp",))
+    longer = client.kernels.wait(client.kernels.extend(job, ragged[3:]))
+    np.testing.assert_allclose(
+        client.kernels.collect(longer).nngp, client.kernel(ATTENTION, ragged).nngp, rtol=1e-6
     )
     with pytest.raises(gramd.InvalidRequest, match="new rows"):
         client.kernels.extend(job)

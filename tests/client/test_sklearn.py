@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from gramd.sklearn import Kernel, KernelMatrix
+from gramd.sklearn import Kernel, KernelMatrix, NNGPClassifier, NTKRegressor
 from kernels.matrix import kernel_matrix
 
 from .conftest import ATTENTION, DENSE
@@ -81,6 +81,22 @@ def test_inputs_that_are_no_vectors(url: str) -> None:
     np.testing.assert_array_equal(flat, expected)
     with pytest.raises(ValueError, match="rows of 18 numbers"):
         Kernel(ATTENTION, input_shape=(6, 3), url=url)(np.ones((4, 17)))
+
+
+def test_estimators_take_lists_of_sequences_of_differing_lengths(url: str) -> None:
+    ragged = [RNG.normal(size=(2 + i % 4, 3)) for i in range(12)]
+    names = np.array(["up" if x[:, 0].mean() > 0 else "down" for x in ragged])
+    classifier = NNGPClassifier(ATTENTION, url=url).fit(ragged, names)
+    assert set(classifier.predict(ragged[:5])) <= {"up", "down"}
+    y = [x[:, 0].mean() for x in ragged]
+    regressor = NTKRegressor(ATTENTION, diag_reg=1e-6, url=url).fit(ragged, y)
+    mean, std = regressor.predict(ragged, return_std=True)
+    np.testing.assert_allclose(mean, y, atol=0.05)
+    assert std.shape == (12,)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        classifier.fit(ragged, names[:3])
+    with pytest.raises(ValueError, match="expected X to be a list of arrays"):
+        classifier.fit([[1.0, 2.0], [3.0]], names[:2])
 
 
 def test_kernels_can_be_copied_and_sent_elsewhere(url: str) -> None:

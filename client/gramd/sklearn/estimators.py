@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
-from gramd.arrays import Array
+from gramd.arrays import Array, as_inputs, is_ragged
 from gramd.predictions import Prediction
 from gramd.sklearn.service import client_of, network_of, shaped
 
@@ -73,9 +78,21 @@ class _Network(BaseEstimator):
             )
         return {"type": self._model, "diag_reg": reg}
 
+    def _learnt(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Any]:
+        """X and y as scikit-learn checks them; lists of differing lengths, which it knows not, as they
+        are."""
+        if not is_ragged(X):
+            known: Any = validate_data(self, X, y, allow_nd=True, **checks)
+            return known
+        as_inputs(X, name="X")
+        check_consistent_length(X, y)
+        vars(self).pop("n_features_in_", None)
+        targets: Any = check_array(y, ensure_2d=False, dtype=cast("Any", None))  # as it is
+        return X, targets
+
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, allow_nd=True)
+        return X if is_ragged(X) else validate_data(self, X, reset=False, allow_nd=True)
 
 
 class _Flow(_Network):
@@ -115,9 +132,8 @@ class _Regressor(RegressorMixin, _Network):
         return tags
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn y (n) or (n, outputs) of X (n, features), or (n, T, d) and other inputs as they are."""
-        checked: Any = validate_data(self, X, y, multi_output=True, y_numeric=True, allow_nd=True)
-        inputs, targets = checked
+        """Learn y (n) or (n, outputs) of X (n, features), (n, T, d), or a list of arrays (T_i, d)."""
+        inputs, targets = self._learnt(X, y, multi_output=True, y_numeric=True)
         return self._fit(inputs, np.asarray(targets, np.float64))
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
@@ -136,9 +152,8 @@ class _Classifier(ClassifierMixin, _Network):
     _task = "classification"
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn the classes y (n) of X (n, features), or (n, T, d) and other inputs as they are."""
-        checked: Any = validate_data(self, X, y, allow_nd=True)
-        inputs, targets = checked
+        """Learn the classes y (n) of X (n, features), (n, T, d), or a list of arrays (T_i, d)."""
+        inputs, targets = self._learnt(X, y)
         check_classification_targets(targets)
         self.classes_, places = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.http.protocol import server_config
 from service.queue.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service
@@ -92,7 +93,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def port(app: FastAPI) -> AsyncIterator[int]:
     """The port of a real server of the application, whose lifespan the fixture `app` has opened."""
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
+    config = server_config(app, lifespan="off")
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -59,6 +59,40 @@ async def test_expect_100_continue_is_not_given_to_what_is_refused(port):
     assert answer.startswith("HTTP/1.1 413")
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "GET / HT\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\n\r\n",
+        "\0 nonsense\r\n\r\n",
+        HEAD + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n",
+        HEAD + "Content-Length: -3\r\n\r\n",
+        HEAD + "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_a_problem_document_too(port, caplog, sent):
+    head, _, body = (await answer_to(port, sent)).partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n")
+    document = json.loads(body)
+    assert document["type"] == "urn:gramd:problem:malformed-request"
+    assert f"X-Request-Id: {document['request_id']}" in head
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_a_bad_chunk_behind_an_answer_ends_the_connection_quietly(port, caplog, method):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        f"{method} /none HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 40")
+    writer.write(b"zz\r\n")
+    assert b"HTTP/1.1" not in await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_client_that_closes_in_mid_body_leaves_nothing(port, left_behind, caplog):
     caplog.set_level(logging.INFO, "gramd.access")
     await answer_to(port, HEAD + "Content-Length: 100\r\n\r\n{", close=True)

@@ -1,0 +1,63 @@
+"""Bytes that are no HTTP: one problem document if none of an answer was sent yet, and the end.
+
+uvicorn answers in plain text, and raises in mid-connection when a chunk of a body is wrong whose
+answer is on its way already: a traceback in the log for whoever sends two bytes.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any, cast
+from uuid import uuid4
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from service.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, MalformedRequest
+
+DETAIL = (
+    "these bytes are no HTTP/1.1 request: expected a request line, Host and other headers in ASCII,"
+    " one Content-Length or well-formed chunks"
+)
+
+
+def server_config(app: Any, **options: Any) -> uvicorn.Config:
+    """How any server of the application speaks HTTP."""
+    # Nothing here is a WebSocket; looking for a library that could be is a warning a request.
+    return uvicorn.Config(
+        app, http=Http, ws="none", log_config=None, access_log=False, server_header=False, **options
+    )
+
+
+class Http(H11Protocol):
+    """HTTP/1.1 on one connection."""
+
+    def send_400_response(self, msg: str) -> None:
+        """End the connection, with an answer where one can still be told from what was sent."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_refusal())
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            # What the application answers goes nowhere.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+
+def _refusal() -> bytes:
+    kind, request_id = KINDS[MalformedRequest], uuid4().hex
+    body = json.dumps(
+        {
+            "type": TYPE_PREFIX + kind.name,
+            "title": kind.title,
+            "status": kind.status,
+            "detail": DETAIL,
+            "request_id": request_id,
+        }
+    )
+    head = (
+        f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        f"X-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
+    )
+    return (head + body).encode("ascii")
