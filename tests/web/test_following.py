@@ -21,7 +21,7 @@ def test_finished_rows_are_there_before_the_job_is(served: Served, page_of: Page
     answer = httpx.post(
         f"{served.url}/v1/kernels",
         data={"request": json.dumps(request)},
-        files={"x1": npy(np.random.default_rng(9).standard_normal((1200, 12, 4)))},
+        files={"x1": npy(np.random.default_rng(9).standard_normal((2400, 12, 4)))},
     )
     page = page_of("about:blank", viewport={"width": 1280, "height": 900})
     polled: list[str] = []
