@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from numpy.typing import DTypeLike
+
 from gramd import kernels, predictions, questions
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
@@ -57,7 +59,7 @@ class Client:
         mask1: Any = None,
         mask2: Any = None,
         outputs: Sequence[str] = ("nngp", "ntk"),
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         form: str = "matrix",
         method: Mapping[str, Any] | str | None = None,
         progress: Progress = None,
@@ -97,7 +99,7 @@ class Client:
         model: Mapping[str, Any] | str | None = None,
         task: str = "regression",
         outputs: Sequence[str] | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         method: Mapping[str, Any] | str | None = None,
         progress: Progress = None,
         timeout: float | None = None,
@@ -137,7 +139,7 @@ class Client:
         mask1: Any = None,
         mask2: Any = None,
         outputs: Sequence[str] = ("nngp", "ntk"),
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         form: str = "matrix",
         method: Mapping[str, Any] | str | None = None,
     ) -> dict[str, Any]:

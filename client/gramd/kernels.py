@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import DTypeLike
+
 from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
@@ -108,7 +110,7 @@ def _put(
 
 
 def options_of(
-    outputs: Sequence[str], dtype: str, form: str, method: Mapping[str, Any] | str | None
+    outputs: Sequence[str], dtype: DTypeLike, form: str, method: Mapping[str, Any] | str | None
 ) -> dict[str, Any]:
     """The fields of a request beside the network and the arrays."""
     named = {"type": method} if isinstance(method, str) else method

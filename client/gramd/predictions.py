@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
@@ -53,7 +54,7 @@ def options_of(
     model: Mapping[str, Any] | str | None,
     task: str,
     outputs: Sequence[str] | None,
-    dtype: str,
+    dtype: DTypeLike,
     method: Mapping[str, Any] | str | None,
 ) -> dict[str, Any]:
     """The fields of a request beside the network and the arrays."""

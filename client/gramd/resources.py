@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numpy.typing import DTypeLike
+
 from gramd import datasets, jobs, kernels, predictions, questions, waiting
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
@@ -108,7 +110,7 @@ class KernelJobs(Jobs):
         mask1: Any = None,
         mask2: Any = None,
         outputs: Sequence[str] = ("nngp", "ntk"),
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         form: str = "matrix",
         method: Mapping[str, Any] | str | None = None,
     ) -> Job:
@@ -197,7 +199,7 @@ class PredictionJobs(Jobs):
         model: Mapping[str, Any] | str | None = None,
         task: str = "regression",
         outputs: Sequence[str] | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         method: Mapping[str, Any] | str | None = None,
     ) -> Job:
         """A new prediction, arguments as for `client.predict`."""
