@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax import Array
 
 from kernels.demand import Demand
 from kernels.engine.backend import policy
@@ -32,6 +33,22 @@ from kernels.layers.layer import Layer
 from kernels.plan.groups import compiled_rows
 
 Matrix = npt.NDArray[Any]
+
+
+class Rows(NamedTuple):
+    """Kernels of row i with row i, which the device may still be computing.
+
+    Attributes:
+        filled: (rows of the compiled size, *entry) by name.
+        count: rows that are meant.
+    """
+
+    filled: dict[str, Array]
+    count: int
+
+    def read(self) -> dict[str, Matrix]:
+        """(n, *entry) by name, as soon as they are there."""
+        return {name: np.asarray(kernel)[: self.count] for name, kernel in self.filled.items()}
 
 
 @dataclass(frozen=True)
@@ -98,19 +115,20 @@ class Pairs:
         left = group(rows1, sizes[0])
         return cls(network, numbers, left, left if rows2 is None else group(rows2, sizes[1]))
 
-    def own(self) -> dict[str, Matrix]:
-        """Each input of the left side with itself, exactly: (n, *entry) by name."""
+    def own(self) -> Rows:
+        """Each input of the left side with itself, exactly."""
         return self._rows_with(self.left, identical=True)
 
-    def diagonal(self) -> dict[str, Matrix]:
-        """Row i with row i: (n, *entry) by name."""
+    def diagonal(self) -> Rows:
+        """Row i with row i."""
         return self._rows_with(self.right, identical=self.right is self.left)
 
-    def _rows_with(self, right: Group, identical: bool) -> dict[str, Matrix]:
+    def _rows_with(self, right: Group, identical: bool) -> Rows:
         left = self.left
         run = paired_kernels(self.network, left.grid, right.grid, identical)
-        values = run(left.x, left.chain, right.x, right.chain, self.numbers, left.count)
-        return {name: np.asarray(kernel)[: left.count] for name, kernel in values.items()}
+        return Rows(
+            run(left.x, left.chain, right.x, right.chain, self.numbers, left.count), left.count
+        )
 
     def cross(self, workspace: Workspace, should_stop: ShouldStop | None) -> dict[str, Matrix]:
         """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
@@ -174,4 +192,4 @@ def _positions_of_own(
     workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
 ) -> Matrix:
     """See `PositionKernels`."""
-    return Pairs.of(layers, rows, None, False, "positions", shared, workspace).own()["nngp"]
+    return Pairs.of(layers, rows, None, False, "positions", shared, workspace).own().read()["nngp"]

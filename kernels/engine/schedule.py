@@ -60,10 +60,16 @@ def in_calls(
         while done < len(pairs):
             if should_stop is not None and should_stop():
                 raise Stopped
-            step = pace.step(len(pairs) - done, workspace.threads)
+            step = pace.step(len(pairs) - done, workspace.share)
             yield partial(call, pairs[done : done + step])
             done += step
 
+    if pace.step(len(pairs), workspace.share) == len(pairs):
+        # On this thread: to hand a tile's only call to another one costs a tenth of a small call.
+        if should_stop is not None and should_stop():
+            raise Stopped
+        call(pairs)
+        return
     for _ in workspace.results(calls()):
         pass
 

@@ -169,7 +169,7 @@ def _compute(
     network, left, right = pairs.network, pairs.left, pairs.right
     error = largest([left.error_estimate(), right.error_estimate()])
     if form == "diagonal":
-        return TileResult(_with_errors(network, pairs.diagonal(), axis=1), error)
+        return TileResult(_with_errors(network, pairs.diagonal().read(), axis=1), error)
     parts = Parts.of(network) if isinstance(method, Additive) else None
     if parts is not None and isinstance(method, Additive):
 
@@ -186,8 +186,10 @@ def _compute(
         error["additive"] = estimate
         own = one.own_kernels(parts)
     else:
+        # Begun before the rest, so that nobody waits for it when that is done.
+        begun = pairs.own() if rows2 is None else None
         tile = _with_errors(network, pairs.cross(workspace, should_stop), axis=2)
-        own = _with_errors(network, pairs.own(), axis=1) if rows2 is None else {}
+        own = {} if begun is None else _with_errors(network, begun.read(), axis=1)
     if rows2 is None:
         tile = {name: symmetric(k, own[name]) for name, k in tile.items()}
     ends = [_end(network.layers, side.grid) for side in (left, right)]

@@ -141,6 +141,11 @@ class Workspace(AbstractContextManager["Workspace"]):
                 self._evict()
                 self._changed.notify_all()
 
+    @property
+    def share(self) -> int:
+        """Threads for each tile that runs: what cutting one into more calls than that would gain."""
+        return max(1, self.threads // max(1, len(self._running)))
+
     def results(self, calls: Iterator[Callable[[], T]]) -> Iterator[T]:
         """What the calls return, in their order; a few run ahead of the one that is awaited.
 
