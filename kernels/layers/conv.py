@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
 from kernels.layers.dense import affine_weights, weighted
-from kernels.layers.window import Padding, Windowed, window_entries, window_sum
+from kernels.layers.window import Padding, Slide, Windowed, window_entries, window_sum
 from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
 
@@ -46,8 +46,8 @@ class Conv(Windowed):
         else:
             k = k.reshape(site.left.grid)
             joint = [(axis,) for axis in range(rank)]
-        for axes, window, step in zip(joint, self.window, self.steps, strict=True):
-            k = window_sum(k, axes, window, step, self.padding)
+        slides = list(map(Slide, joint, self.window, self.steps))
+        k = window_sum(k, slides, self.padding)
         k = k.reshape(prod(k.shape[:rank]), -1) if site.form is Demand.FULL else k.reshape(-1)
         return k / prod(self.window)
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kernels.demand import Demand
-from kernels.layers.window import Padding, Windowed, window_sum
+from kernels.layers.window import Padding, Slide, Windowed, window_sum
 from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
@@ -29,17 +29,19 @@ class _Pool(Windowed):
     def _over_window_pairs(self, k: Array, site: Site) -> Array:
         rank = len(self.window)
         k = k.reshape(site.left.grid + site.right.grid)
-        for axis in range(2 * rank):
-            window, step = self.window[axis % rank], self.steps[axis % rank]
-            k = window_sum(k, (axis,), window, step, self.padding)
+        k = window_sum(k, self._slides(2 * rank), self.padding)
         return k.reshape(prod(k.shape[:rank]), -1) / self._divisor()
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
     ) -> Array:
-        for axis, (window, step) in enumerate(zip(self.window, self.steps, strict=True)):
-            x = window_sum(x, (axis,), window, step, self.padding)
+        x = window_sum(x, self._slides(len(self.window)), self.padding)
         return x / self._divisor() ** 0.5
+
+    def _slides(self, axes: int) -> list[Slide]:
+        """Windows along each of the first axes of an array alone: of one input, then of another."""
+        rank = len(self.window)
+        return [Slide((i,), self.window[i % rank], self.steps[i % rank]) for i in range(axes)]
 
     def _divisor(self) -> int:
         """Of the kernel, which is the square of the signal's."""

@@ -7,10 +7,12 @@ half; "valid" pads nothing.
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Sequence
 from functools import reduce
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from math import prod
+from operator import add
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 Padding = Literal["same", "valid", "circular"]
 
+_AT_ONCE: Final = 25
+"""Offsets of a window that are added in one pass over a block."""
 
 Sizes = Annotated[tuple[Count, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=3)]
 """One positive size for each position axis."""
@@ -46,41 +50,71 @@ def window_count(n: int, window: int, stride: int, padding: Padding) -> int:
     return -(-n // stride)
 
 
-def window_sum(
-    x: Array, axes: tuple[int, ...], window: int, stride: int, padding: Padding
-) -> Array:
-    """Sums over windows that slide jointly along `axes` (one axis, or the pair of both inputs).
+class Slide(NamedTuple):
+    """How a window slides.
+
+    Attributes:
+        axes: the axes that it slides along jointly, so that offset d means p + d on each of them.
+        window: positions that it covers.
+        stride: step from a window to the next.
+    """
+
+    axes: tuple[int, ...]
+    window: int
+    stride: int
+
+
+def window_sum(x: Array, slides: Sequence[Slide], padding: Padding) -> Array:
+    """Sums over all windows.
 
     Args:
         x: any array.
-        axes: the axes that move together, so that offset d means p + d on each of them.
-        window: positions a window covers.
-        stride: step from a window to the next.
+        slides: the windows, none of which shares an axis with another.
         padding: see the module.
 
     Returns:
-        an array in which each of `axes` has `window_count` entries.
+        an array in which each axis of a slide has `window_count` entries.
     """
+    left = list(slides)
+    while left:
+        # To sum along one axis after the other adds fewer numbers, but each time goes through the
+        # block twice, to pad and to add: 3 x 3 at once takes half the time, 7 x 7 longer.
+        together, *left = left
+        group = [together]
+        while left and prod(slide.window for slide in [*group, left[0]]) <= _AT_ONCE:
+            group.append(left.pop(0))
+        x = _sum_at_once(x, group, padding)
+    return x
+
+
+def _sum_at_once(x: Array, slides: Sequence[Slide], padding: Padding) -> Array:
     import jax.numpy as jnp
     from jax import lax
 
-    counts = {axis: window_count(x.shape[axis], window, stride, padding) for axis in axes}
-    pads = [
-        padding_of(x.shape[axis], window, stride, padding) if axis in counts else (0, 0)
-        for axis in range(x.ndim)
-    ]
-    if any(low or high for low, high in pads):
-        x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
+    pads, counts = [(0, 0)] * x.ndim, dict[int, int]()
+    for axes, window, stride in slides:
+        for axis in axes:
+            n = x.shape[axis]
+            counts[axis] = window_count(n, window, stride, padding)
+            pads[axis] = padding_of(n, window, stride, padding)
 
-    def shifted(offset: int) -> Array:
-        term = x
-        for axis, count in counts.items():
-            term = lax.slice_in_dim(term, offset, offset + (count - 1) * stride + 1, stride, axis)
-        return term
+    def total() -> Array:
+        padded = x
+        if any(low or high for low, high in pads):
+            padded = jnp.pad(x, pads, mode=_PAD_MODES[padding])
 
-    if window == 1:
-        return shifted(0)
-    return materialised(lambda: reduce(operator.add, map(shifted, range(window))))
+        def shifted(offsets: tuple[int, ...]) -> Array:
+            term = padded
+            for (axes, _, stride), offset in zip(slides, offsets, strict=True):
+                for axis in axes:
+                    end = offset + (counts[axis] - 1) * stride + 1
+                    term = lax.slice_in_dim(term, offset, end, stride, axis)
+            return term
+
+        return reduce(add, map(shifted, product(*(range(slide.window) for slide in slides))))
+
+    # Padded inside: what is below is then computed for its own positions, and once.
+    return total() if all(slide.window == 1 for slide in slides) else materialised(total)
 
 
 def window_entries(
