@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,8 @@ from kernels.plan.groups import compiled_rows
 Matrix = npt.NDArray[Any]
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Kernels of row i with row i, which the device may still be computing.
 
     Attributes:

@@ -49,6 +49,10 @@ def in_calls(
     # x64 is a setting of the thread, which a call has to carry to the one it runs on.
     x64 = jax.config.read("jax_enable_x64")
 
+    def ask() -> None:
+        if should_stop is not None and should_stop():
+            raise Stopped
+
     def call(chunk: Sequence[Pair]) -> None:
         started = perf_counter()
         with jax.enable_x64(x64):
@@ -58,16 +62,14 @@ def in_calls(
     def calls() -> Iterator[Callable[[], None]]:
         done = 0
         while done < len(pairs):
-            if should_stop is not None and should_stop():
-                raise Stopped
+            ask()
             step = pace.step(len(pairs) - done, workspace.share)
             yield partial(call, pairs[done : done + step])
             done += step
 
     if pace.step(len(pairs), workspace.share) == len(pairs):
         # On this thread: to hand a tile's only call to another one costs a tenth of a small call.
-        if should_stop is not None and should_stop():
-            raise Stopped
+        ask()
         call(pairs)
         return
     for _ in workspace.results(calls()):
