@@ -19,6 +19,7 @@ from typing import Final
 from kernels.demand import Demand, Step, plan_one_input, plan_pair
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
+from kernels.layers.chain import structure_of
 from kernels.method import Method, MonteCarlo
 from kernels.plan.tiles import Tile, TilePlan
 from kernels.spec.architecture import Architecture
@@ -86,7 +87,7 @@ def tile_cost(
     positions: bool,
 ) -> float:
     """Nominal seconds of one tile: `rows` inputs of `grids` on either side."""
-    layers = [layer.split()[0] for layer in architecture.expanded]
+    layers = structure_of(architecture.expanded)
     size = 2.0 if dtype == "float64" else 1.0
     both = 2.0 if "ntk" in outputs else 1.0
     pairs = rows[0] if form == "diagonal" else rows[0] * rows[1]

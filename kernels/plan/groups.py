@@ -8,6 +8,7 @@ from typing import Final
 
 from kernels.demand import Demand, plan_pair
 from kernels.estimate.places import places
+from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 from kernels.plan.memory import Group, Work, kept_by_input
 
@@ -41,7 +42,7 @@ def group_rows(
         itemsize: bytes of a number.
         final: what is wanted at the network's end.
     """
-    structure = [layer.split()[0] for layer in layers]
+    structure = structure_of(layers)
     steps = plan_pair(structure, bool(grid), final)
     every_pair = any(step.wanted_in is Demand.FULL for step in steps)
     side = prod(grid) if every_pair else max(1, round(prod(grid) ** 0.5))

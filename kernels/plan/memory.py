@@ -21,6 +21,7 @@ from kernels.estimate.landmarks import LANDMARK_POSITIONS
 from kernels.estimate.places import group_count, places
 from kernels.layers.activation.activation import Activation
 from kernels.layers.attention import Attention
+from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.layer import Layer
 from kernels.mechanisms.performer import Performer
 from kernels.mechanisms.softmax import Softmax
@@ -111,7 +112,7 @@ def kept_by_input(
 ) -> int:
     """Bytes that one input and its one-input pass keep for the pairs it is in."""
     raw = max(1, prod(grid)) * (channels + _VECTORS)
-    structure = [layer.split()[0] for layer in layers]
+    structure = structure_of(layers)
     groups = group_count(structure)
     steps = plan_pair(structure, bool(grid), final)
     return itemsize * (raw + _kept(steps, grid, groups, False))
@@ -174,7 +175,7 @@ def tile_memory(
         side.rows * kept_by_input(work.layers, side.grid, side.channels, item, final)
         for side in sides
     ]
-    structure = [layer.split()[0] for layer in work.layers]
+    structure = structure_of(work.layers)
     replicates = group_count(structure) + 1 if places(structure) else 1
     steps = plan_pair(structure, bool(one.grid), final)
     full = Demand.FULL in {step.wanted_in for step in steps} or final is Demand.FULL
@@ -207,10 +208,7 @@ def _positions(steps: Sequence[Step], size: int) -> int:
 
 def _end(layers: Sequence[Layer], one: Group, two: Group) -> int:
     """Pairs of positions at the network's end."""
-    grid1, grid2 = one.grid, two.grid
-    for layer in layers:
-        grid1, grid2 = layer.output_grid(grid1), layer.output_grid(grid2)
-    return prod(grid1) * prod(grid2)
+    return prod(grid_after(layers, one.grid)) * prod(grid_after(layers, two.grid))
 
 
 def _pair_blocks(steps: Sequence[Step], kinds: int) -> int:
