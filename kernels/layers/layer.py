@@ -108,6 +108,11 @@ class Layer(Spec):
         """
         return False
 
+    def contains_estimate(self) -> bool:
+        """Whether this layer, or one in its branches, is estimated."""
+        inner = (layer for branch in self.branches_of() for layer in branch)
+        return self.estimates or any(layer.contains_estimate() for layer in inner)
+
     @property
     def observes(self) -> Demand:
         """What `observe` reads of one input's own covariance."""

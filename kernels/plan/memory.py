@@ -134,7 +134,7 @@ def _kept(steps: Sequence[Step], grid: tuple[int, ...], groups: int, above: bool
                 total += times * layer.estimator.samples * size**2
             elif layer.observes is Demand.FULL:
                 total += times * _mixing_entries(layer, size)
-        above = above or _estimates(step)
+        above = above or layer.contains_estimate()
         grid = layer.output_grid(grid)
     return total
 
@@ -275,9 +275,3 @@ def _additive(work: Work, side: Group, other: Group) -> tuple[int, int]:
     packed = side.rows * (size + BIN_LENGTH) * (side.channels + 2 * vectors) * work.itemsize
     thin = side.rows * other.rows * work.outputs * size * work.itemsize
     return packed, 8 * thin
-
-
-def _estimates(step: Step) -> bool:
-    return step.layer.estimates or any(
-        _estimates(inner) for branch in step.branches for inner in branch
-    )
