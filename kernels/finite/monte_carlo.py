@@ -17,9 +17,10 @@ import numpy.typing as npt
 from kernels.errors import InputError, NumericsError, Stopped
 from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
-from kernels.finite.sampler import MEMORY, divide, sampler
+from kernels.finite.sampler import divide, sampler
 from kernels.finite.width import Width
 from kernels.inputs import Inputs
+from kernels.plan.memory import MONTE_CARLO_BYTES
 from kernels.spec.architecture import Architecture
 
 _LARGEST_SEED: Final = 2**32 - 1
@@ -37,7 +38,7 @@ def monte_carlo(
     seed: int = 0,
     outputs: Sequence[str] = ("nngp", "ntk"),
     should_stop: Callable[[], bool] | None = None,
-    memory: int = MEMORY,
+    memory: int = MONTE_CARLO_BYTES,
 ) -> dict[str, npt.NDArray[Any]]:
     """Estimates of the kernels from networks of finite width.
 

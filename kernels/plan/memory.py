@@ -42,8 +42,9 @@ _ONE_INPUT_BLOCKS: Final = 9
 """(P, P) arrays of a one-input pass beside what it keeps: 2.3 (relu attention) to 8.3 (softmax with
 positions and residual)."""
 
-_MONTE_CARLO_BYTES: Final = 2**28
-"""What an estimate by finite networks divides itself into (kernels/finite/sampler.py)."""
+MONTE_CARLO_BYTES: Final = 2**28
+"""What one compiled call of an estimate by finite networks may take beside the weights of one
+network: 256 MiB, into which it divides itself (kernels/finite/sampler.py)."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def tile_memory(
 def _by_finite_networks(work: Work, method: MonteCarlo, sides: Sequence[GroupShape]) -> TileMemory:
     weights = len(work.layers) * 4 * method.heads * method.width**2 * work.itemsize
     means = 6 * 8 * work.outputs * sides[0].rows * sides[-1].rows
-    return TileMemory((0,) * len(sides), _OVERHEAD + means, _MONTE_CARLO_BYTES + weights)
+    return TileMemory((0,) * len(sides), _OVERHEAD + means, MONTE_CARLO_BYTES + weights)
 
 
 def _values(work: Work, sides: Sequence[GroupShape]) -> int:
