@@ -8,7 +8,7 @@ import pytest
 
 from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
-from kernels.inputs import read_inputs
+from kernels.inputs import joined, read_inputs
 from kernels.matrix import kernel_matrix, memory_needed
 from kernels.spec.architecture import parse_architecture
 
@@ -154,3 +154,13 @@ def test_unknown_outputs(outputs: list[str], front_door: Callable[..., object]) 
     with pytest.raises(InputError) as caught:
         front_door({"layers": [DENSE, POOL]}, GOOD, outputs=outputs)
     assert caught.value.pointer == "/outputs"
+
+
+def test_sides_of_two_grids_are_joined_on_the_larger() -> None:
+    short, long = read_inputs(GOOD), read_inputs(np.full((1, 5, 4), 2.0))
+    both = joined([short.padded((5,)), long.padded((5,))])
+    np.testing.assert_array_equal(both.x[:2, :3], GOOD)
+    np.testing.assert_array_equal(both.x[:2, 3:], 0)
+    np.testing.assert_array_equal(both.x[2], 2)
+    np.testing.assert_array_equal(both.mask, [[True] * 3 + [False] * 2] * 2 + [[True] * 5])
+    assert joined([short, short]).mask is None
