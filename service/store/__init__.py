@@ -6,6 +6,7 @@ records.py         kernel jobs: record, layout, events, each tenant's list
 answers.py         records of answers: jobs of one task that waits for kernel jobs
 scripts.py, waking.py, counts.py   what changes and counts them while they run, as Lua
 inputs.py          architectures and rows, by content; holding.py: against a tenant's quota
+framed.py          values behind a header that says what they are
 shelf.py           what a worker keeps at hand of them
 datasets.py        uploaded arrays; uploads.py, upload_scripts.py: those that come in parts
 tiles.py           results, tile by tile: cached_tiles.py (Redis B), far_tiles.py (an object store)
