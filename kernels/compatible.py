@@ -9,6 +9,7 @@ from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
 from kernels.estimate.checks import check_heads
 from kernels.inputs import FORMS, Form, Inputs
+from kernels.layers.chain import structure_of
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.spec.architecture import Architecture, describe
 
@@ -134,7 +135,7 @@ def _check_side(architecture: Architecture, inputs: Inputs, masked: bool, form: 
 def _check_blocks(
     architecture: Architecture, inputs1: Inputs, inputs2: Inputs | None, form: Form
 ) -> None:
-    layers = [layer.split()[0] for layer in architecture.expanded]
+    layers = structure_of(architecture.expanded)
     final = Demand.FULL if form == "positions" else Demand.POINT
     own = plan_one_input(layers, bool(inputs1.grid), Demand.NOTHING if inputs2 else final)
     pair = plan_pair(layers, bool(inputs1.grid), final)

@@ -112,7 +112,7 @@ def additive_span(layers: Sequence[Layer]) -> Span | None:
 
     A network with an estimated layer has none: what lies above that exists in many replicates.
     """
-    if any(_estimates(layer) for layer in layers):
+    if any(layer.contains_estimate() for layer in layers):
         return None
     for pool, layer in enumerate(layers):
         if not layer.removes_positions:
@@ -136,11 +136,6 @@ def packing_gap(layers: Sequence[Layer]) -> int | None:
         return None
     below = [layer.reach for layer in layers[: span.attention]]
     return None if None in below else sum(reach for reach in below if reach is not None)
-
-
-def _estimates(layer: Layer) -> bool:
-    inner = (each for branch in layer.branches_of() for each in branch)
-    return layer.estimates or any(map(_estimates, inner))
 
 
 def _walk(

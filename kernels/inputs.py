@@ -44,6 +44,11 @@ class Inputs:
         """Name of the dtype."""
         return self.x.dtype.name
 
+    @property
+    def real(self) -> npt.NDArray[np.bool_]:
+        """The mask, (n, *grid); all True where there is none."""
+        return np.ones(self.x.shape[:-1], np.bool_) if self.mask is None else self.mask
+
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Positions up to and with the last real one, for each input; sequences only."""
@@ -62,6 +67,13 @@ class Inputs:
         mask = None if self.mask is None else self.mask[np.asarray(rows)][:, *window]
         return Inputs(x, mask if mask is None else np.ascontiguousarray(mask))
 
+    def padded(self, grid: tuple[int, ...]) -> Inputs:
+        """The same inputs on a larger grid, masked positions behind their own."""
+        if grid == self.grid:
+            return self
+        missing = [(0, 0), *((0, size - own) for size, own in zip(grid, self.grid, strict=True))]
+        return Inputs(np.pad(self.x, [*missing, (0, 0)]), np.pad(self.real, missing))
+
     def digest(self) -> str:
         """SHA-256 of the content: shapes, dtype, entries and mask."""
         content = sha256(f"{self.x.shape}{self.x.dtype.str}{self.mask is not None}".encode())
@@ -69,6 +81,14 @@ class Inputs:
         if self.mask is not None:
             content.update(np.packbits(self.mask).data)
         return content.hexdigest()
+
+
+def joined(sides: Sequence[Inputs]) -> Inputs:
+    """The rows of all sides, which have one grid and dtype, one side after the other."""
+    x = np.concatenate([side.x for side in sides])
+    if all(side.mask is None for side in sides):
+        return Inputs(x, None)
+    return Inputs(x, np.concatenate([side.real for side in sides]))
 
 
 def read_inputs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -50,8 +51,9 @@ def kernel_matrix(
         dtype: "float32", or "float64" for full accuracy.
         form: "matrix"; "diagonal" for x1[i] with x2[i] only, without computing the rest;
             "positions" for every pair of positions too, of a network that ends with some.
-        method: {"type": "exact"}, or {"type": "monte_carlo", "width", "heads", "samples", "seed"}
-            for the mean over random networks of finite width.
+        method: {"type": "exact"}; {"type": "additive", "tolerance"}, faster for attention under
+            pointwise layers and a global pool; {"type": "monte_carlo", "width", "heads", "samples",
+            "seed"} for the mean over random networks of finite width.
         memory_bytes: what computing may take beside the inputs (once more, where masks let them
             be cut to shorter ones), the result, and compiled code; 4 GiB if left out. It decides
             how much is computed at once and kept for reuse, and no number.
@@ -68,45 +70,11 @@ def kernel_matrix(
         NumericsError: a kernel left the range of `dtype`.
         KernelError: a tile needs more than `memory_bytes`; raised before anything is computed.
     """
-    wanted = tuple(dict.fromkeys(outputs))
-    if not wanted or not set(wanted) <= set(OUTPUTS):
-        raise InputError(f"expected outputs among {list(OUTPUTS)}, got {list(outputs)}", "/outputs")
-    if x2 is None and mask2 is not None:
-        raise InputError("mask2 was given without x2", "/mask2")
-    network, how = parse_architecture(architecture), parse_method(method)
-    inputs1 = read_inputs(x1, mask1, dtype=dtype, name="x1")
-    inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
-    check_job(network, inputs1, inputs2, form, how)
-    plan = plan_tiles(network, inputs1, inputs2, form, how)
-    landmarks = choose_landmarks(network, inputs1, inputs2, how)
-    result = {name: np.empty(plan.shape, dtype) for name in how.results(wanted, network.exactness)}
-    columns = inputs1 if inputs2 is None else inputs2
-    rows_of = cache(lambda group: inputs1.take(group.rows, group.grid))
-    columns_of = rows_of if plan.symmetric else cache(lambda g: columns.take(g.rows, g.grid))
-
+    job = _Job.of(architecture, (x1, x2), (mask1, mask2), outputs, dtype, form, method)
     with Workspace(tile_threads(workers=1), memory_bytes) as workspace:
-        for needed in _needs(network, plan, inputs1, wanted, how):
+        for needed in job.needs():
             workspace.refuse(needed)
-
-        def run(tile: Tile) -> ErrorEstimate:
-            one, two = plan.groups1[tile.row], plan.groups2[tile.col]
-            made = compute_tile(
-                network,
-                rows_of(one),
-                None if plan.is_diagonal(tile) else columns_of(two),
-                outputs=sorted(wanted),
-                form=form,
-                method=how,
-                landmarks=landmarks,
-                workspace=workspace,
-            )
-            for name, matrix in result.items():
-                place(matrix, plan, tile, made.values[name])
-            return made.error_estimate
-
-        # One more than computes, so that none of the threads waits for a tile to be placed.
-        with ThreadPoolExecutor(workspace.threads + 1) as tiles:
-            return KernelMatrices(result, largest(tiles.map(run, plan.tiles)))
+        return job.compute(workspace)
 
 
 def memory_needed(
@@ -126,24 +94,99 @@ def memory_needed(
     Raises:
         SpecError, InputError: as `kernel_matrix`.
     """
-    network, how = parse_architecture(architecture), parse_method(method)
-    inputs1 = read_inputs(x1, mask1, dtype=dtype, name="x1")
-    inputs2 = None if x2 is None else read_inputs(x2, mask2, dtype=dtype, name="x2")
-    check_job(network, inputs1, inputs2, form, how)
-    plan = plan_tiles(network, inputs1, inputs2, form, how)
-    return max(needed.alone for needed in _needs(network, plan, inputs1, outputs, how))
+    job = _Job.of(architecture, (x1, x2), (mask1, mask2), outputs, dtype, form, method)
+    return max(needed.alone for needed in job.needs())
 
 
-def _needs(
-    network: Architecture, plan: TilePlan, inputs: Inputs, outputs: Sequence[str], method: Method
-) -> Iterator[TileMemory]:
-    """What the tiles of a plan take, each kind once."""
-    for groups in {_groups(plan, tile) for tile in plan.tiles}:
-        yield needs(network, groups, inputs, outputs=outputs, form=plan.form, method=method)
+@dataclass(frozen=True)
+class _Job:
+    """What was asked for, read and checked, and the tiles that it is cut into.
 
+    Attributes:
+        network: the network.
+        inputs1: the rows.
+        inputs2: the columns; None for X against X.
+        outputs: "nngp", "ntk" or both, in the order asked for.
+        method: how they are computed.
+        plan: the tiles.
+    """
 
-def _groups(plan: TilePlan, tile: Tile) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Inputs and grid of a tile's two groups, or of the one that it has with itself."""
-    one, two = plan.groups1[tile.row], plan.groups2[tile.col]
-    sides = [one] if plan.is_diagonal(tile) else [one, two]
-    return tuple((len(side.rows), side.grid) for side in sides)
+    network: Architecture
+    inputs1: Inputs
+    inputs2: Inputs | None
+    outputs: tuple[str, ...]
+    method: Method
+    plan: TilePlan
+
+    @classmethod
+    def of(
+        cls,
+        architecture: Mapping[str, Any] | Architecture,
+        x: tuple[npt.ArrayLike, npt.ArrayLike | None],
+        masks: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
+        outputs: Sequence[str],
+        dtype: str,
+        form: Form,
+        method: Mapping[str, Any] | Method,
+    ) -> _Job:
+        """Reads the arguments of `kernel_matrix`; raises what it says."""
+        wanted = tuple(dict.fromkeys(outputs))
+        if not wanted or not set(wanted) <= set(OUTPUTS):
+            raise InputError(
+                f"expected outputs among {list(OUTPUTS)}, got {list(outputs)}", "/outputs"
+            )
+        if x[1] is None and masks[1] is not None:
+            raise InputError("mask2 was given without x2", "/mask2")
+        network, how = parse_architecture(architecture), parse_method(method)
+        inputs1 = read_inputs(x[0], masks[0], dtype=dtype, name="x1")
+        inputs2 = None if x[1] is None else read_inputs(x[1], masks[1], dtype=dtype, name="x2")
+        check_job(network, inputs1, inputs2, form, how)
+        plan = plan_tiles(network, inputs1, inputs2, form, how)
+        return cls(network, inputs1, inputs2, wanted, how, plan)
+
+    def needs(self) -> Iterator[TileMemory]:
+        """What the tiles take in memory, each kind once."""
+        for groups in {self._shapes(tile) for tile in self.plan.tiles}:
+            yield needs(
+                self.network,
+                groups,
+                self.inputs1,
+                outputs=self.outputs,
+                form=self.plan.form,
+                method=self.method,
+            )
+
+    def _shapes(self, tile: Tile) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Inputs and grid of a tile's two groups, or of the one that it has with itself."""
+        one, two = self.plan.groups1[tile.row], self.plan.groups2[tile.col]
+        sides = [one] if self.plan.is_diagonal(tile) else [one, two]
+        return tuple((len(side.rows), side.grid) for side in sides)
+
+    def compute(self, workspace: Workspace) -> KernelMatrices:
+        """All tiles, several at once, put together."""
+        plan, inputs1 = self.plan, self.inputs1
+        columns = inputs1 if self.inputs2 is None else self.inputs2
+        rows_of = cache(lambda group: inputs1.take(group.rows, group.grid))
+        columns_of = rows_of if plan.symmetric else cache(lambda g: columns.take(g.rows, g.grid))
+        landmarks = choose_landmarks(self.network, inputs1, self.inputs2, self.method)
+        names = self.method.results(self.outputs, self.network.exactness)
+        result = {name: np.empty(plan.shape, inputs1.dtype) for name in names}
+
+        def run(tile: Tile) -> ErrorEstimate:
+            made = compute_tile(
+                self.network,
+                rows_of(plan.groups1[tile.row]),
+                None if plan.is_diagonal(tile) else columns_of(plan.groups2[tile.col]),
+                outputs=sorted(self.outputs),
+                form=plan.form,
+                method=self.method,
+                landmarks=landmarks,
+                workspace=workspace,
+            )
+            for name, matrix in result.items():
+                place(matrix, plan, tile, made.values[name])
+            return made.error_estimate
+
+        # One more than computes, so that none of the threads waits for a tile to be placed.
+        with ThreadPoolExecutor(workspace.threads + 1) as tiles:
+            return KernelMatrices(result, largest(tiles.map(run, plan.tiles)))

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from kernels.errors import SpecError
 from kernels.layers.layer import Exactness
-from kernels.spec.model import Spec
+from kernels.spec.model import Seed, Spec
 from kernels.spec.pointers import spec_error
 
 
@@ -66,7 +66,7 @@ class MonteCarlo(Spec):
     width: Annotated[int, Field(strict=True, ge=1, le=4096)] = 256
     heads: Annotated[int, Field(strict=True, ge=1, le=1024)] = 8
     samples: Annotated[int, Field(strict=True, ge=2, le=65536)] = 64
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+    seed: Seed = 0
 
     def results(self, outputs: Sequence[str], architecture: Exactness) -> tuple[str, ...]:
         """Names of the arrays that come out: each estimate, then its standard error."""

@@ -7,7 +7,7 @@ from typing import Any
 
 Part = Mapping[str, Any]
 
-BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def values(part: Part, nested: Callable[[Part], str | None]) -> str:
@@ -32,5 +32,9 @@ def values(part: Part, nested: Callable[[Part], str | None]) -> str:
     if part.get("type") == "array":
         inner = values(part["items"], nested) if part.get("items") else ""
         return f"list of {inner}" if inner else "list"
-    bounds = [f"{sign} {part[key]:g}" for key, sign in BOUNDS.items() if key in part]
+    bounds = [f"{sign} {_exact(part[key])}" for key, sign in _BOUNDS.items() if key in part]
     return " ".join([part.get("format") or part.get("type", "any"), ", ".join(bounds)]).strip()
+
+
+def _exact(bound: float) -> str:
+    return f"{bound:d}" if isinstance(bound, int) else f"{bound:g}"

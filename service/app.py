@@ -88,7 +88,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
-    """FastAPI checks path and query parameters; bodies are read by service.bodies."""
+    """FastAPI checks path and query parameters; bodies are checked by service.requests."""
     assert isinstance(error, RequestValidationError), "registered for this class alone"
     first = error.errors()[0]
     message: str = first["msg"]

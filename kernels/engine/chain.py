@@ -71,34 +71,17 @@ def _observe(
         rows = Side(grids[i], masks[i], None, own_weights[i + 1])
         columns = replace(rows, mask=of_columns[i])
         below = _site(step, rows, columns, values, identical=True)
-        observes = step.layer.observes is not Demand.NOTHING or step.layer.estimates
-        seen.append(step.layer.observe(cov, below) if observes else None)
+        seen.append(_seen(step, cov, below))
         rows, columns = replace(rows, seen=seen[i]), replace(columns, seen=seen[i])
         site = _site(step, rows, columns, values, identical=True)
+        inner = _observe_branches(step, pair[i], cov, (masks[i], of_columns[i]), grids[i], values)
+        branches.append(tuple(chain for chain, _ in inner))
         above: Array | None = None
-        if step.branches:
-            results = [
-                _observe(
-                    inner,
-                    inner_pair,
-                    _own_input_of(step, inner, cov),
-                    (masks[i], of_columns[i]),
-                    grids[i],
-                    inner_values,
-                )
-                for inner, inner_pair, inner_values in zip(
-                    step.branches, pair[i].branches, values["branches"], strict=True
-                )
-            ]
-            branches.append(tuple(chain for chain, _ in results))
-            if step.wanted_out is not Demand.NOTHING:
-                blocks = [Block(_known(own_cov), None) for _, own_cov in results]
-                above = _merged(step, blocks).nngp
-        else:
-            branches.append(())
-            if step.wanted_out is not Demand.NOTHING:
+        if step.wanted_out is not Demand.NOTHING:
+            if step.branches:
+                above = _merged(step, [Block(_known(k), None) for _, k in inner]).nngp
+            else:
                 above = step.layer.pair(Block(_known(cov), None), site).nngp
-        if above is not None:
             above = _finished(above, masks[i + 1], of_columns[i + 1])
             above = _narrowed(above, step.wanted_out, own_weights[i + 1], own_weights[i + 1])
         cov = above
@@ -114,6 +97,32 @@ def _observe(
         for i, step in enumerate(pair)
     )
     return Chain(masks[0], weights[0], steps), cov
+
+
+def _seen(step: Step, cov: Array | None, site: Site) -> Any:
+    """What a layer observes of an input; of an estimated one the input's heads, which came with the
+    layer's numbers (kernels/engine/replicates.py)."""
+    if step.layer.estimates:
+        return site.numbers["heads"]
+    return None if step.layer.observes is Demand.NOTHING else step.layer.observe(_known(cov), site)
+
+
+def _observe_branches(
+    step: Step,
+    pair: Step,
+    cov: Array | None,
+    both_masks: Masks,
+    grid: tuple[int, ...],
+    numbers: Any,
+) -> list[tuple[Chain, Array | None]]:
+    """What the input keeps of each branch of a layer that has some, and its covariance above it."""
+    if not step.branches:
+        return []
+    parts = zip(step.branches, pair.branches, numbers["branches"], strict=True)
+    return [
+        _observe(inner, inner_pair, _own_input_of(step, inner, cov), both_masks, grid, own_numbers)
+        for inner, inner_pair, own_numbers in parts
+    ]
 
 
 def run_pair(

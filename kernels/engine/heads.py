@@ -20,6 +20,7 @@ from kernels.estimate.names import names_of
 from kernels.estimate.places import Place, places
 from kernels.estimate.shared import Shared
 from kernels.inputs import Inputs
+from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 
 
@@ -54,7 +55,7 @@ def heads_of_group(
         kernels: how the layers below are computed.
         workspace: keeps what all groups need of the landmarks.
     """
-    structure = [layer.split()[0] for layer in layers]
+    structure = structure_of(layers)
     pairs = zip(places(layers), places(structure), strict=True)
     made = [_heads(place, compiled, rows, shared, kernels, workspace) for place, compiled in pairs]
     beyond = [share for _, share in made if share is not None]

@@ -99,12 +99,6 @@ def _axes(steps: Sequence[Step], above: bool = False) -> Chain:
     start, observed = axis, list[Observed]()
     for step in steps:
         branches = tuple(_axes(branch, axis == 0) for branch in step.branches)
-        seen, axis = axis, 0 if _estimates(step) else axis
+        seen, axis = axis, 0 if step.layer.contains_estimate() else axis
         observed.append(Observed(None, seen, axis, branches))
     return Chain(None, start, tuple(observed))
-
-
-def _estimates(step: Step) -> bool:
-    return step.layer.estimates or any(
-        _estimates(inner) for branch in step.branches for inner in branch
-    )

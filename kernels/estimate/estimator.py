@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from kernels.spec.model import Spec
-
-LARGEST_SEED: Final = 2**32 - 1
+from kernels.spec.model import Seed, Spec
 
 
 class Estimator(Spec):
@@ -24,7 +22,7 @@ class Estimator(Spec):
     """
 
     samples: Annotated[int, Field(strict=True, ge=2, le=65536)] = 256
-    seed: Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)] = 0
+    seed: Seed = 0
     antithetic: bool = True
 
     @model_validator(mode="after")

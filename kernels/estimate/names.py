@@ -17,14 +17,10 @@ def names_of(rows: Inputs) -> npt.NDArray[Any]:
 
     Padding changes nothing, nor does the dtype unless it rounds.
     """
-    names = [
-        _name(rows.x[i], None if rows.mask is None else rows.mask[i]) for i in range(len(rows))
-    ]
-    return np.stack(names)
+    return np.stack([_name(x, real) for x, real in zip(rows.x, rows.real, strict=True)])
 
 
-def _name(x: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
-    real = np.ones(x.shape[:-1], bool) if mask is None else mask
+def _name(x: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     content = sha256(np.argwhere(real).astype("<i8").tobytes())
     content.update(x[real].astype("<f8").tobytes())
     return np.frombuffer(content.digest()[:16], "<u4").astype(np.uint32)

@@ -8,6 +8,7 @@ from typing import Final
 
 from kernels.estimate.estimator import Estimator
 from kernels.layers.attention import Attention
+from kernels.layers.chain import grid_after
 from kernels.layers.dense import Dense
 from kernels.layers.layer import Layer
 
@@ -54,9 +55,7 @@ class Place:
 
     def grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         """The positions at the layer, from those of the input."""
-        for layer in self.below:
-            grid = layer.output_grid(grid)
-        return grid
+        return grid_after(self.below, grid)
 
 
 def places(layers: Sequence[Layer]) -> list[Place]:

@@ -35,8 +35,7 @@ def identities(inputs1: Inputs, inputs2: Inputs | None = None) -> tuple[Identiti
 
 def _of_side(inputs: Inputs, seen: Counter[bytes]) -> Identities:
     found: list[bytes] = []
-    for i, x in enumerate(inputs.x):
-        real = np.ones(inputs.grid, bool) if inputs.mask is None else inputs.mask[i]
+    for x, real in zip(inputs.x, inputs.real, strict=True):
         content = _content(x, real)
         found.append(sha256(content + seen[content].to_bytes(8, "little")).digest()[:8])
         seen[content] += 1

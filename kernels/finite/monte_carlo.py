@@ -8,7 +8,7 @@ semidefinite as each network's own is, and more samples continue fewer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,12 +17,12 @@ import numpy.typing as npt
 from kernels.errors import InputError, NumericsError, Stopped
 from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
-from kernels.finite.sampler import MEMORY, divide, sampler
+from kernels.finite.sampler import divide, sampler
 from kernels.finite.width import Width
 from kernels.inputs import Inputs
+from kernels.plan.memory import MONTE_CARLO_BYTES
 from kernels.spec.architecture import Architecture
-
-_LARGEST_SEED: Final = 2**32 - 1
+from kernels.spec.model import MAX_SEED
 
 
 def monte_carlo(
@@ -37,7 +37,7 @@ def monte_carlo(
     seed: int = 0,
     outputs: Sequence[str] = ("nngp", "ntk"),
     should_stop: Callable[[], bool] | None = None,
-    memory: int = MEMORY,
+    memory: int = MONTE_CARLO_BYTES,
 ) -> dict[str, npt.NDArray[Any]]:
     """Estimates of the kernels from networks of finite width.
 
@@ -67,8 +67,8 @@ def monte_carlo(
     for name, value, least in (("width", width, 1), ("heads", heads, 1), ("samples", samples, 2)):
         if value < least:
             raise InputError(f"expected {name} to be at least {least}, got {value}", f"/{name}")
-    if not 0 <= seed <= _LARGEST_SEED:
-        raise InputError(f"expected a seed from 0 to {_LARGEST_SEED}, got {seed}", "/seed")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"expected a seed from 0 to {MAX_SEED}, got {seed}", "/seed")
     wanted = tuple(sorted(set(outputs)))
     with jax.enable_x64(inputs1.dtype == "float64"):
         grids = [inputs1.grid] if inputs2 is None else [inputs1.grid, inputs2.grid]

@@ -16,6 +16,7 @@ from kernels.finite.draw import draw
 from kernels.finite.identity import Identities
 from kernels.finite.width import Width
 from kernels.inputs import Inputs
+from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 from kernels.spec.architecture import Architecture
 from kernels.spec.model import Numbers
@@ -101,7 +102,7 @@ def finite_network(
     Raises:
         SpecError: branches whose channels do not fit at finite width.
     """
-    layers = tuple(layer.split()[0] for layer in architecture.expanded)
+    layers = structure_of(architecture.expanded)
     values = tuple(layer.split()[1] for layer in architecture.expanded)
     network = Network(layers, channels, grid, width)
     _ = network.output_channels

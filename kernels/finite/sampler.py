@@ -15,15 +15,13 @@ from jax import Array, lax
 from kernels.finite.empirical import empirical_nngp, empirical_ntk, traced_bytes
 from kernels.finite.gradients import Function, bytes_a_pair, gradients
 from kernels.finite.network import Network, Row
-
-MEMORY: Final = 2**28
-"""Bytes that one compiled call may take beside the weights of one network: 256 MiB."""
+from kernels.plan.memory import MONTE_CARLO_BYTES
 
 _MOST_NETWORKS: Final = 64
 """Networks drawn by one compiled call, at most, so that the stop flag is looked at often."""
 
 _COMPILER_OPTIONS: Final = {"xla_cpu_multi_thread_eigen": False}
-"""As in engine/passes.py: tiles are the unit of parallelism, and bits depend on no environment."""
+"""As in engine/compiled.py: tiles are the unit of parallelism, and bits depend on no environment."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def divide(
     rows2: Row | None,
     ntk: bool,
     samples: int,
-    memory: int = MEMORY,
+    memory: int = MONTE_CARLO_BYTES,
 ) -> Division:
     """Fits the work in memory, by the sizes of everything that one input makes.
 

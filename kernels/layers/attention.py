@@ -146,11 +146,9 @@ class Attention(Layer):
         of_mechanism = self.mechanism.warnings(self.qk_std)
         return of_mechanism + (self.mechanism.causal_warnings() if self.causal else ())
 
-    def observe(self, cov: Array, site: Site) -> Mixing | Array:
-        """The mixing matrix A(x); of an estimated layer what the input keeps of its heads."""
+    def observe(self, cov: Array, site: Site) -> Mixing:
+        """The mixing matrix A(x)."""
         numbers, queries, keys = site.numbers, site.left.mask, site.right.mask
-        if self.estimates:
-            return numbers["heads"]
         logits = numbers["qk_std"] * self.with_positions(cov, site)
         visible = self.visible(keys, site.left.size)
         own = numbers.get("mechanism", {})

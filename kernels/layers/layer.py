@@ -103,10 +103,15 @@ class Layer(Spec):
     def estimates(self) -> bool:
         """Whether the limit is a mean over heads that are drawn at random (kernels/estimate).
 
-        `observe` then finds those of its input in the numbers, as "heads", and `pair` finds in
-        them which groups of heads it averages over, as "kept".
+        What is seen of an input are then its heads, and `pair` finds in the numbers which groups of
+        heads it averages over, as "kept".
         """
         return False
+
+    def contains_estimate(self) -> bool:
+        """Whether this layer, or one in its branches, is estimated."""
+        inner = (layer for branch in self.branches_of() for layer in branch)
+        return self.estimates or any(layer.contains_estimate() for layer in inner)
 
     @property
     def observes(self) -> Demand:

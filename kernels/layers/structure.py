@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
+from kernels.layers.chain import expand_all, forward_all, grid_after, margin_of, steps_of
 from kernels.layers.layer import Layer
 from kernels.spec.model import Count, Numbers, as_tuple
 from kernels.spec.signal import Signal
@@ -24,31 +25,6 @@ if TYPE_CHECKING:
     from kernels.registry import AnyLayer
 
 # The registry, which lists these classes too, binds AnyLayer to the union of all layers.
-
-
-def forward_all(layers: Sequence[Layer], signal: Signal, prefix: str) -> Signal:
-    """The signal after a list of layers; errors point at `prefix`/index."""
-    for index, layer in enumerate(layers):
-        try:
-            signal = layer.forward(signal)
-        except SpecError as error:
-            raise error.under(f"{prefix}/{index}") from None
-    return signal
-
-
-def steps_of(layers: Sequence[Layer], signal: Signal, prefix: str) -> Iterator[tuple[str, Signal]]:
-    """The signal after every layer, by the layer's pointer; those inside a layer come before it, and
-    a repetition shows its first round. The layers have been through `forward_all`."""
-    for index, layer in enumerate(layers):
-        place = f"{prefix}/{index}"
-        yield from layer.steps_inside(signal, place)
-        signal = layer.forward(signal)
-        yield place, signal
-
-
-def expand_all(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The layers with repetitions written out and lists of one dissolved."""
-    return tuple(expanded for layer in layers for expanded in layer.expand())
 
 
 class Repeat(Layer):
@@ -71,16 +47,6 @@ class Repeat(Layer):
 
     def expand(self) -> tuple[Layer, ...]:
         return expand_all(self.layers) * self.times
-
-
-def margin_of(layers: Sequence[Layer], above: int = 0) -> int | None:
-    """`Layer.margin` of a chain: what it needs below, for what is needed above it."""
-    for layer in reversed(layers):
-        below = layer.margin(above)
-        if below is None:
-            return None
-        above = below
-    return above
 
 
 class Parallel(Layer):
@@ -203,9 +169,7 @@ class Parallel(Layer):
         return None if None in needed else max(each for each in needed if each is not None)
 
     def output_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
-        for layer in self.branches[0]:
-            grid = layer.output_grid(grid)
-        return grid
+        return grid_after(self.branches[0], grid)
 
     def output_mask(self, mask: Array, grid: tuple[int, ...]) -> Array:
         """A position is real where it is real in every branch."""

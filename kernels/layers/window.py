@@ -1,6 +1,6 @@
 """Sliding windows over position axes: the arithmetic that conv and pools share.
 
-Conventions (golden/README.md): "same" and "circular" give ceil(n / stride) positions with a
+Conventions (tests/data/golden/README.md): "same" and "circular" give ceil(n / stride) positions with a
 total padding of max((out - 1) stride + window - n, 0), of which the low side gets the floor of
 half; "valid" pads nothing.
 """

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kernels.mechanisms.feature_maps import DPFP, AnyFeatureMap
+from kernels.mechanisms.feature_maps import DPFP, WHY_LINEAR_ONLY, AnyFeatureMap
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
 from kernels.mechanisms.triangular import unit_lower_inverse
@@ -38,10 +38,7 @@ class Delta(Mechanism):
         "Schlag, Irie & Schmidhuber, arXiv 2102.11174; Yang et al., arXiv 2406.06484"
     )
     always_causal: ClassVar[bool] = True
-    linear_only: ClassVar[str] = (
-        "with query and key weights of their own the mean of phi(q) phi(k) does not depend on the "
-        "query"
-    )
+    linear_only: ClassVar[str] = WHY_LINEAR_ONLY
 
     def warnings(self, qk_std: float) -> tuple[str, ...]:
         found = [self.feature_map.without_effect]

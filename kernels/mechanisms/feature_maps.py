@@ -7,7 +7,7 @@ kappa_ij = n_i n_j R_ij with R_ii = 1, so that powers of small variances never m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,12 @@ from kernels.spec.model import ByName, Count, Spec
 
 if TYPE_CHECKING:
     from jax import Array
+
+
+WHY_LINEAR_ONLY: Final = (
+    "with query and key weights of their own the mean of phi(q) phi(k) does not depend on the query"
+)
+"""Of mechanisms that take the products of features for weights."""
 
 
 class FeatureMap(Spec):

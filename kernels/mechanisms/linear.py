@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kernels.mechanisms.feature_maps import AnyFeatureMap, EluPlusOne
+from kernels.mechanisms.feature_maps import WHY_LINEAR_ONLY, AnyFeatureMap, EluPlusOne
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
 from kernels.spec.model import Numbers
@@ -35,10 +35,7 @@ class Linear(Mechanism):
     source: ClassVar[str] = (
         "Katharopoulos et al., arXiv 2006.16236; Schlag et al., arXiv 2102.11174"
     )
-    linear_only: ClassVar[str] = (
-        "with query and key weights of their own the mean of phi(q) phi(k) does not depend on the "
-        "query"
-    )
+    linear_only: ClassVar[str] = WHY_LINEAR_ONLY
 
     def warnings(self, qk_std: float) -> tuple[str, ...]:
         found = [self.feature_map.without_effect]

@@ -23,7 +23,7 @@ from kernels.layers.layer import Exactness
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing, deviation, of_factors
 from kernels.mechanisms.softmax import Softmax, softmax_rows
-from kernels.spec.model import Count, Numbers
+from kernels.spec.model import Count, Numbers, Seed
 
 if TYPE_CHECKING:
     from jax import Array
@@ -41,7 +41,7 @@ class Performer(Mechanism):
     orthogonal: bool = True
     variant: Literal["positive", "hyperbolic", "trigonometric"] = "positive"
     centre: bool = True
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+    seed: Seed = 0
 
     equation: ClassVar[str] = (
         "A = D^-1 Q F^T, D the row sums, G = L L^T, l_i = L_i - mu (mu = mean of L, or 0); "

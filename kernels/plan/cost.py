@@ -19,6 +19,7 @@ from typing import Final
 from kernels.demand import Demand, Step, plan_one_input, plan_pair
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
+from kernels.layers.chain import structure_of
 from kernels.method import Method, MonteCarlo
 from kernels.plan.tiles import Tile, TilePlan
 from kernels.spec.architecture import Architecture
@@ -27,9 +28,6 @@ _PASS_S: Final = 4e-10
 """One element through one cheap pass."""
 _OPERATION_S: Final = 1e-11
 """One operation of a matrix product: 100 GFlop/s of a core in float32."""
-Shape = tuple[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]]
-"""Rows and grids of both sides: all tiles of one shape cost the same."""
-
 _CALL_S: Final = 2e-3
 """A tile of no size at all: fetching rows, one compiled call, storing."""
 
@@ -37,6 +35,9 @@ _PASSES: Final = {"dense": 1.0, "conv": 4.0, "elementwise": 60.0, "hermite": 8.0
 """How many passes a layer is worth, by its type."""
 _OTHER_PASSES: Final = 3.0
 """A closed-form activation; more than pooling needs."""
+
+Shape = tuple[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]]
+"""Rows and grids of both sides: all tiles of one shape cost the same."""
 
 
 def tile_costs(
@@ -86,7 +87,7 @@ def tile_cost(
     positions: bool,
 ) -> float:
     """Nominal seconds of one tile: `rows` inputs of `grids` on either side."""
-    layers = [layer.split()[0] for layer in architecture.expanded]
+    layers = structure_of(architecture.expanded)
     size = 2.0 if dtype == "float64" else 1.0
     both = 2.0 if "ntk" in outputs else 1.0
     pairs = rows[0] if form == "diagonal" else rows[0] * rows[1]
@@ -126,6 +127,5 @@ def _step(step: Step, positions1: int, positions2: int) -> float:
     seconds = entries * _PASSES.get(layer.name(), _OTHER_PASSES) * _PASS_S
     if isinstance(layer, Attention) and step.wanted_out is Demand.FULL:
         products = 2 * block * (positions1 + positions2) * _OPERATION_S
-        estimator = getattr(layer, "estimator", None) if layer.estimates else None
-        seconds += products * (1 if estimator is None else estimator.samples)
+        seconds += products * (1 if layer.estimator is None else layer.estimator.samples)
     return seconds

@@ -8,8 +8,10 @@ from typing import Final
 
 from kernels.demand import Demand, plan_pair
 from kernels.estimate.places import places
+from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
-from kernels.plan.memory import Group, Work, kept_by_input
+from kernels.plan.input_memory import kept_by_input
+from kernels.plan.memory import GroupShape, Work
 
 _GROUP_ROWS: Final = (
     (2, 512),
@@ -41,7 +43,7 @@ def group_rows(
         itemsize: bytes of a number.
         final: what is wanted at the network's end.
     """
-    structure = [layer.split()[0] for layer in layers]
+    structure = structure_of(layers)
     steps = plan_pair(structure, bool(grid), final)
     every_pair = any(step.wanted_in is Demand.FULL for step in steps)
     side = prod(grid) if every_pair else max(1, round(prod(grid) ** 0.5))
@@ -77,8 +79,8 @@ def compiled_rows(
     return max(rows, least)
 
 
-def filled_group(work: Work, count: int, grid: tuple[int, ...], channels: int) -> Group:
+def filled_group(work: Work, count: int, grid: tuple[int, ...], channels: int) -> GroupShape:
     """A group of `count` inputs as it is compiled for one tile's work."""
     final = Demand.FULL if work.every_position else Demand.POINT
     rows = compiled_rows(work.layers, count, grid, channels, work.itemsize, final)
-    return Group(rows, grid, channels)
+    return GroupShape(rows, grid, channels)

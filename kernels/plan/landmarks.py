@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
 from kernels.estimate.landmarks import choose_rows
 from kernels.estimate.places import places
-from kernels.inputs import Inputs
+from kernels.inputs import Inputs, joined
 from kernels.method import Method, MonteCarlo
 from kernels.spec.architecture import Architecture
 
@@ -30,20 +24,5 @@ def choose_landmarks(
     if isinstance(method, MonteCarlo) or all(place.linear for place in places(layers)):
         return None
     sides = [inputs1] if inputs2 is None else [inputs1, inputs2]
-    return _joined(sides).take(choose_rows(layers, sides).rows)
-
-
-def _joined(sides: Sequence[Inputs]) -> Inputs:
-    """Both sides as one, on the grid of the larger."""
     grid = tuple(max(sizes) for sizes in zip(*(side.grid for side in sides), strict=True))
-    if all(side.grid == grid and side.mask is None for side in sides):
-        return Inputs(np.concatenate([side.x for side in sides]), None)
-    x, mask = zip(*(_padded(side, grid) for side in sides), strict=True)
-    return Inputs(np.concatenate(x), np.concatenate(mask))
-
-
-def _padded(side: Inputs, grid: tuple[int, ...]) -> tuple[Any, npt.NDArray[np.bool_]]:
-    missing = [(0, size - own) for size, own in zip(grid, side.grid, strict=True)]
-    real = np.ones((len(side), *side.grid), bool) if side.mask is None else side.mask
-    mask = np.pad(real, [(0, 0), *missing])
-    return np.pad(side.x, [(0, 0), *missing, (0, 0)]), mask
+    return joined([side.padded(grid) for side in sides]).take(choose_rows(layers, sides).rows)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Final
 
@@ -21,11 +22,11 @@ from kernels.estimate.landmarks import LANDMARK_POSITIONS
 from kernels.estimate.places import group_count, places
 from kernels.layers.activation.activation import Activation
 from kernels.layers.attention import Attention
+from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.layer import Layer
-from kernels.mechanisms.performer import Performer
-from kernels.mechanisms.softmax import Softmax
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.bins import BIN_LENGTH
+from kernels.plan.input_memory import TABLE_TERMS, VECTORS, kept_by_input
 
 DEFAULT_MEMORY_BYTES: Final = 2**32
 """Of all tiles of a process together: 4 GiB."""
@@ -37,18 +38,13 @@ of such inputs run all at once, of longer ones one after the other."""
 _OVERHEAD: Final = 2**23
 """8 MiB for what is not counted: lists of pairs, the stacks and heaps of threads."""
 
-_VECTORS: Final = 2
-"""Numbers that a position keeps for a layer: variance, readout weight or mask (at most)."""
-
-_TABLE_TERMS: Final = 160
-"""The same of an elementwise activation that is interpolated: features of f and f'."""
-
 _ONE_INPUT_BLOCKS: Final = 9
 """(P, P) arrays of a one-input pass beside what it keeps: 2.3 (relu attention) to 8.3 (softmax with
 positions and residual)."""
 
-_MONTE_CARLO_BYTES: Final = 2**28
-"""What an estimate by finite networks divides itself into (kernels/finite/sampler.py)."""
+MONTE_CARLO_BYTES: Final = 2**28
+"""What one compiled call of an estimate by finite networks may take beside the weights of one
+network: 256 MiB, into which it divides itself (kernels/finite/sampler.py)."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +65,25 @@ class Work:
     every_position: bool
     method: Method
 
+    @property
+    def final(self) -> Demand:
+        """What is wanted at the network's end."""
+        return Demand.FULL if self.every_position else Demand.POINT
+
+    @cached_property
+    def structure(self) -> tuple[Layer, ...]:
+        """The layers, numbers taken out."""
+        return structure_of(self.layers)
+
+    @cached_property
+    def replicates(self) -> int:
+        """How often what lies above an estimated layer exists; 1 where none is."""
+        return group_count(self.structure) + 1
+
 
 @dataclass(frozen=True)
-class Group:
-    """One side of a tile.
+class GroupShape:
+    """One side of a tile: how many inputs of which shape.
 
     Attributes:
         rows: inputs, filled up to the size that is compiled.
@@ -106,50 +117,8 @@ class TileMemory:
         return sum(self.groups) + self.own + self.call
 
 
-def kept_by_input(
-    layers: Sequence[Layer], grid: tuple[int, ...], channels: int, itemsize: int, final: Demand
-) -> int:
-    """Bytes that one input and its one-input pass keep for the pairs it is in."""
-    raw = max(1, prod(grid)) * (channels + _VECTORS)
-    structure = [layer.split()[0] for layer in layers]
-    groups = group_count(structure)
-    steps = plan_pair(structure, bool(grid), final)
-    return itemsize * (raw + _kept(steps, grid, groups, False))
-
-
-def _kept(steps: Sequence[Step], grid: tuple[int, ...], groups: int, above: bool) -> int:
-    """Numbers that an input keeps of a chain; `above` an estimated layer all exist repeatedly."""
-    total = 0
-    for step in steps:
-        size, layer = prod(grid), step.layer
-        times = groups + 1 if above else 1
-        read = (layer.observes is not Demand.NOTHING) + (step.wanted_in is Demand.READOUT)
-        # A quarter for the mask, which is of bytes.
-        total += times * size * (_TABLE_TERMS if layer.name() == "elementwise" else read)
-        total += size // 4 + 1
-        total += sum(_kept(branch, grid, groups, above) for branch in step.branches)
-        if isinstance(layer, Attention) and step.wanted_in is not Demand.READOUT:
-            if layer.estimator is not None:
-                total += times * layer.estimator.samples * size**2
-            elif layer.observes is Demand.FULL:
-                total += times * _mixing_entries(layer, size)
-        above = above or _estimates(step)
-        grid = layer.output_grid(grid)
-    return total
-
-
-def _mixing_entries(attention: Attention, size: int) -> int:
-    """Numbers of A(x): two thin factors where the mechanism keeps those."""
-    mechanism, rank = attention.mechanism, size
-    if isinstance(mechanism, Performer):
-        rank = mechanism.features
-    elif isinstance(mechanism, Softmax) and mechanism.rank and mechanism.tolerance is None:
-        rank = mechanism.rank
-    return 2 * rank * size if rank * (size + rank) < size**2 else size**2
-
-
 def tile_memory(
-    work: Work, one: Group, two: Group | None, edge_for: Callable[[int, int], int]
+    work: Work, one: GroupShape, two: GroupShape | None, edge_for: Callable[[int, int], int]
 ) -> TileMemory:
     """What a tile takes.
 
@@ -161,56 +130,81 @@ def tile_memory(
             micro-tile, by the backend's policy.
     """
     sides = [one] if two is None else [one, two]
-    sizes = [max(1, prod(side.grid)) for side in sides]
-    item, kinds = work.itemsize, work.outputs
-    cells = one.rows * sides[-1].rows
     if isinstance(work.method, MonteCarlo):
-        width, heads = work.method.width, work.method.heads
-        weights = len(work.layers) * 4 * heads * width**2 * item
-        values = 6 * 8 * kinds * cells
-        return TileMemory((0,) * len(sides), _OVERHEAD + values, _MONTE_CARLO_BYTES + weights)
-    final = Demand.FULL if work.every_position else Demand.POINT
+        return _by_finite_networks(work, work.method, sides)
+    steps = plan_pair(work.structure, bool(one.grid), work.final)
     kept = [
-        side.rows * kept_by_input(work.layers, side.grid, side.channels, item, final)
+        side.rows
+        * kept_by_input(work.structure, side.grid, side.channels, work.itemsize, work.final)
         for side in sides
     ]
-    structure = [layer.split()[0] for layer in work.layers]
-    replicates = group_count(structure) + 1 if places(structure) else 1
-    steps = plan_pair(structure, bool(one.grid), final)
-    full = Demand.FULL in {step.wanted_in for step in steps} or final is Demand.FULL
-    pair = replicates * (sizes[0] * sizes[-1] if full else _positions(steps, sizes[0]))
-    entry = replicates * (_end(structure, one, sides[-1]) if work.every_position else 1)
-    values = item * kinds * entry * cells
-    edge = edge_for(pair, min(side.rows for side in sides))
-    # Rows are cut out of both groups before a micro-tile begins.
-    cut = sum(edge * each // side.rows for each, side in zip(kept, sides, strict=True))
-    cut *= 3 - len(sides)
-    call = edge**2 * pair * item * _pair_blocks(steps, kinds) + cut + values
+    values = _values(work, sides)
+    passes = max(_one_input_pass(work, steps, side) for side in sides)
     # What is merged, mirrored and masked, and the values that are handed over.
-    own = _OVERHEAD + 4 * values
-    passes = [_one_input_pass(work, steps, side, final, full) for side in sides]
-    own += max(passes) * replicates + _heads(structure, sides, item)
+    own = _OVERHEAD + 4 * values + work.replicates * passes
+    own += _heads(work.structure, sides, work.itemsize)
+    call = _pair_call(work, steps, sides, kept, edge_for) + values
     if isinstance(work.method, Additive):
         added = [
             _additive(work, side, other) for side, other in zip(sides, sides[::-1], strict=True)
         ]
         kept = [each + packed for each, (packed, _) in zip(kept, added, strict=True)]
         own += (3 - len(sides)) * sum(thin for _, thin in added)
-        length = max(BIN_LENGTH, *sizes) + (packing_gap(structure) or 0)
-        call = max(call, length**2 * item * (_pair_blocks(steps, kinds) + 4) + 2**23)
+        call = max(call, _thin_call(work, steps, sides))
     return TileMemory(tuple(kept), own, call)
 
 
-def _positions(steps: Sequence[Step], size: int) -> int:
-    return size if Demand.DIAGONAL in {step.wanted_in for step in steps} else 1
+def _by_finite_networks(work: Work, method: MonteCarlo, sides: Sequence[GroupShape]) -> TileMemory:
+    weights = len(work.layers) * 4 * method.heads * method.width**2 * work.itemsize
+    means = 6 * 8 * work.outputs * sides[0].rows * sides[-1].rows
+    return TileMemory((0,) * len(sides), _OVERHEAD + means, MONTE_CARLO_BYTES + weights)
 
 
-def _end(layers: Sequence[Layer], one: Group, two: Group) -> int:
-    """Pairs of positions at the network's end."""
-    grid1, grid2 = one.grid, two.grid
-    for layer in layers:
-        grid1, grid2 = layer.output_grid(grid1), layer.output_grid(grid2)
-    return prod(grid1) * prod(grid2)
+def _values(work: Work, sides: Sequence[GroupShape]) -> int:
+    """Bytes of a tile's kernels, replicates included."""
+    one, two = sides[0], sides[-1]
+    entry = work.replicates
+    if work.every_position:
+        ends = (grid_after(work.structure, side.grid) for side in (one, two))
+        entry *= prod(prod(end) for end in ends)
+    return work.itemsize * work.outputs * entry * one.rows * two.rows
+
+
+def _pair_call(
+    work: Work,
+    steps: Sequence[Step],
+    sides: Sequence[GroupShape],
+    kept: Sequence[int],
+    edge_for: Callable[[int, int], int],
+) -> int:
+    """Bytes of one compiled call over pairs, beside the values it returns."""
+    size1, size2 = _positions(sides[0]), _positions(sides[-1])
+    if _full(work, steps):
+        pair = size1 * size2
+    else:
+        pair = size1 if Demand.DIAGONAL in {step.wanted_in for step in steps} else 1
+    pair *= work.replicates
+    edge = edge_for(pair, min(side.rows for side in sides))
+    # Rows are cut out of both groups before a micro-tile begins.
+    cut = sum(edge * each // side.rows for each, side in zip(kept, sides, strict=True))
+    cut *= 3 - len(sides)
+    return edge**2 * pair * work.itemsize * _pair_blocks(steps, work.outputs) + cut
+
+
+def _thin_call(work: Work, steps: Sequence[Step], sides: Sequence[GroupShape]) -> int:
+    """Bytes of a compiled call over pairs of bins, by the additive method."""
+    longest = max(_positions(side) for side in sides)
+    length = max(BIN_LENGTH, longest) + (packing_gap(work.structure) or 0)
+    return length**2 * work.itemsize * (_pair_blocks(steps, work.outputs) + 4) + 2**23
+
+
+def _positions(side: GroupShape) -> int:
+    return max(1, prod(side.grid))
+
+
+def _full(work: Work, steps: Sequence[Step]) -> bool:
+    """Whether a pair of inputs needs every pair of their positions."""
+    return work.every_position or Demand.FULL in {step.wanted_in for step in steps}
 
 
 def _pair_blocks(steps: Sequence[Step], kinds: int) -> int:
@@ -233,28 +227,25 @@ def _every_step(steps: Sequence[Step]) -> list[Step]:
     return [*steps, *inner]
 
 
-def _one_input_pass(
-    work: Work, steps: Sequence[Step], side: Group, final: Demand, full: bool
-) -> int:
+def _one_input_pass(work: Work, steps: Sequence[Step], side: GroupShape) -> int:
     """Bytes of the larger of a group's two own passes, beside what it keeps."""
-    size = max(1, prod(side.grid))
+    size = _positions(side)
     at_once = side.rows if size <= SHORT else 1
-    structure = [step.layer for step in steps]
     own = plan_one_input(
-        structure, bool(side.grid), final if work.every_position else Demand.NOTHING
+        work.structure, bool(side.grid), Demand.FULL if work.every_position else Demand.NOTHING
     )
     wanted = {wanted_by(own, Demand.NOTHING), *(step.wanted_in for step in _every_step(own))}
     observed = _ONE_INPUT_BLOCKS * size**2 if Demand.FULL in wanted else 4 * len(steps) * size
     # Each input with itself: a pair, both sides of which are cut out of the group.
-    block = size**2 if full else size
+    block = size**2 if _full(work, steps) else size
     blocks = _pair_blocks(steps, work.outputs)
     pair = blocks * block * work.itemsize
-    pair += 2 * kept_by_input(structure, side.grid, side.channels, work.itemsize, final)
+    pair += 2 * kept_by_input(work.structure, side.grid, side.channels, work.itemsize, work.final)
     # With a tolerance of the mixing's error, the pass may be run again.
     return at_once * max(observed * work.itemsize, pair)
 
 
-def _heads(layers: Sequence[Layer], sides: Sequence[Group], itemsize: int) -> int:
+def _heads(layers: Sequence[Layer], sides: Sequence[GroupShape], itemsize: int) -> int:
     """Bytes of drawing heads for one group, where some layer is estimated: factors in float64
     through landmarks, the roots of what they leave, and the heads as they are handed in."""
     total = 0
@@ -267,19 +258,11 @@ def _heads(layers: Sequence[Layer], sides: Sequence[Group], itemsize: int) -> in
     return total
 
 
-def _additive(work: Work, side: Group, other: Group) -> tuple[int, int]:
+def _additive(work: Work, side: GroupShape, other: GroupShape) -> tuple[int, int]:
     """Bytes that a group keeps beside its chain (packed rows, averages), and of the thin products
     of its rows with the other's, (rows, rows', kernels, P), on their way through the effects."""
     size = prod(side.grid)
-    vectors = sum(
-        _TABLE_TERMS if each.name() == "elementwise" else _VECTORS for each in work.layers
-    )
+    vectors = sum(TABLE_TERMS if each.name() == "elementwise" else VECTORS for each in work.layers)
     packed = side.rows * (size + BIN_LENGTH) * (side.channels + 2 * vectors) * work.itemsize
     thin = side.rows * other.rows * work.outputs * size * work.itemsize
     return packed, 8 * thin
-
-
-def _estimates(step: Step) -> bool:
-    return step.layer.estimates or any(
-        _estimates(inner) for branch in step.branches for inner in branch
-    )

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
+from kernels.layers.chain import structure_of
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import bucket_grids, one_bucket
 from kernels.plan.groups import group_rows
@@ -173,7 +174,7 @@ def plan_tiles(
 def _rows_of_a_group(
     architecture: Architecture, inputs: Inputs, form: Form, most: int, method: Method
 ) -> Callable[[tuple[int, ...]], int]:
-    layers = tuple(layer.split()[0] for layer in architecture.expanded)
+    layers = structure_of(architecture.expanded)
     final = Demand.FULL if form == "positions" else Demand.POINT
     channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
     heads = [] if isinstance(method, MonteCarlo) else places(layers)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigvalsh
 
-from kernels.predict.factor import JITTERS
+from kernels.predict.spectrum import least_jitter
 
 Array = npt.NDArray[np.float64]
 
@@ -42,14 +42,12 @@ def diagnose(kernel: Array) -> tuple[Diagnosis, Array]:
     values = eigvalsh((kernel + kernel.T) / 2, driver="ev", overwrite_a=True, check_finite=False)
     smallest, most = float(values[0]), float(values[-1])
     mean = float(np.diagonal(kernel).mean())
-    rounding = len(values) * np.finfo(np.float64).eps * max(most, 0.0)
-    enough = [relative * mean for relative in JITTERS if smallest + relative * mean > rounding]
     diagnosis = Diagnosis(
         smallest_eigenvalue=smallest,
         largest_eigenvalue=most,
         condition_number=most / smallest if smallest > 0 else None,
         mean_diagonal=mean,
         asymmetry=asymmetry,
-        suggested_jitter=enough[0] if enough else None,
+        suggested_jitter=least_jitter(values, mean),
     )
     return diagnosis, values

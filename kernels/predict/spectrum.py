@@ -29,22 +29,35 @@ class Spectrum:
     mean_diagonal: float
 
     def jitter(self, diag_reg: float) -> float:
-        """The least of `JITTERS` (absolute here) that makes K + diag_reg I positive definite beyond
-        the rounding of its eigenvalues.
+        """See `least_jitter`.
 
         Raises:
             NumericsError: none is enough.
         """
-        rounding = len(self.values) * np.finfo(np.float64).eps * max(self.values[-1], 0.0)
-        for relative in JITTERS:
-            jitter = relative * self.mean_diagonal
-            if self.values[0] + diag_reg + jitter > rounding:
-                return jitter
+        jitter = least_jitter(self.values, self.mean_diagonal, diag_reg)
+        if jitter is not None:
+            return jitter
         raise NumericsError(
             f"the smallest eigenvalue of the training kernel is {self.values[0]:g}, and "
             f"{JITTERS[-1]:g} of its mean diagonal does not make it positive; ask for a larger "
             f"diag_reg, or for float64 kernels"
         )
+
+
+def least_jitter(values: Array, mean_diagonal: float, diag_reg: float = 0.0) -> float | None:
+    """The least of `JITTERS`, absolute, that makes a matrix positive definite beyond rounding.
+
+    Args:
+        values: its eigenvalues, (n,), ascending.
+        mean_diagonal: what jitters are relative to.
+        diag_reg: what is added to its diagonal already, absolute.
+
+    Returns:
+        None where none is enough.
+    """
+    rounding = len(values) * np.finfo(np.float64).eps * max(float(values[-1]), 0.0)
+    jitters = (relative * mean_diagonal for relative in JITTERS)
+    return next((each for each in jitters if values[0] + diag_reg + each > rounding), None)
 
 
 def decompose(kernel: Array) -> Spectrum:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kernels.errors import SpecError
+from kernels.layers.chain import expand_all, forward_all, margin_of, steps_of
 from kernels.layers.layer import Exactness, Layer
-from kernels.layers.structure import expand_all, forward_all, margin_of, steps_of
 from kernels.registry import AnyLayer
 from kernels.spec.model import as_tuple
 from kernels.spec.pointers import spec_error

@@ -90,6 +90,10 @@ ProperFraction = Annotated[_AnyNumber, Field(ge=0, lt=1), _Cleared, _NUMBER]
 StepSize = Annotated[_AnyNumber, Field(gt=0, lt=2), _Cleared, _NUMBER]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
+MAX_SEED: Final = 2**32 - 1
+Seed = Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
+"""Of random numbers: what every generator here takes, and JSON readers keep whole."""
+
 
 class Spec(BaseModel):
     """A frozen, hashable part of an architecture; unknown fields are refused."""

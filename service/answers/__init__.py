@@ -5,8 +5,11 @@
     admission.py   the limits of a prediction
     answers.py     create, wait, cancel, delete, compute again: as the API sees them
     predictions.py the kernel jobs of a prediction, its record and its list
+    examinations.py diagnostics and previews: one of each a kernel job, made when asked for
+    stripes.py     part of a stored array, run by run
     names.py       digests of results and of factors
     maker.py       what a worker does with an answer's task                       SciPy from here on
+    recipes.py     how each kind of answer is made
     kernels.py     kernel jobs' tiles as float64 matrices
     factors.py     factors and spectra of training kernels, computed once
     solver.py      predictions

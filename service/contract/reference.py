@@ -10,7 +10,7 @@ from typing import Final
 
 from kernels.generated import keep
 from kernels.schema_words import Part, values
-from service.contract.openapi import document
+from service.contract.openapi import ALWAYS, BEHIND_THE_GATE, document
 
 COMMAND: Final = "python -m service.contract.reference"
 FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -26,10 +26,6 @@ an architecture. Requests below `/v1` carry `Authorization: Bearer KEY` once the
 
 Any call may also be answered with one of {always}; below `/v1`, with one of {gate}.
 """
-
-# Those of every call, or of every call below /v1, are named once, above.
-_EVERYWHERE: Final = (405, 500, 503)
-_BEHIND_THE_GATE: Final = (401, 403, 429)
 
 _FIRST: Final = ("kernels", "results", "datasets", "predictions", "architectures", "vocabulary")
 
@@ -47,8 +43,8 @@ def page() -> str:
     head = _HEAD.format(
         command=COMMAND,
         description=contract["info"]["description"],
-        always=_statuses(_EVERYWHERE),
-        gate=_statuses(_BEHIND_THE_GATE),
+        always=_statuses(ALWAYS),
+        gate=_statuses(BEHIND_THE_GATE),
     )
     lines = [head, "| call | |", "|---|---|"]
     for tag in tags:
@@ -95,7 +91,8 @@ def _operation(call: str, operation: Part) -> Iterator[str]:
         said = [] if answer["description"] == "Successful Response" else [answer["description"]]
         told = [*said, *kinds, *([f"headers {', '.join(headers)}"] if headers else [])]
         yield f"| {status} | {'; '.join(told)} |"
-    own = [status for status in problems if status not in (*_EVERYWHERE, *_BEHIND_THE_GATE)]
+    # Those of every call, and of every call below /v1, are named once, at the top of the page.
+    own = [status for status in problems if status not in (*ALWAYS, *BEHIND_THE_GATE)]
     if own:
         yield f"| a [problem](#problemdocument) | {_statuses(own)} |"
 

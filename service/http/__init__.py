@@ -1,1 +1,13 @@
-"""What comes over HTTP, whatever it is about: bodies, JSON, arrays, headers, and what goes wrong."""
+"""What comes over HTTP, whatever it is about, and what goes wrong with it.
+
+bodies.py            how many bytes are read, and what kinds of them; body_room.py: of all requests
+strict_json.py       JSON, and nothing that merely looks like it
+arrays.py            `.npy` and nested lists, in and out
+content_digest.py    whether the bytes that came are those that were sent
+queries.py           query parameters, Accept, Prefer
+conditional.py       ETags and byte ranges
+idempotency.py       Idempotency-Key: one resource for a request, however often it is sent
+presence.py          waiting only while the client is there
+problems.py          every error as one document; allowed_methods.py: for 405
+protocol.py          bytes that are no HTTP
+"""

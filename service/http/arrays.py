@@ -76,6 +76,14 @@ def read_npy(data: bytes | bytearray | memoryview, pointer: str) -> np.ndarray:
 
 def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, ...], int]:
     """descr, fortran_order, shape and the offset of the first element."""
+    text, start = _header_text(view, pointer)
+    entries = _header_entries(text, pointer)
+    shape = _header_shape(entries["shape"]["shape"], pointer)
+    return entries["descr"]["text"][1:-1], entries["fortran_order"]["flag"] == "True", shape, start
+
+
+def _header_text(view: memoryview, pointer: str) -> tuple[str, int]:
+    """The header's dictionary as it is written, and the offset of what follows it."""
     if bytes(view[:6]) != MAGIC:
         raise InvalidRequest(
             "expected a .npy file (numpy.save), which starts with \\x93NUMPY; got"
@@ -104,7 +112,11 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
         )
     if len(view) < start:
         raise InvalidRequest("the .npy file ends inside its header", pointer=pointer)
-    text = bytes(view[8 + width : start]).decode("latin-1").strip()
+    return bytes(view[8 + width : start]).decode("latin-1").strip(), start
+
+
+def _header_entries(text: str, pointer: str) -> dict[str, re.Match[str]]:
+    """The three entries of the dictionary by name; `_ENTRY` names their parts."""
     entries: dict[str, re.Match[str]] = {}
     position = 1
     while (entry := _ENTRY.match(text, position)) is not None:
@@ -126,18 +138,17 @@ def _read_header(view: memoryview, pointer: str) -> tuple[str, bool, tuple[int, 
             f" got {text[:100]!r}",
             pointer=pointer,
         )
-    numbers = [
-        part.strip().rstrip("L") for part in entries["shape"]["shape"].strip("()").split(",")
-    ]
+    return entries
+
+
+def _header_shape(text: str, pointer: str) -> tuple[int, ...]:
+    numbers = [part.strip().rstrip("L") for part in text.strip("()").split(",")]
     if numbers[-1] == "":
         numbers.pop()
     # 19 digits hold every 64-bit size; longer ones would only cost time to convert.
     if any(not number.isdecimal() or len(number) > 19 for number in numbers):
-        raise InvalidRequest(
-            f"the .npy header's shape {entries['shape']['shape'][:100]} is not one", pointer=pointer
-        )
-    shape = tuple(int(number) for number in numbers)
-    return entries["descr"]["text"][1:-1], entries["fortran_order"]["flag"] == "True", shape, start
+        raise InvalidRequest(f"the .npy header's shape {text[:100]} is not one", pointer=pointer)
+    return tuple(int(number) for number in numbers)
 
 
 def npy_header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
@@ -162,27 +173,8 @@ def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
     shape: list[int] = []
     level: list[Any] = [value]
     while level and type(level[0]) is list:
-        length = len(level[0])
-        if len(shape) == MAX_RANK:
-            raise InvalidRequest(
-                "the lists are nested too deep",
-                pointer=pointer + "/0" * MAX_RANK,
-                limit=MAX_RANK,
-                actual=MAX_RANK + 1,
-            )
-        for number, item in enumerate(level):
-            if type(item) is not list:
-                raise InvalidRequest(
-                    f"expected a list of {length}, as in the first place, got {_name(item)}",
-                    pointer=pointer + _path(number, shape),
-                )
-            if len(item) != length:
-                raise InvalidRequest(
-                    f"ragged: expected a list of {length}, as in the first place, got one of"
-                    f" {len(item)}; pad it and say which positions are real with a mask",
-                    pointer=pointer + _path(number, shape),
-                )
-        shape.append(length)
+        _check_level(level, shape, pointer)
+        shape.append(len(level[0]))
         level = list(chain.from_iterable(level))
     allowed = {bool} if boolean else {int, float}
     if not set(map(type, level)) <= allowed:
@@ -199,6 +191,30 @@ def read_list(value: Any, pointer: str, *, boolean: bool = False) -> np.ndarray:
             "expected a number that float64 can hold, got a larger integer",
             pointer=pointer + _path(number, shape),
         ) from None
+
+
+def _check_level(level: list[Any], above: list[int], pointer: str) -> None:
+    """Raises unless all items, below axes of the sizes `above`, are lists of the first one's length."""
+    if len(above) == MAX_RANK:
+        raise InvalidRequest(
+            "the lists are nested too deep",
+            pointer=pointer + "/0" * MAX_RANK,
+            limit=MAX_RANK,
+            actual=MAX_RANK + 1,
+        )
+    length = len(level[0])
+    for number, item in enumerate(level):
+        if type(item) is not list:
+            raise InvalidRequest(
+                f"expected a list of {length}, as in the first place, got {_name(item)}",
+                pointer=pointer + _path(number, above),
+            )
+        if len(item) != length:
+            raise InvalidRequest(
+                f"ragged: expected a list of {length}, as in the first place, got one of"
+                f" {len(item)}; pad it and say which positions are real with a mask",
+                pointer=pointer + _path(number, above),
+            )
 
 
 def _fits(number: float) -> bool:

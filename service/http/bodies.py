@@ -124,6 +124,14 @@ async def read_json_or_form(
     return await read_json_part(text), parts
 
 
+def json_or_form(model: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """What a route that calls `read_json_or_form` says of its body (service.contract.openapi).
+
+    model: the schema of the JSON. names: of the parts, `request` first.
+    """
+    return {JSON: model, FORM: {"request": model} | dict.fromkeys(names[1:], "npy?")}
+
+
 async def read_form(
     request: Request, limit: int, names: tuple[str, ...], digest: ContentDigest | None = None
 ) -> dict[str, bytearray]:

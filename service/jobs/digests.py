@@ -1,4 +1,4 @@
-"""The name of a tile: a keyed digest of everything its values depend on."""
+"""Names of what is computed: keyed digests of everything that the values depend on."""
 
 import hashlib
 import hmac
@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kernels import NUMERICS_VERSION
+
+
+def keyed_digest(secret: bytes, document: Mapping[str, Any]) -> str:
+    """HMAC-SHA256 (hex) of a JSON document under the tenant's secret, however its keys are ordered."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 
 
 def tile_digest(
@@ -22,14 +28,14 @@ def tile_digest(
     shared: bool,
     landmarks: str | None = None,
 ) -> str:
-    """HMAC-SHA256 (hex) under the tenant's secret; equal digests mean equal values.
+    """The name of a tile; equal names mean equal values.
 
     Arguments: architecture, the digest of the canonical form; method with its parameters and seed;
     rows1 and rows2, content digests of the two groups of rows, masked entries zeroed; shared,
     whether the two sides are the same inputs (dropout cares, and so do exact diagonals);
     landmarks, the digest of a landmark set frozen with the job, for methods that have one.
     """
-    document = {
+    document: dict[str, Any] = {
         "architecture": architecture,
         "method": dict(method),
         "numerics": NUMERICS_VERSION,
@@ -40,5 +46,4 @@ def tile_digest(
         "shared": shared,
         "landmarks": landmarks,
     }
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hmac.new(secret, canonical.encode(), hashlib.sha256).hexdigest()
+    return keyed_digest(secret, document)

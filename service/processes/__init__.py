@@ -1,1 +1,9 @@
-"""The processes of one service on one machine: started, watched, ended, asked for their health."""
+"""The processes of one service on one machine.
+
+supervisor.py    `serve`: the stores, the API and the workers, started and watched
+embedded.py      the two redis-servers that it brings
+children.py      child processes that never outlive their parent
+data_dir.py      a directory that is one process's at a time
+health.py        whether the API or a worker is alive
+keys_command.py  `keys create | list | revoke`
+"""

@@ -1,1 +1,9 @@
-"""How tiles reach workers: who is next, the task queue, who is there, what they have done."""
+"""How tiles reach workers.
+
+dispatch.py  who is next: bounded, job by job in turn, and once for all who wait
+docket.py    the task queue; the only module that knows Docket
+tasks.py     what is queued: a tile, or an answer made of tiles
+roster.py    which workers are alive
+pace.py      how long they take, for estimates
+tallies.py   what they have done, for /metrics
+"""

@@ -131,7 +131,7 @@ def read_flight(flight: bytes | str) -> Task:
 
 
 class Compute(Protocol):
-    """Computes one tile; `service.worker.compute` does."""
+    """Computes one tile; `service.worker.worker.compute` does."""
 
     def __call__(
         self,

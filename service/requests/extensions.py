@@ -14,7 +14,7 @@ import numpy as np
 from anyio.to_thread import run_sync
 
 from kernels.compatible import check_job
-from kernels.inputs import Inputs
+from kernels.inputs import Inputs, joined
 from kernels.method import MonteCarlo, parse_method
 from kernels.plan.tiles import RowGroup, TilePlan
 from kernels.spec.architecture import Architecture
@@ -99,10 +99,10 @@ async def _stored(
         if rows is None:
             raise _gone()
         found.append(rows)
-    return await run_sync(_joined, groups, found, grid)
+    return await run_sync(_in_order, groups, found, grid)
 
 
-def _joined(groups: tuple[RowGroup, ...], found: list[Inputs], grid: tuple[int, ...]) -> Inputs:
+def _in_order(groups: tuple[RowGroup, ...], found: list[Inputs], grid: tuple[int, ...]) -> Inputs:
     n = sum(map(len, found))
     x = np.zeros((n, *grid, found[0].x.shape[-1]), found[0].x.dtype)
     # What a bucket has cut off is masked.
@@ -110,7 +110,7 @@ def _joined(groups: tuple[RowGroup, ...], found: list[Inputs], grid: tuple[int, 
     for group, rows in zip(groups, found, strict=True):
         place = (list(group.rows), *(slice(size) for size in rows.grid))
         x[place] = rows.x
-        mask[place] = True if rows.mask is None else rows.mask
+        mask[place] = rows.real
     return Inputs(x, None if mask.all() else mask)
 
 
@@ -155,26 +155,12 @@ def _extended(old: Inputs, new: Inputs | None, pointer: str, inert: bool) -> Inp
     if new is None:
         return old
     if inert and len(old.grid) == len(new.grid) == 1 and old.grid != new.grid:
-        length = max(old.grid[0], new.grid[0])
-        old, new = _padded(old, length), _padded(new, length)
+        longer = max(old.grid, new.grid)
+        old, new = old.padded(longer), new.padded(longer)
     if new.x.shape[1:] != old.x.shape[1:]:
         raise InvalidInput(
             f"expected new rows of shape {list(old.x.shape[1:])}, as the job's, got"
             f" {list(new.x.shape[1:])}; pad and mask them alike, or POST the whole to /v1/kernels",
             pointer=pointer,
         )
-    x = np.concatenate([old.x, new.x])
-    if old.mask is None and new.mask is None:
-        return Inputs(x, None)
-    masks = [
-        np.ones(side.x.shape[:-1], np.bool_) if side.mask is None else side.mask
-        for side in (old, new)
-    ]
-    return Inputs(x, np.concatenate(masks))
-
-
-def _padded(side: Inputs, length: int) -> Inputs:
-    """The same sequences with masked positions behind them, `length` in all."""
-    more = ((0, 0), (0, length - side.grid[0]))
-    mask = np.ones(side.x.shape[:-1], np.bool_) if side.mask is None else side.mask
-    return Inputs(np.pad(side.x, (*more, (0, 0))), np.pad(mask, more))
+    return joined([old, new])

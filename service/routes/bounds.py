@@ -6,7 +6,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from service.http.bodies import FORM, JSON, read_json_or_form
+from service.http.bodies import json_or_form, read_json_or_form
 from service.http.queries import only
 from service.requests.bounds import PARTS, BoundsBody, BoundsResource, answer
 from service.requests.kernels import read_fields
@@ -20,10 +20,7 @@ router = APIRouter(prefix="/v1", tags=["bounds"])
     summary="Bound the Lipschitz constant of L2 attention",
     openapi_extra={
         "x-problems": [400, 408, 413, 415, 422],
-        "x-body": {
-            JSON: "BoundsBody",
-            FORM: {"request": "BoundsBody", "wq": "npy?", "wv": "npy?", "wo": "npy?"},
-        },
+        "x-body": json_or_form("BoundsBody", PARTS),
     },
 )
 async def bounds(request: Request, service: ServiceNow) -> BoundsResource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from service.http.bodies import FORM, JSON, read_json_or_form
+from service.http.bodies import json_or_form, read_json_or_form
 from service.http.queries import only
 from service.jobs.estimates import EstimateResource
 from service.requests.kernels import PARTS, read_kernel_request
@@ -19,16 +19,7 @@ router = APIRouter(prefix="/v1", tags=["kernels"])
     summary="Estimate a job",
     openapi_extra={
         "x-problems": [400, 408, 413, 415, 422],
-        "x-body": {
-            JSON: "KernelBody",
-            FORM: {
-                "request": "KernelBody",
-                "x1": "npy?",
-                "x2": "npy?",
-                "mask1": "npy?",
-                "mask2": "npy?",
-            },
-        },
+        "x-body": json_or_form("KernelBody", PARTS),
     },
 )
 async def estimate(request: Request, service: ServiceNow, tenant: Tenant) -> EstimateResource:

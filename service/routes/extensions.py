@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.http.bodies import FORM, JSON
+from service.http.bodies import json_or_form
 from service.http.queries import only
 from service.records import KernelRequest
 from service.requests.extensions import read_extension
+from service.requests.kernels import PARTS
 from service.resources import KernelResource
 from service.routes.dependencies import IdempotencyKey, JobId, ServiceNow, Tenant, waiting_answer
 from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
@@ -29,16 +30,7 @@ router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
     openapi_extra={
         "x-problems": [400, 404, 408, 409, 410, 413, 415, 422, 429, 507],
         "x-headers": HEADERS,
-        "x-body": {
-            JSON: "ExtensionBody",
-            FORM: {
-                "request": "ExtensionBody",
-                "x1": "npy?",
-                "x2": "npy?",
-                "mask1": "npy?",
-                "mask2": "npy?",
-            },
-        },
+        "x-body": json_or_form("ExtensionBody", PARTS),
         "x-request-headers": REQUEST_HEADERS,
     },
 )

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.http.bodies import FORM, JSON
+from service.http.bodies import JSON, json_or_form
 from service.http.conditional import state_of
 from service.http.queries import only
 from service.records import KernelRequest
-from service.requests.kernels import read_kernel_request
+from service.requests.kernels import PARTS, read_kernel_request
 from service.resources import KernelList, KernelResource
 from service.routes.dependencies import (
     IdempotencyKey,
@@ -38,16 +38,7 @@ router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
     openapi_extra={
         "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
         "x-headers": HEADERS,
-        "x-body": {
-            JSON: "KernelBody",
-            FORM: {
-                "request": "KernelBody",
-                "x1": "npy?",
-                "x2": "npy?",
-                "mask1": "npy?",
-                "mask2": "npy?",
-            },
-        },
+        "x-body": json_or_form("KernelBody", PARTS),
         "x-request-headers": REQUEST_HEADERS,
     },
 )

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.answers.records import PredictionRecord
 from service.answers.requests import PARTS, read_prediction_request
-from service.http.bodies import FORM, JSON
+from service.http.bodies import JSON, json_or_form
 from service.http.conditional import state_of
 from service.http.queries import only
 from service.resources import PredictionList, PredictionResource
@@ -38,10 +38,7 @@ router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
     openapi_extra={
         "x-problems": [400, 408, 409, 410, 413, 415, 422, 429, 507],
         "x-headers": HEADERS,
-        "x-body": {
-            JSON: "PredictionBody",
-            FORM: {"request": "PredictionBody"} | dict.fromkeys(PARTS[1:], "npy?"),
-        },
+        "x-body": json_or_form("PredictionBody", PARTS),
         "x-request-headers": REQUEST_HEADERS,
     },
 )

@@ -1,1 +1,16 @@
-"""What the service keeps in Redis: names and lifetimes, records, inputs, datasets and tiles."""
+"""What the service keeps in Redis and in object stores, by name and for how long.
+
+keys.py            every Redis name with its lifetime
+connection.py      clients of both servers, and their clock
+records.py         kernel jobs: record, layout, events, each tenant's list
+answers.py         records of answers: jobs of one task that waits for kernel jobs
+scripts.py, waking.py, counts.py   what changes and counts them while they run, as Lua
+inputs.py          architectures and rows, by content; holding.py: against a tenant's quota
+framed.py          values behind a header that says what they are
+shelf.py           what a worker keeps at hand of them
+datasets.py        uploaded arrays; uploads.py, upload_scripts.py: those that come in parts
+tiles.py           results, tile by tile: cached_tiles.py (Redis B), far_tiles.py (an object store)
+far_bytes.py       what tenants have in the object store
+arrays.py          arrays of any size, in stripes that are tiles
+tenants.py         the secret that keys what is computed for a tenant
+"""

@@ -1,6 +1,6 @@
 """Tiles in an object store: S3, GCS, Azure or a folder, for results that Redis B could not keep.
 
-    TENANT/DIGEST/OUTPUT     the length of a JSON header, the header (shape, dtype), the raw values
+    TENANT/DIGEST/OUTPUT     a header (shape, dtype; see `framed`), the raw values
     TENANT/DIGEST/meta       what made the tile, as JSON
 
 Object stores forget nothing by themselves and are slow to ask, so two sorted sets on Redis A say what
@@ -13,7 +13,6 @@ import asyncio
 import json
 import math
 import secrets
-import struct
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,11 +28,11 @@ from service.errors import ResultStoreAway, StartError
 from service.store import keys
 from service.store.connection import now, raw
 from service.store.far_bytes import FarBytes
+from service.store.framed import framed, unframed
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
-_LENGTH = struct.Struct("<I")
 META = "meta"
 # Beside the tenants' folders: no tenant has this name.
 PROBE = ".probe"
@@ -123,9 +122,7 @@ class FarTiles:
         data = await self._get(keys.ref(tenant, name), output)
         if data is None:
             return None
-        (length,) = _LENGTH.unpack_from(data)
-        start = _LENGTH.size + length
-        header = json.loads(data[_LENGTH.size : start])
+        header, start = unframed(data)
         return np.frombuffer(data, header["dtype"], offset=start).reshape(header["shape"])
 
     async def metas(self, tenant: str, names: Sequence[str]) -> list[dict[str, Any] | None]:
@@ -227,8 +224,7 @@ class FarTiles:
 
 def _packed(value: np.ndarray) -> bytes:
     data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-    header = json.dumps({"shape": data.shape, "dtype": data.dtype.str}).encode()
-    return b"".join((_LENGTH.pack(len(header)), header, data.tobytes()))
+    return framed({"shape": data.shape, "dtype": data.dtype.str}, data.tobytes())
 
 
 def _path(ref: str, part: str = "") -> str:

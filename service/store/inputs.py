@@ -4,8 +4,6 @@ Everything here lives on Redis A, is pinned while a job needs it, and counts aga
 """
 
 import asyncio
-import json
-import struct
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -17,36 +15,31 @@ from kernels.inputs import Inputs
 from service.errors import OverLimit
 from service.store import keys
 from service.store.connection import now, raw
+from service.store.framed import framed, header_size, unframed
 from service.store.holding import HOLD, RELEASE
 
-_LENGTH = struct.Struct("<I")
 
-
-def _header(rows: Inputs) -> bytes:
+def _header(rows: Inputs) -> dict[str, Any]:
     dtype = rows.x.dtype.newbyteorder("<").str
-    about = {"shape": rows.x.shape, "dtype": dtype, "masked": rows.mask is not None}
-    return json.dumps(about).encode()
+    return {"shape": rows.x.shape, "dtype": dtype, "masked": rows.mask is not None}
 
 
 def packed_size(rows: Inputs) -> int:
     """The length of `pack(rows)` in bytes, without packing."""
     mask = 0 if rows.mask is None else (rows.mask.size + 7) // 8
-    return _LENGTH.size + len(_header(rows)) + rows.x.nbytes + mask
+    return header_size(_header(rows)) + rows.x.nbytes + mask
 
 
 def pack(rows: Inputs) -> bytes:
-    """Rows as bytes: the length of a JSON header, the header, the values, the mask in bits."""
+    """Rows as bytes: a header (see `framed`), the values, the mask in bits."""
     x = np.ascontiguousarray(rows.x, rows.x.dtype.newbyteorder("<"))
-    header = _header(rows)
     mask = b"" if rows.mask is None else np.packbits(rows.mask).tobytes()
-    return b"".join((_LENGTH.pack(len(header)), header, x.tobytes(), mask))
+    return framed(_header(rows), x.tobytes(), mask)
 
 
 def unpack(data: bytes) -> Inputs:
     """The rows that `pack` packed."""
-    (length,) = _LENGTH.unpack_from(data)
-    start = _LENGTH.size + length
-    header = json.loads(data[_LENGTH.size : start])
+    header, start = unframed(data)
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
     size = int(np.prod(shape)) * dtype.itemsize
     x = np.frombuffer(data, dtype, count=int(np.prod(shape)), offset=start).reshape(shape)

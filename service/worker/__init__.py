@@ -1,1 +1,8 @@
-"""The process that computes: tiles off the queue, one after another, into the store."""
+"""The process that computes: tiles off the queue, one after another, into the store.
+
+worker.py      the process: started, announced, stopped
+tiler.py       what it does with one tile, from its delivery to its end
+sharing.py     a suspect tile is computed alone
+compiling.py   how much of the time was compiling
+provenance.py  what a result was computed with
+"""

@@ -33,6 +33,7 @@ from service import tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
 from service.errors import ResultStoreAway
+from service.http.problems import TYPE_PREFIX
 from service.logs import get_logger
 from service.queue.pace import Kind, shape_name
 from service.queue.roster import WorkerCard
@@ -267,7 +268,7 @@ class Tiler:
         (log.warning if refused else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
         problem = {
-            "type": f"urn:gramd:problem:{kind}",
+            "type": TYPE_PREFIX + kind,
             "title": f"The {what} could not be computed",
             "status": 422 if refused else 500,
             "detail": detail,

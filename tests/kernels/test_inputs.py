@@ -1,5 +1,6 @@
 """Arrays on their way in: what is refused, what is cast, what a mask hides."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 
 from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
-from kernels.inputs import read_inputs
-from kernels.matrix import kernel_matrix
+from kernels.inputs import joined, read_inputs
+from kernels.matrix import kernel_matrix, memory_needed
 from kernels.spec.architecture import parse_architecture
 
 GOOD = np.ones((2, 3, 4))
@@ -140,14 +141,26 @@ def test_sides_that_do_not_fit_each_other(
     assert caught.value.pointer == "/x2"
 
 
-def test_the_second_sides_mask_needs_the_second_side() -> None:
+@pytest.mark.parametrize("front_door", [kernel_matrix, memory_needed])
+def test_the_second_sides_mask_needs_the_second_side(front_door: Callable[..., object]) -> None:
     with pytest.raises(InputError) as caught:
-        kernel_matrix({"layers": [DENSE, POOL]}, GOOD, mask2=MASK)
+        front_door({"layers": [DENSE, POOL]}, GOOD, mask2=MASK)
     assert caught.value.pointer == "/mask2"
 
 
+@pytest.mark.parametrize("front_door", [kernel_matrix, memory_needed])
 @pytest.mark.parametrize("outputs", [[], ["nngp", "ntk2"], ["k"]])
-def test_unknown_outputs(outputs: list[str]) -> None:
+def test_unknown_outputs(outputs: list[str], front_door: Callable[..., object]) -> None:
     with pytest.raises(InputError) as caught:
-        kernel_matrix({"layers": [DENSE, POOL]}, GOOD, outputs=outputs)
+        front_door({"layers": [DENSE, POOL]}, GOOD, outputs=outputs)
     assert caught.value.pointer == "/outputs"
+
+
+def test_sides_of_two_grids_are_joined_on_the_larger() -> None:
+    short, long = read_inputs(GOOD), read_inputs(np.full((1, 5, 4), 2.0))
+    both = joined([short.padded((5,)), long.padded((5,))])
+    np.testing.assert_array_equal(both.x[:2, :3], GOOD)
+    np.testing.assert_array_equal(both.x[:2, 3:], 0)
+    np.testing.assert_array_equal(both.x[2], 2)
+    np.testing.assert_array_equal(both.mask, [[True] * 3 + [False] * 2] * 2 + [[True] * 5])
+    assert joined([short, short]).mask is None

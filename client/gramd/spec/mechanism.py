@@ -100,7 +100,7 @@ def performer(
 
     Ranges:
         features: >= 1, <= 16384.
-        seed: >= 0, < 4294967296.
+        seed: >= 0, <= 4294967295.
     """
     return document(
         "performer",

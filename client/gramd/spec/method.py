@@ -39,7 +39,7 @@ def monte_carlo(*, width: int = 256, heads: int = 8, samples: int = 64, seed: in
         width: >= 1, <= 4096.
         heads: >= 1, <= 1024.
         samples: >= 2, <= 65536.
-        seed: >= 0, < 4294967296.
+        seed: >= 0, <= 4294967295.
     """
     return document(
         "monte_carlo",

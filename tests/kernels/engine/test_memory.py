@@ -13,7 +13,8 @@ from kernels.engine.passes import Network, edge_for, one_input_pass, pair_pass
 from kernels.inputs import read_inputs
 from kernels.method import EXACT
 from kernels.plan.groups import filled_group
-from kernels.plan.memory import Group, Work, kept_by_input, tile_memory
+from kernels.plan.input_memory import kept_by_input
+from kernels.plan.memory import GroupShape, Work, tile_memory
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import FLATTEN, POOL, RELU, attention, conv, dense, entries, positional
 
@@ -78,7 +79,7 @@ def test_what_an_input_keeps_grows_with_depth_and_the_square_of_the_length() -> 
 
 def test_a_group_with_itself_is_counted_once() -> None:
     network = parse_architecture({"layers": [dense(), RELU, attention(), RELU, POOL]})
-    work, group = Work(network.expanded, 2, 4, False, EXACT), Group(32, (512,), 16)
+    work, group = Work(network.expanded, 2, 4, False, EXACT), GroupShape(32, (512,), 16)
     alone = tile_memory(work, group, None, lambda entries, rows: 1)
     two = tile_memory(work, group, group, lambda entries, rows: 1)
     assert (len(alone.groups), len(two.groups)) == (1, 2)

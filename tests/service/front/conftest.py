@@ -5,8 +5,8 @@ import io
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,11 +17,11 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.http.protocol import server_config
-from service.queue.roster import WorkerCard
 from service.settings import Settings
 from service.state import Service
 from service.worker.tiler import Tiler
 from service.worker.worker import compute
+from tests.service.workers import live_worker
 
 PATIENCE_S = 60.0
 
@@ -122,27 +122,7 @@ WorkerAtWork = Callable[[], AbstractAsyncContextManager[Tiler]]
 def working(service: Service) -> WorkerAtWork:
     """`async with working():` a worker takes tiles off the queue and computes them."""
 
-    @asynccontextmanager
-    async def live() -> AsyncIterator[Tiler]:
-        card = WorkerCard("front-tests", 1, "cpu", "test")
-        await service.roster.announce(card)
-
-        def overdue(task: object) -> None:
-            raise AssertionError(f"tile {task} ran past its deadline")
-
-        with ThreadPoolExecutor(1) as pool:
-            tiler = Tiler(service, compute, pool, card, overdue)
-            await service.dispatch.sweep()
-            serving = asyncio.create_task(
-                service.queue.serve(tiler.handle, name=card.name, slots=1)
-            )
-            try:
-                yield tiler
-            finally:
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
-
-    return live
+    return partial(live_worker, service, compute)
 
 
 @pytest.fixture

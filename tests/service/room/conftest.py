@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import (
     AbstractAsyncContextManager,
     ExitStack,
@@ -27,12 +26,12 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.result import ErrorEstimate, TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.processes.children import stop
-from service.queue.roster import WorkerCard
 from service.queue.tasks import TileTask
 from service.records import JobRecord, KernelRequest
 from service.settings import Settings
 from service.state import Service
 from service.worker.tiler import Tiler
+from tests.service.workers import live_worker
 
 PATIENCE_S = 30.0
 
@@ -94,22 +93,12 @@ def worker(service: Service, workbench: Workbench) -> Worker:
     async def live(
         slots: int = 1, name: str = "tester", service: Service = service
     ) -> AsyncIterator[Tiler]:
-        card = WorkerCard(name, slots, "cpu", "none")
-        await service.roster.announce(card)
-
-        def overdue(task: TileTask) -> None:
-            raise AssertionError(f"tile {task.ref} ran past its deadline")
-
-        with ThreadPoolExecutor(slots) as pool:
-            tiler = Tiler(service, workbench, pool, card, overdue)
-            await service.dispatch.sweep()
-            serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
+        async with live_worker(service, workbench, slots=slots, name=name) as tiler:
             try:
                 yield tiler
             finally:
+                # A tile that is held would keep its thread, and the test, from ending.
                 workbench.hold.set()
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
 
     return live
 

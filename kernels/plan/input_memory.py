@@ -1,0 +1,71 @@
+"""What one input keeps in memory, in bytes, for all the pairs it is in. No JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Final
+
+from kernels.demand import Demand, Step, plan_pair
+from kernels.estimate.places import group_count
+from kernels.layers.attention import Attention
+from kernels.layers.chain import structure_of
+from kernels.layers.layer import Layer
+from kernels.mechanisms.performer import Performer
+from kernels.mechanisms.softmax import Softmax
+
+VECTORS: Final = 2
+"""Numbers that a position keeps for a layer: variance, readout weight or mask (at most)."""
+
+TABLE_TERMS: Final = 160
+"""The same of an elementwise activation that is interpolated: features of f and f'."""
+
+
+def kept_by_input(
+    layers: Sequence[Layer], grid: tuple[int, ...], channels: int, itemsize: int, final: Demand
+) -> int:
+    """Bytes of an input, and of what its one-input pass hands to the pair pass.
+
+    Args:
+        layers: the canonical layers.
+        grid: positions of the input in its bucket.
+        channels: of the input.
+        itemsize: bytes of a number.
+        final: what is wanted at the network's end.
+    """
+    raw = max(1, prod(grid)) * (channels + VECTORS)
+    structure = structure_of(layers)
+    groups = group_count(structure)
+    steps = plan_pair(structure, bool(grid), final)
+    return itemsize * (raw + _kept(steps, grid, groups, False))
+
+
+def _kept(steps: Sequence[Step], grid: tuple[int, ...], groups: int, above: bool) -> int:
+    """Numbers that an input keeps of a chain; `above` an estimated layer all exist repeatedly."""
+    total = 0
+    for step in steps:
+        size, layer = prod(grid), step.layer
+        times = groups + 1 if above else 1
+        read = (layer.observes is not Demand.NOTHING) + (step.wanted_in is Demand.READOUT)
+        # A quarter for the mask, which is of bytes.
+        total += times * size * (TABLE_TERMS if layer.name() == "elementwise" else read)
+        total += size // 4 + 1
+        total += sum(_kept(branch, grid, groups, above) for branch in step.branches)
+        if isinstance(layer, Attention) and step.wanted_in is not Demand.READOUT:
+            if layer.estimator is not None:
+                total += times * layer.estimator.samples * size**2
+            elif layer.observes is Demand.FULL:
+                total += times * _mixing_entries(layer, size)
+        above = above or layer.contains_estimate()
+        grid = layer.output_grid(grid)
+    return total
+
+
+def _mixing_entries(attention: Attention, size: int) -> int:
+    """Numbers of A(x): two thin factors where the mechanism keeps those."""
+    mechanism, rank = attention.mechanism, size
+    if isinstance(mechanism, Performer):
+        rank = mechanism.features
+    elif isinstance(mechanism, Softmax) and mechanism.rank and mechanism.tolerance is None:
+        rank = mechanism.rank
+    return 2 * rank * size if rank * (size + rank) < size**2 else size**2
