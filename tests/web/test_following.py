@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 from tests.service.room.serving import Served
 
 from .files import npy
+from .waiting import WAIT_MS
 
 PageOf = Callable[..., Page]
-WAIT_MS = 60_000
 
 
 def test_finished_rows_are_there_before_the_job_is(served: Served, page_of: PageOf) -> None:

@@ -15,9 +15,9 @@ from playwright.sync_api import Page, Route, expect
 from tests.service.room.serving import Served
 
 from .files import give, npy
+from .waiting import WAIT_MS, ended
 
 PageOf = Callable[..., Page]
-WAIT_MS = 60_000
 DENSE = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
 
 
@@ -48,6 +48,7 @@ def test_the_digest_of_a_part_is_the_one_that_the_service_tells(
                   "type: 'file', multiple: true, id: 'files'}))")  # fmt: skip
     rng = np.random.default_rng(3)
     mask = np.arange(5) < np.array([[5], [2], [1], [4], [3], [5], [5]])
+    client = httpx.Client(base_url=served.url)
     for kind, masked in (
         ("<f4", True),
         (">f8", True),
@@ -60,18 +61,15 @@ def test_the_digest_of_a_part_is_the_one_that_the_service_tells(
         np.save(tmp_path / "mask.npy", mask)
         dtype = "float32" if np.can_cast(x.dtype, np.float32, "safe") else "float64"
         plan = {"shape": x.shape, "dtype": dtype, "masked": masked, "part_rows": 3}
-        opened = httpx.post(f"{served.url}/v1/datasets", json=plan).json()
+        links = client.post("/v1/datasets", json=plan).json()["links"]
         for part in (0, 2):
             rows = slice(3 * part, 3 * part + 3)
             files = {"x": npy(x[rows])} | ({"mask": npy(mask[rows])} if masked else {})
-            put = httpx.Request(
-                "PUT", f"{served.url}{opened['links']['parts']}/{part}", files=files
-            )
+            put = client.build_request("PUT", f"{links['parts']}/{part}", files=files)
             digest = b64encode(sha256(put.read()).digest()).decode()
             put.headers["Content-Digest"] = f"sha-256=:{digest}:"
-            with httpx.Client() as client:
-                client.send(put).raise_for_status()
-        told = httpx.get(f"{served.url}{opened['links']['self']}").json()
+            client.send(put).raise_for_status()
+        told = client.get(links["self"]).json()
         page.set_input_files("#files", [tmp_path / "x.npy", tmp_path / "mask.npy"])
         found = page.evaluate(
             """async ([dataset, masked]) => {
@@ -86,6 +84,7 @@ def test_the_digest_of_a_part_is_the_one_that_the_service_tells(
             [told, masked],
         )
         assert found == told["digests"], kind
+    client.close()
 
 
 def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_path: Path) -> None:
@@ -131,7 +130,7 @@ def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_pat
     assert [url.rpartition("/")[2] for url in sent] == ["1", "2"]
     expect(page.locator(".figures")).to_contain_text("40 × 40", timeout=WAIT_MS)
     page.get_by_role("button", name="Compute", exact=True).click()
-    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    ended(page)
     # It is the array that it would have been in one piece.
     job = page.url.rpartition("/")[2]
     nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
@@ -168,7 +167,7 @@ def test_more_rows_reuse_what_is_there(served: Served, page_of: PageOf) -> None:
     button = page.get_by_role("button", name="Compute", exact=True)
     expect(button).to_be_enabled()
     button.click()
-    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    ended(page)
     first = page.url.rpartition("/")[2]
     # Rows of another shape are refused beside them.
     extend = page.get_by_role("button", name="Extend")
@@ -182,7 +181,7 @@ def test_more_rows_reuse_what_is_there(served: Served, page_of: PageOf) -> None:
     expect(page.locator("main")).to_contain_text("40 × 40 becomes 50 × 50")
     extend.click()
     expect(page.locator(".facts")).to_contain_text("Continues")
-    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    ended(page)
     expect(page.locator(".facts")).to_contain_text("50 × 50")
     assert page.url.rpartition("/")[2] != first
     assert page.locator(".facts a").get_attribute("href") == f"#/jobs/{first}"
