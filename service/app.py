@@ -20,7 +20,7 @@ from service.context import RequestContext
 from service.contract.openapi import describe_api
 from service.errors import ServiceError
 from service.http.body_room import BodyRoom
-from service.http.problems import InvalidRequest, Problem, problem_response
+from service.http.problems import InvalidRequest, Problem, UnknownResource, problem_response
 from service.metrics import RequestMetrics
 from service.routes import (
     architectures,
@@ -94,7 +94,11 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
     message: str = first["msg"]
     place, name = first["loc"][0], str(first["loc"][-1])
     if place == "path":
-        return problem_response(request, HTTPException(404))
+        known = first.get("ctx", {}).get("expected")
+        if known is None:
+            return problem_response(request, HTTPException(404))
+        got = str(first["input"])[:60]
+        return problem_response(request, UnknownResource(f"expected {known} here, got {got!r}"))
     problem = InvalidRequest(
         f"{message[0].lower()}{message[1:]}; got {str(first['input'])[:60]!r}", parameter=name
     )

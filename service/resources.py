@@ -154,8 +154,8 @@ class PredictionResource(PredictionRecord):
     tenant: str = Field(default="", exclude=True)
     links: dict[str, str] = Field(
         description=(
-            "self; one for each of `results`; and its kernel jobs, which are no arrays: kernels.train"
-            " and so on"
+            "self; one for each of `results`; and what else there is about it, which is no array:"
+            " events, and its kernel jobs, kernels.train and so on"
         )
     )
 
@@ -164,7 +164,7 @@ class PredictionResource(PredictionRecord):
         """The resource of a prediction's record; whose it is stays inside."""
         path = f"/v1/predictions/{record.id}"
         links = {"self": path} | {output: f"{path}/{output}" for output in record.outputs}
-        links |= {
+        links |= {"events": f"{path}/events"} | {
             f"kernels.{role}": f"/v1/kernels/{kernel.id}" for role, kernel in record.kernels.items()
         }
         return cls(**record.model_dump(exclude={"tenant"}), links=links)

@@ -104,12 +104,24 @@ def test_a_slice_is_a_slice(session: Path) -> None:
     np.testing.assert_array_equal(np.load(session / "rows.npy"), np.load(session / "nngp.npy")[:10])
 
 
+def test_the_prediction_is_the_posterior_mean(session: Path) -> None:
+    prediction = json.loads((session / "prediction.json").read_text())
+    x1, x2, y = (np.load(session / f"{name}.npy") for name in ("x1", "x2", "y1"))
+    layers = [{"type": "dense"}, {"type": "relu"}, {"type": "flatten"}, {"type": "dense"}]
+    whole = np.concatenate([x1, x2])
+    kernel = kernel_matrix({"layers": layers}, whole, dtype="float64")["nngp"]
+    train = kernel[:40, :40] + prediction["receipt"]["diag_reg"]["value"] * np.eye(40)
+    expected = kernel[40:, :40] @ np.linalg.solve(train, y)
+    np.testing.assert_allclose(np.load(session / "mean.npy"), expected, rtol=1e-8, atol=1e-12)
+
+
 def test_what_is_printed_tells_the_story(session: Path) -> None:
     printed = (session / "printed").read_text()
     assert '"state": "succeeded"' in printed
     assert "(40, 25) float32" in printed
     assert "client: (40, 25) (40, 25)" in printed
     assert "/architecture/layers/0/w_std" in printed
+    assert "event: state" in printed
 
 
 def test_the_lines_of_python_run(root: Path) -> None:

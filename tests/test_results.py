@@ -67,6 +67,23 @@ def test_imdb(reviews: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == kept
 
 
+def test_what_is_written_of_imdb_is_what_is_printed(root: Path) -> None:
+    page = (root / "docs" / "results.md").read_text()
+    rows = rows_of(page.partition("## Film reviews")[2].partition("## Photographs")[0])
+    others = {name: {"nngp": f"{name}, nngp", "ntk": f"{name}, ntk"} for name in imdb.NETWORKS}
+    others |= {name: {"nngp": name, "ntk": name} for name in (imdb.VECTORS, imdb.COUNTS)}
+    ours = others.pop(imdb.ATTENTION)
+    for name, other in others.items():
+        written = [first_number(cell) for cell in rows[f"minus {name}"]]
+        differences = [
+            first_number(rows[ours[output]][column]) - first_number(rows[other[output]][column])
+            for output in ("nngp", "ntk")
+            for column in (0, 1)
+        ]
+        # All three were rounded to a tenth.
+        np.testing.assert_allclose(written, differences, atol=0.151)
+
+
 @pytest.mark.slow
 def test_variants_of_imdb(reviews: Path, capsys: pytest.CaptureFixture[str]) -> None:
     imdb.variants(str(reviews), 8, 2, None)

@@ -12,6 +12,8 @@ from gramd.retry import Retry
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "expired"})
 PAGE = 100
+# What every job says of itself.
+NEEDED = frozenset({"id", "state", "tiles_done", "tiles_total", "results", "links"})
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,12 +48,12 @@ class Job:
     @property
     def tiles_done(self) -> int:
         """Pieces of the result that are there."""
-        return self._tiles("tiles_done")
+        return self.document["tiles_done"]
 
     @property
     def tiles_total(self) -> int:
         """Pieces that it has; of a prediction, those of its kernels."""
-        return self._tiles("tiles_total")
+        return self.document["tiles_total"]
 
     @property
     def eta_s(self) -> float | None:
@@ -72,10 +74,6 @@ class Job:
     def error(self) -> dict[str, Any] | None:
         """The problem document of a job that failed."""
         return self.document.get("error")
-
-    def _tiles(self, name: str) -> int:
-        parts: Mapping[str, Mapping[str, int]] = self.document.get("kernels") or {}
-        return self.document.get(name, sum(part.get(name, 0) for part in parts.values()))
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -107,8 +105,7 @@ def read_job(reply: Reply) -> Job:
 
 
 def _job(document: Any) -> Job:
-    whole = isinstance(document, dict) and {"id", "state", "results", "links"} <= document.keys()
-    if not whole:
+    if not (isinstance(document, dict) and document.keys() >= NEEDED):
         raise UnexpectedAnswer(f"expected a job, got {str(document)[:200]!r}")
     return Job(document)
 

@@ -59,6 +59,8 @@ def describe(finding: ErrorDetails) -> str:
         return f"expected an object with a 'type'; got {_shown(finding['input'])}"
     if kind == "value_error":
         return str(context["error"])
+    if kind == "too_short":
+        return f"expected at least {context['min_length']} of them; got {_shown(finding['input'])}"
     message = finding["msg"][:1].lower() + finding["msg"][1:].replace("tuple", "list")
     return f"{message}; got {_shown(finding['input'])}"
 

@@ -1,6 +1,7 @@
 """Predictions, as the API sees them: kernel jobs of the same tenant, and an answer made of them."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -201,29 +202,41 @@ class Predictions:
 
     async def _record(self, tenant: str, fields: dict[str, Any]) -> PredictionRecord:
         """The public record of the stored fields, with what follows from its kernel jobs."""
-        kernels = {
-            role: await self._progress(tenant, kernel) for role, kernel in fields["kernels"].items()
+        found = {role: await self._kernel(tenant, job) for role, job in fields["kernels"].items()}
+        fields["kernels"] = {
+            role: _progress(job, found[role]) for role, job in fields["kernels"].items()
         }
-        started = any(kernel.state != "queued" or kernel.tiles_done for kernel in kernels.values())
-        if fields["state"] == "queued" and started:
-            fields["state"] = "running"
+        fields["eta_s"] = _eta(found.values())
         fields["task"] = fields.pop("task_name")
-        fields["kernels"] = kernels
         if fields["state"] == "succeeded":
             fields["receipt"] = _receipt(fields)
         return PredictionRecord.model_validate(fields)
 
-    async def _progress(self, tenant: str, kernel: str) -> KernelProgress:
+    async def _kernel(self, tenant: str, job_id: str) -> JobRecord | None:
+        """One of its kernel jobs; None when it is gone."""
         try:
-            record = await self._jobs.get(tenant, kernel)
+            return await self._jobs.get(tenant, job_id)
         except UnknownJob:
-            return KernelProgress(id=kernel, state="expired", tiles_total=0, tiles_done=0)
-        return KernelProgress(
-            id=kernel,
-            state=record.state,
-            tiles_total=record.tiles_total,
-            tiles_done=record.tiles_done,
-        )
+            return None
+
+
+def _progress(job_id: str, record: JobRecord | None) -> KernelProgress:
+    if record is None:
+        return KernelProgress(id=job_id, state="expired", tiles_total=0, tiles_done=0)
+    return KernelProgress(
+        id=job_id,
+        state=record.state,
+        tiles_total=record.tiles_total,
+        tiles_done=record.tiles_done,
+    )
+
+
+def _eta(kernels: Iterable[JobRecord | None]) -> float | None:
+    """Seconds to the end of the last kernel job, since they are computed side by side; None where they
+    have all ended, or one of them cannot tell."""
+    left = [kernel.eta_s for kernel in kernels if kernel is not None and not kernel.ended]
+    known = [seconds for seconds in left if seconds is not None]
+    return max(known) if known and len(known) == len(left) else None
 
 
 def kernel_requests(request: PredictionRequest) -> dict[str, KernelRequest]:

@@ -91,6 +91,13 @@ class PredictionRecord(BaseModel):
     kernels: dict[str, KernelProgress] = Field(
         description="its kernel jobs: train, cross and, where the spread is asked for, test"
     )
+    eta_s: float | None = Field(
+        default=None,
+        description=(
+            "estimated seconds until its kernels are there, after which it is solved; null when there"
+            " is nothing to base that on"
+        ),
+    )
     created_at: datetime = Field(description="when it was asked for (RFC 3339, UTC)")
     started_at: datetime | None = Field(
         default=None, description="when its own task began, after its kernels"
@@ -110,6 +117,18 @@ class PredictionRecord(BaseModel):
             " scores, seconds, and what was reused"
         ),
     )
+
+    @computed_field(description="tiles of its kernels; those of jobs that are gone do not count")
+    @property
+    def tiles_total(self) -> int:
+        """The tiles of its kernels."""
+        return sum(kernel.tiles_total for kernel in self.kernels.values())
+
+    @computed_field(description="how many of them are finished")
+    @property
+    def tiles_done(self) -> int:
+        """How many of them are finished."""
+        return sum(kernel.tiles_done for kernel in self.kernels.values())
 
     @computed_field(description="the names of its arrays: its outputs")
     @property

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from service.http.problems import Gone, Pending, Unavailable, UnknownResource
 from service.records import JobRecord
 from service.results.windows import Window
 
+# What a poller finds bearable.
+MOST_PATIENT_S = 30
 
-def check_expired(record: JobRecord) -> None:
-    """Raises Gone for an expired job."""
+
+class Expiring(Protocol):
+    """A job or a prediction."""
+
+    @property
+    def state(self) -> str: ...
+
+
+def check_expired(record: Expiring, noun: str = "job") -> None:
+    """Raises Gone for what has expired."""
     if record.state == "expired":
-        raise Gone("the job has expired; the same request computes it again")
+        raise Gone(f"the {noun} has expired; the same request computes it again")
+
+
+def retry_after(eta_s: float | None) -> int:
+    """In how many seconds it is worth asking again: an honest guess where there is one."""
+    return 1 if eta_s is None else min(MOST_PATIENT_S, max(1, round(eta_s)))
 
 
 def check_available(record: JobRecord, output: str) -> None:
@@ -44,8 +61,7 @@ def check_finished(window: Window) -> None:
             " were not computed" + (f": {reason}" if reason else ""),
             also=counts,
         )
-    # An honest guess when there is one, within what a poller finds bearable.
-    seconds = 1 if record.eta_s is None else min(30, max(1, round(record.eta_s)))
+    seconds = retry_after(record.eta_s)
     raise Pending(
         f"{len(missing)} of the {len(needed)} tiles asked for are not finished; ask again in"
         f" {seconds} s, for fewer rows, or wait for the job",

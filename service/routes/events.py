@@ -1,4 +1,4 @@
-"""GET /v1/kernels/{id}/events: progress and state as Server-Sent Events."""
+"""GET /v1/kernels/{id}/events and /v1/predictions/{id}/events: progress as Server-Sent Events."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.errors import UnknownJob
 from service.http.bodies import EVENTS
 from service.http.problems import InvalidRequest
 from service.http.queries import negotiate, only
 from service.records import ENDED, JobEvent
 from service.results.available import check_expired
-from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
+from service.routes.dependencies import JobId, PredictionId, ServiceNow, Tenant, open_answer
 from service.state import Service
 from service.store import keys
 
-router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
+router = APIRouter(prefix="/v1")
 
 # Proxies close connections that are silent for a minute or half of one.
 HEARTBEAT = timedelta(seconds=15)
@@ -33,18 +33,19 @@ RETRY = timedelta(seconds=2)
 _EVENT_ID = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")
 
 
-@router.get(
-    "/{job_id}/events",
-    dependencies=[Depends(open_answer)],
-    summary="Follow a job",
-    response_class=Response,
-    responses={204: {"description": "The job has ended and there is nothing after Last-Event-ID"}},
-    openapi_extra={
+ABOUT: dict[str, Any] = {
+    "dependencies": [Depends(open_answer)],
+    "response_class": Response,
+    "responses": {204: {"description": "It has ended and there is nothing after Last-Event-ID"}},
+    "openapi_extra": {
         "x-problems": [404, 406, 410, 422],
         "x-answers": {EVENTS: "events"},
         "x-request-headers": ["Last-Event-ID"],
     },
-)
+}
+
+
+@router.get("/kernels/{job_id}/events", tags=["kernels"], summary="Follow a job", **ABOUT)
 async def get_events(
     request: Request, job_id: JobId, service: ServiceNow, tenant: Tenant
 ) -> Response:
@@ -52,6 +53,31 @@ async def get_events(
     with `data: {"state", "tiles_done", "tiles_total"}`. It begins with where the job is, or with
     what came after Last-Event-ID, and ends with the job; a client that connects again then is
     answered 204, which tells it to stop. Comments keep the connection open."""
+    after = _resumed(request)
+    record = await service.jobs.get(tenant, job_id)
+    check_expired(record)
+    return await _answer(request, service, keys.ref(tenant, job_id), after, ended=record.ended)
+
+
+@router.get(
+    "/predictions/{prediction_id}/events",
+    tags=["predictions"],
+    summary="Follow a prediction",
+    **ABOUT,
+)
+async def get_prediction_events(
+    request: Request, prediction_id: PredictionId, service: ServiceNow, tenant: Tenant
+) -> Response:
+    """As those of a kernel job. The tiles are those of all its kernels; once they are all done it is
+    being solved, and its state says when that has come to its end."""
+    after = _resumed(request)
+    record = await service.predictions.get(tenant, prediction_id)
+    check_expired(record, "prediction")
+    return await _answer(request, service, keys.ref(tenant, record.id), after, ended=record.ended)
+
+
+def _resumed(request: Request) -> str | None:
+    """Last-Event-ID, of a request that accepts events."""
     only(request)
     negotiate(request, (EVENTS,))
     after = request.headers.get("last-event-id") or None
@@ -60,16 +86,21 @@ async def get_events(
             f"expected the id of an event of this job, got {after[:60]!r}",
             parameter="Last-Event-ID",
         )
-    record = await service.jobs.get(tenant, job_id)
-    check_expired(record)
-    if after is not None and record.ended:
-        newest = await service.records.newest_event(keys.ref(tenant, job_id))
+    return after
+
+
+async def _answer(
+    request: Request, service: Service, ref: str, after: str | None, *, ended: bool
+) -> Response:
+    """What came after the event `after`, or the newest event, and all that follows."""
+    if after is not None and ended:
+        newest = await service.records.newest_event(ref)
         if newest is None or newest.order <= _order(after):
             return Response(status_code=204)
     headers = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if getattr(request.state, "head", False):
         return Response(None, 200, headers)
-    return StreamingResponse(_stream(service, keys.ref(tenant, job_id), after), 200, headers)
+    return StreamingResponse(_stream(service, ref, after), 200, headers)
 
 
 async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterator[bytes]:
@@ -89,9 +120,7 @@ async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterato
                 told = event
                 await asyncio.sleep(PACE.total_seconds())
                 continue
-            try:
-                await service.records.read(ref)
-            except UnknownJob:
+            if not await service.records.exists(ref):
                 return  # deleted, record and stream
             yield b": the job goes on\n\n"
 

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from service.errors import OverLimit
 from service.http.presence import while_present
-from service.http.problems import Gone, InvalidRequest, Pending, Unavailable
+from service.http.problems import InvalidRequest, Pending, Unavailable
 from service.http.queries import only, waiting_seconds
 from service.records import JobRecord
 from service.resources import Diagnostics
+from service.results.available import check_expired, retry_after
 from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_answer
 from service.routes.results import RECOMPUTE_SECONDS
 from service.state import Service
@@ -85,8 +86,7 @@ async def _finished(service: Service, tenant: str, job_id: str) -> JobRecord:
             f'this job has the form "{record.form}"; only matrices are examined: ask for the form'
             ' "matrix"'
         )
-    if record.state == "expired":
-        raise Gone("the job has expired; the same request computes it again")
+    check_expired(record)
     if record.state == "succeeded":
         return record
     if record.ended:
@@ -111,5 +111,4 @@ async def _content(request: Request, service: Service, record: JobRecord, kind: 
 
 
 def _pending(detail: str, eta_s: float | None) -> Pending:
-    seconds = 1 if eta_s is None else min(30, max(1, round(eta_s)))
-    return Pending(detail, headers={"Retry-After": str(seconds)})
+    return Pending(detail, headers={"Retry-After": str(retry_after(eta_s))})

@@ -13,8 +13,9 @@ from service.answers.records import PredictionRecord
 from service.answers.stripes import runs
 from service.http.bodies import JSON, NPY, OCTETS
 from service.http.conditional import byte_range, etag_of, not_modified
-from service.http.problems import Gone, InvalidRequest, Pending, Unavailable, UnknownResource
+from service.http.problems import InvalidRequest, Pending, Unavailable, UnknownResource
 from service.http.queries import negotiate, only, read_slice
+from service.results.available import check_expired, retry_after
 from service.results.content import DTYPES, Content
 from service.routes.dependencies import PredictionId, ServiceNow, Tenant, open_answer
 from service.routes.results import RECOMPUTE_SECONDS
@@ -98,8 +99,7 @@ def _columns(text: str | None, shape: tuple[int, ...]) -> range | None:
 
 def _check_available(record: PredictionRecord, output: str) -> None:
     """Raises UnknownResource, Gone, Pending or Unavailable unless the output can be fetched."""
-    if record.state == "expired":
-        raise Gone("the prediction has expired; the same request computes it again")
+    check_expired(record, "prediction")
     if output not in record.outputs:
         raise UnknownResource(
             f"this prediction has {', '.join(record.outputs)}; name {output} in outputs when asking"
@@ -113,8 +113,9 @@ def _check_available(record: PredictionRecord, output: str) -> None:
             f"the prediction is {record.state}" + (f": {reason}" if reason else ""),
             also={"state": record.state},
         )
+    seconds = retry_after(record.eta_s)
     raise Pending(
-        "the prediction is not finished; ask again in 1 s, or wait for it",
-        headers={"Retry-After": "1"},
+        f"the prediction is not finished; ask again in {seconds} s, or wait for it",
+        headers={"Retry-After": str(seconds)},
         also={"state": record.state},
     )

@@ -5,6 +5,7 @@ connection.py      clients of both servers, and their clock
 records.py         kernel jobs: record, layout, events, each tenant's list
 answers.py         records of answers: jobs of one task that waits for kernel jobs
 scripts.py, waking.py, counts.py   what changes and counts them while they run, as Lua
+telling.py         what tells of them, as Lua: events of a job and of those that wait for it
 inputs.py          architectures and rows, by content; holding.py: against a tenant's quota
 framed.py          values behind a header that says what they are
 shelf.py           what a worker keeps at hand of them

@@ -69,6 +69,10 @@ class RecordStore:
         fields: dict[str, Any] = {k.decode(): json.loads(v) for k, v in stored.items()}
         return _record(fields, await now(self._client))
 
+    async def exists(self, ref: str) -> bool:
+        """Whether there is a record, of a job or of an answer."""
+        return bool(await self._client.exists(keys.job(ref)))
+
     async def layout(self, ref: str) -> tuple[dict[str, Any], frozenset[int]]:
         """The stored layout and the indices of finished tiles; raises UnknownJob."""
         async with self._client.pipeline(transaction=True) as pipe:

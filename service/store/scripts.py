@@ -5,6 +5,7 @@ A is; a Redis Cluster would need every key passed in.
 """
 
 from service.store import keys
+from service.store.telling import TELLING
 from service.store.waking import WAKING
 
 _PRELUDE = (
@@ -21,25 +22,24 @@ local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
 local function tenant_of(ref) return string.match(ref, '^([^:]*):') end
 local function name_of(ref) return string.match(ref, ':(.*)$') end
 
-local function announce(ref, ttl)
-  local job, events = JOB .. ref, JOB .. ref .. ':events'
-  local state, done, total = unpack(redis.call('HMGET', job, 'state', 'tiles_done', 'tiles_total'))
-  local id = redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
-    'state', state, 'tiles_done', done, 'tiles_total', total)
-  redis.call('EXPIRE', events, ttl)
-  redis.call('PUBLISH', ANNOUNCED, cjson.encode({ref, id, state, done, total}))
+local function active(ref)
+  local state = redis.call('HGET', JOB .. ref, 'state')
+  return state == '"queued"' or state == '"running"'
 end
 
+local function run(ref)
+  if redis.call('HGET', JOB .. ref, 'state') == '"queued"' then
+    redis.call('HSET', JOB .. ref, 'state', '"running"')
+  end
+end
+"""
+    + TELLING
+    + """
 -- Of tiles only: an answer's task goes a tile's way, and has the name of its record.
 local function tally(task, outcome, count)
   if redis.call('EXISTS', JOB .. task) == 0 then
     redis.call('HINCRBY', TALLIES, 'tiles:' .. outcome, count)
   end
-end
-
-local function active(ref)
-  local state = redis.call('HGET', JOB .. ref, 'state')
-  return state == '"queued"' or state == '"running"'
 end
 
 -- What is stored is the text that came, so that no digit is lost.
@@ -66,7 +66,8 @@ local function settle(ref, state, now, ttl)
   redis.call('ZREM', LIVE, ref)
   redis.call('HINCRBY', TALLIES, 'jobs:' .. state, 1)
 end
-""" + WAKING
+"""
+    + WAKING
 )
 
 # ARGV: window, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
@@ -116,8 +117,9 @@ if #refs == 0 then
   return 0
 end
 for _, ref in ipairs(refs) do
-  if redis.call('HGET', JOB .. ref, 'state') == '"queued"' then
-    redis.call('HSET', JOB .. ref, 'state', '"running"', 'started_at', now)
+  if active(ref) and redis.call('HSETNX', JOB .. ref, 'started_at', now) == 1 then
+    run(ref)
+    for _, dependent in ipairs(dependents(ref)) do run(dependent) end
     announce(ref, ttl)
   end
 end
@@ -257,10 +259,15 @@ return added
 """
 )
 
-# ARGV: answer, now, ttl, kernel jobs -> nothing; the answer waits until they are all at rest
+# ARGV: answer, now, ttl, kernel jobs -> nothing; the answer, which is new, waits until they are all at
+# rest
 AWAIT = (
     _PRELUDE
     + """
+for i = 4, #ARGV do
+  if redis.call('HGET', JOB .. ARGV[i], 'state') == '"running"' then run(ARGV[1]) end
+end
+tell(ARGV[1], tonumber(ARGV[3]))
 await(ARGV[1], ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
 """
 )

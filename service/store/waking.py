@@ -26,7 +26,7 @@ end
 -- A job may have come to rest: those who wait for it need not any longer.
 local function rest(ref, ttl)
   if not at_rest(ref) then return end
-  for _, dependent in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':dependents')) do
+  for _, dependent in ipairs(dependents(ref)) do
     redis.call('SREM', JOB .. dependent .. ':awaits', ref)
     wake(dependent, ttl)
   end
@@ -48,7 +48,7 @@ local function give_up(ref, now, ttl, problem)
 end
 
 local function disappoint(ref, now, ttl, problem)
-  for _, dependent in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':dependents')) do
+  for _, dependent in ipairs(dependents(ref)) do
     give_up(dependent, now, ttl, problem)
   end
   redis.call('DEL', JOB .. ref .. ':dependents')

@@ -82,6 +82,22 @@ def test_the_lines_of_javascript_run(root: Path, url: str, tmp_path: Path) -> No
     np.testing.assert_array_equal(np.array(found["ntk"], np.float32).reshape(10, 10), expected)
 
 
+def test_the_lines_of_julia_run(root: Path, url: str, tmp_path: Path) -> None:
+    there = "using HTTP, JSON, NPZ"
+    julia = shutil.which("julia")
+    if (
+        julia is None
+        or subprocess.run([julia, "-e", there], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs Julia with HTTP, JSON and NPZ")
+    (program,) = blocks(root, "julia")
+    file = tmp_path / "lines.jl"
+    file.write_text(program.replace(HERE, url) + '\nnpzwrite("ntk.npy", ntk)\n')
+    subprocess.run([julia, str(file)], cwd=tmp_path, check=True)
+    expected = kernel_matrix(PLAIN, np.load(tmp_path / "x.npy"))["ntk"]
+    np.testing.assert_array_equal(np.load(tmp_path / "ntk.npy"), expected)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_requests_of_julia_are_answered(url: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(10, 4))
@@ -93,7 +109,7 @@ def test_the_requests_of_julia_are_answered(url: str, tmp_path: Path) -> None:
     # A field and a file; NPZ.jl writes column-major.
     np.save(tmp_path / "x.npy", np.asfortranarray(x))
     request = json.dumps({"architecture": PLAIN})
-    form = ("-F", f"request={request}", "-F", "x1=@x.npy;type=application/x-npy")
+    form = ("-F", f"request={request}", "-F", "x1=@x.npy;type=application/octet-stream")
     job = json.loads(curl(f"{url}/v1/kernels", "-H", "Prefer: wait=60", *form))
     found = np.load(io.BytesIO(curl(url + job["links"]["ntk"])))
     np.testing.assert_array_equal(found, kernel_matrix(PLAIN, x)["ntk"])

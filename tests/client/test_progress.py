@@ -90,6 +90,23 @@ def test_progress_is_what_the_events_say(url: str, many: Callable[[int], Job]) -
     assert len(set(counts)) > 2
 
 
+def test_a_prediction_is_followed_by_its_events_too(url: str, client: gramd.Client) -> None:
+    sent, heard = list[Send](), list[Job]()
+    x = np.random.default_rng(5).normal(size=(2600, 4))
+    submitted = client.predictions.submit(DENSE, x, x[:, 0], x[:20] + 1.0)
+    talk = waiting.wait("predictions", submitted, Retry(), listener(heard.append))
+    connection = Connection(url, None)
+    ended = connection.run(recorded(talk, sent))
+    connection.close()
+    assert ended.state == heard[-1].state == "succeeded"
+    paths = [step.request.path for step in sent]
+    assert paths == [submitted.document["links"]["events"], submitted.path]
+    counts = [job.tiles_done for job in heard]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 2
+    assert counts[-1] == ended.tiles_total
+
+
 def test_events_that_break_off_are_taken_up_after_the_last_one(
     faulty: Faulty, many: Callable[[int], Job]
 ) -> None:

@@ -1,38 +1,47 @@
 """Jobs that are watched: rows that come while others are computed, and a service that goes away."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
 from tests.service.room.serving import Served
 
 from .files import npy
+from .waiting import WAIT_MS
 
 PageOf = Callable[..., Page]
-WAIT_MS = 60_000
 
 
 def test_finished_rows_are_there_before_the_job_is(served: Served, page_of: PageOf) -> None:
     layers = [{"type": "dense"}, {"type": "relu"}, {"type": "attention"}, {"type": "relu"}] * 2
     request = {"architecture": {"layers": [*layers, {"type": "global_avg_pool"}]}}
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((2400, 12, 4))
+    arrays = {"x_train": x, "y_train": x[:, 0, 0], "x_test": x[:10] + 1.0}
     answer = httpx.post(
-        f"{served.url}/v1/kernels",
+        f"{served.url}/v1/predictions",
         data={"request": json.dumps(request)},
-        files={"x1": npy(np.random.default_rng(9).standard_normal((2400, 12, 4)))},
+        files={name: npy(array) for name, array in arrays.items()},
     )
+    links = answer.json()["links"]
     page = page_of("about:blank", viewport={"width": 1280, "height": 900})
-    polled: list[str] = []
-    path = answer.json()["links"]["self"]
-
-    def count(call: Request) -> None:
-        if call.url.endswith(path):
-            polled.append(call.url)
-
-    page.on("request", count)
-    page.goto(f"{served.url}/#/jobs/{answer.json()['id']}")
+    asked: Counter[str] = Counter()
+    page.on("request", lambda call: asked.update([urlsplit(call.url).path]))
+    state = page.locator("h1 + .pill")
+    # Events say how far it is: itself it was asked for once.
+    page.goto(f"{served.url}/#/predictions/{answer.json()['id']}")
+    expect(page.locator("main")).to_contain_text(
+        re.compile(r"[1-9]\d* of \d+ tiles of its kernels"), timeout=WAIT_MS
+    )
+    expect(state).to_have_text("running")
+    assert (asked[links["self"]], asked[links["events"]]) == (1, 1)
+    page.get_by_role("link", name="training inputs", exact=True).click()
     canvas = page.locator("canvas.heatmap")
     expect(canvas).to_be_visible(timeout=WAIT_MS)
     page.wait_for_function(
@@ -43,15 +52,19 @@ def test_finished_rows_are_there_before_the_job_is(served: Served, page_of: Page
         }""",
         timeout=WAIT_MS,
     )
-    expect(page.locator("h1 + .pill")).to_have_text("running")
-    # Events say how far it is: the job itself was asked for once.
-    assert len(polled) == 1
+    expect(state).to_have_text("running")
+    path = links["kernels.train"]
+    assert (asked[path], asked[f"{path}/events"]) == (1, 1)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("h1 + .pill")).to_have_text("cancelled")
+    expect(state).to_have_text("cancelled")
     expect(page.get_by_role("button", name="Download nngp.npy")).to_be_disabled()
     page.get_by_role("button", name="Delete").click()
     expect(page.locator("h1")).to_have_text("Jobs")
     assert httpx.get(f"{served.url}{path}").status_code == 404
+    # What was to be made of it says why it was not.
+    page.goto(f"{served.url}/#/predictions/{answer.json()['id']}")
+    expect(state).to_have_text("failed")
+    expect(page.locator(".notes")).to_contain_text("was cancelled")
 
 
 def test_the_page_goes_on_when_the_service_is_back(served: Served, page_of: PageOf) -> None:

@@ -16,14 +16,14 @@ from tests.service.room.serving import Served
 
 from .conftest import serving
 from .files import give, npy
+from .waiting import WAIT_MS, ended
 
 PageOf = Callable[..., Page]
-WAIT_MS = 60_000
 DENSE = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
 
 
 def finished(page: Page) -> None:
-    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    ended(page)
     page.wait_for_selector("canvas[data-ready=true]", timeout=WAIT_MS)
 
 

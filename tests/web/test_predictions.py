@@ -10,16 +10,16 @@ from playwright.sync_api import Page, expect
 from tests.service.room.serving import Served
 
 from .files import give
+from .waiting import ended
 
 PageOf = Callable[..., Page]
-WAIT_MS = 60_000
 DENSE = '{"layers": [{"type": "dense"}, {"type": "erf"}, {"type": "dense"}]}'
 
 
 def sent(page: Page) -> str:
     """Press the button; the id of what came of it, once it has succeeded."""
     page.locator("main").get_by_role("button", name="Predict", exact=True).click()
-    expect(page.locator("h1 + .pill")).to_have_text("succeeded", timeout=WAIT_MS)
+    ended(page)
     return page.url.rpartition("/")[2]
 
 

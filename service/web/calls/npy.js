@@ -63,12 +63,17 @@ export function writeNpy(name, shape, descr, values) {
   return new File([head(shape, descr), values], name, { type: "application/x-npy" });
 }
 
-/** Rows [from, from + count) of a file in C order, as a .npy of their own; nothing is read yet. */
-export function rowsOf({ file, header }, from, count) {
-  const { shape, descr, start, bytes } = header;
+/** Rows [from, from + count) of a file in C order, without a header; nothing is read yet. */
+export function dataOf({ file, header }, from, count) {
+  const { shape, start, bytes } = header;
   const size = bytes / shape[0];
-  const rows = file.slice(start + from * size, start + (from + count) * size);
-  return new Blob([head([count, ...shape.slice(1)], descr), rows]);
+  return file.slice(start + from * size, start + (from + count) * size);
+}
+
+/** The same as a .npy of their own. */
+export function rowsOf(source, from, count) {
+  const { shape, descr } = source.header;
+  return new Blob([head([count, ...shape.slice(1)], descr), dataOf(source, from, count)]);
 }
 
 function head(shape, descr) {

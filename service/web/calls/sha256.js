@@ -1,5 +1,5 @@
-// SHA-256 (FIPS 180-4). The browser's own is there in secure contexts only, and a service may be
-// plain HTTP.
+// SHA-256 (FIPS 180-4). The browser's own, twenty times as fast, is there in secure contexts only (HTTPS
+// and the same machine), and a service may be plain HTTP.
 
 const ROUNDS = 64;
 
@@ -16,7 +16,13 @@ const K = Uint32Array.from(PRIMES, (prime) => fraction(Math.cbrt(prime)));
 const START = PRIMES.slice(0, 8).map((prime) => fraction(Math.sqrt(prime)));
 
 /** The digest of bytes, 32 bytes. */
-export function sha256(bytes) {
+export async function sha256(bytes) {
+  const { subtle } = crypto;
+  return subtle ? new Uint8Array(await subtle.digest("SHA-256", bytes)) : computed(bytes);
+}
+
+/** The same without the browser's help. */
+export function computed(bytes) {
   const hash = Uint32Array.from(START);
   const words = new Uint32Array(ROUNDS);
   const whole = bytes.length - (bytes.length % 64);

@@ -1,8 +1,10 @@
 // Arrays in parts: an open dataset is filled, part by part, and sealed. A part that is lost is sent
-// again; an upload that was broken off goes on where it was, in this tab, even after a reload.
+// again; an upload that was broken off goes on where it was, in this tab, even after a reload. Parts
+// that are there by then are compared by their digests, and sent again where they differ.
 
 import { Unreached, call, pause, read, requestName } from "./api.js";
 import { rowsOf } from "./npy.js";
+import { bytesOf, digestOf, span } from "./parts.js";
 import { sha256 } from "./sha256.js";
 
 // Arrays of more bytes than this travel in parts.
@@ -27,14 +29,14 @@ export async function store({ x, mask }, onProgress, signal) {
   const known = (await remembered(name, signal)) ?? (await begin({ x, mask }, signal));
   sessionStorage.setItem(name, known.id);
   if (known.state === "sealed") return known.id;
-  const there = new Set(known.received);
-  onProgress(there.size, known.parts);
+  const there = new Map(known.received.map((part, index) => [part, known.digests[index]]));
   for (let part = 0; part < known.parts; part += 1) {
-    if (there.has(part)) continue;
-    await send({ x, mask }, known, part, signal);
-    there.add(part);
-    onProgress(there.size, known.parts);
+    onProgress(part, known.parts);
+    const same = there.has(part) && there.get(part) === (await digestOf({ x, mask }, known, part));
+    signal.throwIfAborted();
+    if (!same) await send({ x, mask }, known, part, signal);
   }
+  onProgress(known.parts, known.parts);
   const sealed = await read(known.links.self, { method: "PATCH", json: { state: "sealed" }, signal });
   return sealed.id;
 }
@@ -72,7 +74,7 @@ function begin({ x, mask }, signal) {
 
 async function send(source, known, part, signal) {
   const { body, kind } = await content(source, known, part);
-  const digest = btoa(String.fromCharCode(...sha256(body)));
+  const digest = btoa(String.fromCharCode(...(await sha256(body))));
   const headers = { "Content-Type": kind, "Content-Digest": `sha-256=:${digest}:` };
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -88,8 +90,7 @@ async function send(source, known, part, signal) {
 
 /** The bytes of one part. With a mask they are a form, written here: its digest is of these bytes. */
 async function content({ x, mask }, known, part) {
-  const from = part * known.part_rows;
-  const count = Math.min(known.part_rows, known.shape[0] - from);
+  const { from, count } = span(known, part);
   const rows = rowsOf(x, from, count);
   if (!mask) return { body: await bytesOf(rows), kind: "application/x-npy" };
   const boundary = requestName();
@@ -100,8 +101,4 @@ async function content({ x, mask }, known, part) {
     field("x"), rows, "\r\n", field("mask"), rowsOf(mask, from, count), `\r\n--${boundary}--\r\n`,
   ]);
   return { body: await bytesOf(form), kind: `multipart/form-data; boundary=${boundary}` };
-}
-
-async function bytesOf(blob) {
-  return new Uint8Array(await blob.arrayBuffer());
 }

@@ -1,15 +1,12 @@
 // One prediction: its kernel jobs, what training gave, and the answers.
 
-import { read } from "../calls/api.js";
-import { hasEnded } from "../calls/events.js";
+import { follow, hasEnded } from "../calls/events.js";
 import { Following } from "../elements/following.js";
 import { h } from "../elements/dom.js";
 import { count, plural, value } from "../elements/words.js";
 import { MatrixPanel } from "../kernel/matrix_panel.js";
 import { Answers } from "./answers.js";
 
-// The service has no events of predictions: it answers when one has ended, or after so many seconds.
-const WAIT = 1;
 const MODELS = {
   gaussian_process: "Gaussian process", gradient_flow: "gradient flow", kernel_ridge: "kernel ridge",
 };
@@ -28,17 +25,13 @@ export class Prediction extends Following {
     this.covariance?.close();
   }
 
-  async follow(signal) {
-    while (!hasEnded(this.record.state)) {
-      this.update(await read(this.path, { headers: { Prefer: `wait=${WAIT}` }, signal }));
-    }
+  follow(signal) {
+    return follow(this.record, (progress) => this.update(progress), signal);
   }
 
   progress() {
-    const kernels = Object.values(this.record.kernels);
-    const sum = (field) => kernels.reduce((total, kernel) => total + kernel[field], 0);
-    const [done, total] = [sum("tiles_done"), sum("tiles_total")];
-    const solving = done === total && !hasEnded(this.record.state) ? "; solving" : "";
+    const { state, tiles_done: done, tiles_total: total } = this.record;
+    const solving = done === total && !hasEnded(state) ? "; solving" : "";
     return { done, total, words: `${count(done)} of ${plural(total, "tile")} of its kernels${solving}` };
   }
 

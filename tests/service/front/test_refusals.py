@@ -137,7 +137,8 @@ async def test_paths_and_methods_that_are_none(client):
     problem(await client.get("/nothing"), 404)
     problem(await client.get("/v1/kernels/"), 404)
     problem(await client.get("/docs"), 404)
-    problem(await client.get("/v1/kernels/k0/diagram"), 404)
+    other = problem(await client.get("/v1/kernels/k0/nngp.npy"), 404)
+    assert "expected 'nngp', 'ntk'" in other["detail"]
     response = await client.put("/v1/kernels/k0")
     problem(response, 405)
     assert response.headers["allow"] == "GET, PATCH, DELETE, HEAD"
