@@ -62,7 +62,8 @@ def kernel_matrix(
         for each output an (n1, n2) matrix of `dtype` ((n,) for "diagonal", (n1, n2, *grid1, *grid2)
         for "positions"): the same bits that the service returns. An estimate, which monte_carlo
         and some attention layers make, comes with "nngp_stderr" and "ntk_stderr".
-        `.error_estimate` of the result says how far off an approximation in the network is.
+        `.error_estimate` of the result says how far off an approximation in the network is, and
+        `.warnings` what is allowed but probably not meant.
 
     Raises:
         SpecError: the architecture is wrong or does not fit the input.
@@ -109,6 +110,7 @@ class _Job:
         outputs: "nngp", "ntk" or both, in the order asked for.
         method: how they are computed.
         plan: the tiles.
+        warnings: what is allowed but probably not meant.
     """
 
     network: Architecture
@@ -117,6 +119,7 @@ class _Job:
     outputs: tuple[str, ...]
     method: Method
     plan: TilePlan
+    warnings: list[str]
 
     @classmethod
     def of(
@@ -140,9 +143,9 @@ class _Job:
         network, how = parse_architecture(architecture), parse_method(method)
         inputs1 = read_inputs(x[0], masks[0], dtype=dtype, name="x1")
         inputs2 = None if x[1] is None else read_inputs(x[1], masks[1], dtype=dtype, name="x2")
-        check_job(network, inputs1, inputs2, form, how)
+        warnings = check_job(network, inputs1, inputs2, form, how)
         plan = plan_tiles(network, inputs1, inputs2, form, how)
-        return cls(network, inputs1, inputs2, wanted, how, plan)
+        return cls(network, inputs1, inputs2, wanted, how, plan, warnings)
 
     def needs(self) -> Iterator[TileMemory]:
         """What the tiles take in memory, each kind once."""
@@ -189,4 +192,5 @@ class _Job:
 
         # One more than computes, so that none of the threads waits for a tile to be placed.
         with ThreadPoolExecutor(workspace.threads + 1) as tiles:
-            return KernelMatrices(result, largest(tiles.map(run, plan.tiles)))
+            error = largest(tiles.map(run, plan.tiles))
+        return KernelMatrices(result, error, self.warnings)

@@ -7,7 +7,7 @@ over its tiles with a result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,14 +41,21 @@ class KernelMatrices(dict[str, npt.NDArray[Any]]):
     """Matrices by name.
 
     Attributes:
-        error_estimate: see `ErrorEstimate`; a job's receipt has it under the same name.
+        error_estimate: see `ErrorEstimate`.
+        warnings: what is allowed but probably not meant, in sentences.
+
+    A job of the service has both under the same names, the error in its receipt.
     """
 
     def __init__(
-        self, matrices: Mapping[str, npt.NDArray[Any]], error_estimate: ErrorEstimate
+        self,
+        matrices: Mapping[str, npt.NDArray[Any]],
+        error_estimate: ErrorEstimate,
+        warnings: Sequence[str],
     ) -> None:
         super().__init__(matrices)
         self.error_estimate = error_estimate
+        self.warnings = tuple(warnings)
 
 
 def largest(estimates: Iterable[Mapping[str, float]]) -> ErrorEstimate:

@@ -121,3 +121,10 @@ def test_a_gaussian_that_leaves_its_range_is_named(x: np.ndarray, b: float, size
     """1 + 4 p of one input alone overflows; or the mean of exp(b u^2) does not exist."""
     with pytest.raises(NumericsError, match=r"layer 1 .*\(gaussian\)"):
         kernel_matrix({"layers": [{"type": "dense"}, {"type": "gaussian", "b": b}]}, size * x)
+
+
+def test_what_a_caller_should_know_comes_with_the_matrices() -> None:
+    layers = {"layers": RELU * 4}
+    (warning,) = kernel_matrix(layers, np.eye(2)).warnings
+    assert "float64 keeps them" in warning
+    assert kernel_matrix(layers, np.eye(2), dtype="float64").warnings == ()
