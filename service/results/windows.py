@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from anyio.to_thread import run_sync
 
-from kernels.plan.placement import mirrored
+from kernels.plan.placement import mirrored, write_mirrored
 from kernels.plan.tiles import RowGroup
 from service.records import Layout
 from service.results.reading import HeldTiles, ReadTiles, ahead
@@ -238,8 +238,13 @@ def _run(places: np.ndarray) -> Index:
 
 def _place(run: np.ndarray, placings: Sequence[Placing], tiles: Mapping[int, np.ndarray]) -> None:
     for placing in placings:
-        tile = tiles[placing.tile]
-        run[placing.into] = (mirrored(tile) if placing.mirrored else tile)[placing.where]
+        tile, where = tiles[placing.tile], placing.where
+        if not placing.mirrored:
+            run[placing.into] = tile[where]
+        elif isinstance(where, tuple) and isinstance(placing.into, tuple):  # of two slices
+            write_mirrored(run[placing.into], tile[where[::-1]])
+        else:
+            run[placing.into] = mirrored(tile)[where]
 
 
 def _outer(rows: Index, cols: Index) -> Any:

@@ -102,7 +102,7 @@ class CachedTiles:
         return found
 
 
-def _values(values: bytes | None, header: bytes | None) -> np.ndarray | None:
+def _values(values: bytes | memoryview | None, header: bytes | None) -> np.ndarray | None:
     if values is None or header is None:
         return None
     about = json.loads(header)

@@ -9,13 +9,12 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from service.errors import OverLimit
+from service.store.large_values import LargeValues
 
 SOCKET_TIMEOUT = 30.0
 # Requests of one process that talk to a server at the same moment; one more waits for its turn. (A
 # pool that does not wait refuses it: "Too many connections", a 503 for the hundred-and-first.)
 CONNECTIONS = 64
-# Of a connection that reads large values: several times what a socket holds.
-READ_BYTES = 1 << 20
 
 
 @asynccontextmanager
@@ -34,10 +33,10 @@ async def connect(url: str) -> AsyncGenerator[Redis, None]:
 
 @contextmanager
 def connect_for_threads(url: str) -> Generator[redis.Redis, None, None]:
-    """A client whose calls block: for large values, which the event loop would read in small bits
-    between which it does nothing else."""
+    """A client whose calls block, and give memoryviews for large values: the event loop would read
+    them in small bits between which it does nothing else."""
     client: redis.Redis = redis.Redis.from_url(
-        url, socket_timeout=SOCKET_TIMEOUT, socket_read_size=READ_BYTES, protocol=2
+        url, socket_timeout=SOCKET_TIMEOUT, parser_class=LargeValues, protocol=2
     )
     try:
         yield client
