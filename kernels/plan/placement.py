@@ -41,8 +41,9 @@ def mirrored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def write_mirrored(target: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
     """target = mirrored(values), (cols, rows, ...) from (rows, cols, ...)."""
+    turned = mirrored(values)
     for rows in _stripes(len(values)):
-        target[:, rows] = mirrored(values[rows])
+        target[:, rows] = turned[:, rows]
 
 
 def symmetric(upper: npt.NDArray[Any], diagonal: npt.NDArray[Any]) -> npt.NDArray[Any]:

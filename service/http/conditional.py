@@ -1,5 +1,6 @@
 """Conditional requests and byte ranges (RFC 9110, sections 13 and 14).
 
+If-Match         412: what would be sent is none of what the client wants more of
 If-None-Match    304: the client has what would be sent
 Range            206: one range of the bytes; several at once are answered whole, as allowed
 If-Range         the range only while the client's part is of the same bytes, else all of them
@@ -16,9 +17,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.http.problems import RangeNotSatisfiable
+from service.http.problems import PreconditionFailed, RangeNotSatisfiable
 
-_TAG = re.compile(r'\s*(?:W/)?("[!#-~\x80-\xff]*")\s*(?:,|$)')
+_TAG = re.compile(r'\s*(W/)?("[!#-~\x80-\xff]*")\s*(?:,|$)')
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
 
 
@@ -29,9 +30,23 @@ def etag_of(*content: Any) -> str:
 
 
 def not_modified(request: Request, etag: str) -> bool:
-    """Whether If-None-Match says that the client has this already (compared weakly)."""
-    header = ", ".join(request.headers.getlist("if-none-match"))
-    return header.strip() == "*" or etag in _TAG.findall(header)
+    """Whether If-None-Match says that the client has this already (compared weakly).
+
+    Raises PreconditionFailed where If-Match, which comes first, does not name it (compared strongly).
+    """
+    wanted = request.headers.getlist("if-match")
+    if wanted and not any(weak != "W/" and tag in ("*", etag) for weak, tag in _tags(wanted)):
+        raise PreconditionFailed(
+            f"this has the ETag {etag} now, which is none of If-Match: begin anew, without If-Match",
+            parameter="If-Match",
+        )
+    return any(tag in ("*", etag) for _, tag in _tags(request.headers.getlist("if-none-match")))
+
+
+def _tags(lines: list[str]) -> list[tuple[str, str]]:
+    """The ETags of a list, each behind the mark of a weak one or nothing; "*" alone is one of them."""
+    text = ", ".join(lines)
+    return [("", "*")] if text.strip() == "*" else _TAG.findall(text)
 
 
 def state_of(request: Request, resource: BaseModel) -> Response:

@@ -15,6 +15,7 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      |    +-- Unavailable            409  rows that will not be: the job failed or was cancelled
      |    +-- Conflict               409  a change of state that the job's state does not allow
      |    +-- Gone                   410  the job's results have expired
+     |    +-- PreconditionFailed     412  another ETag than If-Match asks for
      |    +-- TooLarge               413  a size limit, named with its value
      |    +-- UnsupportedMedia       415  a content type or coding that is not read here
      |    +-- RangeNotSatisfiable    416  a byte range behind the end
@@ -137,6 +138,10 @@ class Gone(Problem):
     """The job has expired."""
 
 
+class PreconditionFailed(Problem):
+    """What would be sent is not what If-Match names."""
+
+
 class TooLarge(Problem):
     """A limit on size was passed."""
 
@@ -195,6 +200,7 @@ KINDS: dict[type[Exception], Kind] = {
     UploadClosed: Kind(409, "conflict", "The state of the resource does not allow this"),
     PartsMissing: Kind(409, "parts-missing", "Parts of the dataset are missing"),
     Gone: Kind(410, "expired", "This has expired"),
+    PreconditionFailed: Kind(412, "precondition-failed", "There is something else by now"),
     TooLarge: Kind(413, "too-large", "A size limit was passed"),
     UnsupportedMedia: Kind(415, "unsupported-media", "The content type or coding is not read here"),
     RangeNotSatisfiable: Kind(416, "no-such-range", "The range lies behind the end"),

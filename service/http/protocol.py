@@ -20,6 +20,9 @@ DETAIL = (
     " one Content-Length or well-formed chunks"
 )
 
+# Of a request line and headers, and of the line before a chunk.
+HEAD_BYTES = 64 << 10
+
 
 def server_config(app: Any, **options: Any) -> uvicorn.Config:
     """How any server of the application speaks HTTP."""
@@ -29,8 +32,22 @@ def server_config(app: Any, **options: Any) -> uvicorn.Config:
     )
 
 
+class Uncopied(h11.Connection):
+    """Hands on what is sent as it is, where h11 joins it with nothing else, which copies a body."""
+
+    def send(self, event: h11.Event) -> Any:
+        parts = self.send_with_data_passthrough(event)
+        if parts is None:
+            return None
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 class Http(H11Protocol):
     """HTTP/1.1 on one connection."""
+
+    def __init__(self, config: uvicorn.Config, *others: Any, **named: Any) -> None:
+        super().__init__(config, *others, **named)
+        self.conn = Uncopied(h11.SERVER, HEAD_BYTES)
 
     def send_400_response(self, msg: str) -> None:
         """End the connection, with an answer where one can still be told from what was sent."""

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -27,6 +28,8 @@ from service.records import Layout
 from service.results.reading import HeldTiles, ReadTiles, ahead
 
 RUN_BYTES = 8 << 20
+# Spans of one side whose groups are remembered: those of a few runs, and that of all columns.
+SPANS_KEPT = 8
 
 Index = slice | np.ndarray
 # What of each axis of inputs; a diagonal has one, a matrix two.
@@ -53,13 +56,20 @@ class Side:
             rows = np.asarray(group.rows, np.intp)
             self.group[rows] = number
             self.place[rows] = np.arange(len(rows))
+        # All runs of a window have the same columns, mostly.
+        self.groups_of = lru_cache(SPANS_KEPT)(self._groups_of)
+        self.pieces = lru_cache(SPANS_KEPT)(self._pieces)
 
-    def pieces(self, span: range) -> list[tuple[int, Index, Index]]:
+    def _groups_of(self, span: range) -> list[int]:
+        """The groups that hold rows of `span`."""
+        return np.unique(self.group[span.start : span.stop]).tolist()
+
+    def _pieces(self, span: range) -> list[tuple[int, Index, Index]]:
         """For the groups that hold rows of `span`: group, where in the span, where in the group."""
         groups = self.group[span.start : span.stop]
         places = self.place[span.start : span.stop]
         found: list[tuple[int, Index, Index]] = []
-        for number in np.unique(groups).tolist():
+        for number in self.groups_of(span):
             (where,) = np.nonzero(groups == number)
             found.append((number, _run(where), _run(places[where])))
         return found
@@ -173,11 +183,9 @@ class Rectangle(Window):
             start = stop
 
     def _tiles_of(self, part: Part) -> set[int]:
-        rows, cols = (
-            np.unique(side.group[span.start : span.stop]).tolist()
-            for side, span in zip((self._side1, self._side2), part, strict=True)
-        )
-        return {self._tile(row, col)[0] for row in rows for col in cols}
+        rows, cols = part
+        columns = self._side2.groups_of(cols)
+        return {self._tile(row, col)[0] for row in self._side1.groups_of(rows) for col in columns}
 
     def _placings(self, part: Part) -> list[Placing]:
         rows, cols = part
@@ -211,8 +219,7 @@ class Diagonal(Window):
 
     def _tiles_of(self, part: Part) -> set[int]:
         (rows,) = part
-        groups = np.unique(self._side.group[rows.start : rows.stop]).tolist()
-        return {self._tiles[group, group] for group in groups}
+        return {self._tiles[group, group] for group in self._side.groups_of(rows)}
 
     def _placings(self, part: Part) -> list[Placing]:
         (rows,) = part
@@ -238,13 +245,18 @@ def _run(places: np.ndarray) -> Index:
 
 def _place(run: np.ndarray, placings: Sequence[Placing], tiles: Mapping[int, np.ndarray]) -> None:
     for placing in placings:
-        tile, where = tiles[placing.tile], placing.where
+        tile, where, into = tiles[placing.tile], placing.where, placing.into
         if not placing.mirrored:
-            run[placing.into] = tile[where]
-        elif isinstance(where, tuple) and isinstance(placing.into, tuple):  # of two slices
-            write_mirrored(run[placing.into], tile[where[::-1]])
+            run[into] = tile[where]
+        elif _is_view(where) and _is_view(into):
+            write_mirrored(run[into], tile[where[::-1]])
         else:
-            run[placing.into] = mirrored(tile)[where]
+            run[into] = mirrored(tile)[where]
+
+
+def _is_view(rectangle: Any) -> bool:
+    """Whether an index of `_outer` is two slices, so that what it gives is part of the array."""
+    return all(isinstance(index, slice) for index in rectangle)
 
 
 def _outer(rows: Index, cols: Index) -> Any:

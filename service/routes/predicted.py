@@ -33,7 +33,7 @@ CLASSES = {"i8": np.dtype("<i8")}
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={
-        "x-problems": [404, 406, 409, 410, 416, 422, 503],
+        "x-problems": [404, 406, 409, 410, 412, 416, 422, 503],
         "x-headers": HEADERS,
         "x-answers": ANSWERS,
         "x-request-headers": REQUEST_HEADERS,
@@ -78,10 +78,10 @@ async def get_predicted(
     base = await service.predictions.base(tenant, record)
     where = [(line.start, line.stop) for line in (span, columns) if line is not None]
     etag = etag_of(media, kind, output, where, base)
-    asked = None if media == JSON else byte_range(request, etag, content.length)
     headers = {"ETag": etag, **content.about()}
     if not_modified(request, etag):
         return Response(None, 304, headers)
+    asked = None if media == JSON else byte_range(request, etag, content.length)
     # It is there before the status is sent, since a status cannot be taken back.
     array = await service.predictions.array(tenant, record, output, RECOMPUTE_SECONDS)
     touched = span if asked is None else content.rows(asked, span)

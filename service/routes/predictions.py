@@ -90,9 +90,9 @@ async def list_predictions(
     response_model=PredictionResource,
     responses={304: {"description": "As it was when the client got this ETag"}},
     openapi_extra={
-        "x-problems": [404, 422],
+        "x-problems": [404, 412, 422],
         "x-headers": {"200": ["ETag"], "304": ["ETag"]},
-        "x-request-headers": ["Prefer", "If-None-Match"],
+        "x-request-headers": ["Prefer", "If-None-Match", "If-Match"],
     },
 )
 async def get_prediction(

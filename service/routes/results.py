@@ -36,7 +36,7 @@ RECOMPUTE_SECONDS = 20.0
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={
-        "x-problems": [404, 406, 409, 410, 416, 422, 503],
+        "x-problems": [404, 406, 409, 410, 412, 416, 422, 503],
         "x-headers": HEADERS,
         "x-answers": ANSWERS,
         "x-request-headers": REQUEST_HEADERS,
@@ -76,7 +76,8 @@ async def get_matrix(
     names = [layout.digests[tile] for tile in sorted(part.needed())]
     where = [(line.start, line.stop) for line in span]
     etag = etag_of(media, kind, record.form, output, where, names)
-    asked = None if media == JSON else byte_range(request, etag, content.length)
+    known = not_modified(request, etag)
+    asked = None if known or media == JSON else byte_range(request, etag, content.length)
     touched = part
     if asked is not None:
         rows_asked = content.rows(asked, span[0])
@@ -84,7 +85,7 @@ async def get_matrix(
     if touched is not None:
         check_finished(touched)
     headers = {"ETag": etag, **content.about()}
-    if not_modified(request, etag):
+    if known:
         return Response(None, 304, headers)
     if touched is not None:
         # All tiles are there before the status is sent, since a status cannot be taken back.

@@ -60,10 +60,10 @@ async def open_zarr(
     response_class=Response,
     responses={304: {"description": "What the client has under this ETag"}},
     openapi_extra={
-        "x-problems": [404, 409, 410, 422],
+        "x-problems": [404, 409, 410, 412, 422],
         "x-headers": {"200": ["ETag", "Content-Length"], "304": ["ETag"]},
         "x-answers": {OCTETS: "octets", JSON: "object"},
-        "x-request-headers": ["If-None-Match"],
+        "x-request-headers": ["If-None-Match", "If-Match"],
     },
 )
 async def get_zarr(

@@ -24,7 +24,8 @@ class LargeValues(_RESP2Parser):
 
     def on_connect(self, connection: Connection) -> None:
         super().on_connect(connection)
-        assert self._sock is not None and connection.socket_timeout is not None
+        assert self._sock is not None
+        assert connection.socket_timeout is not None
         self._buffer = _Buffer(self._sock, self.socket_read_size, connection.socket_timeout)
 
 

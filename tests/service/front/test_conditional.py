@@ -46,6 +46,25 @@ async def test_what_the_client_has_is_not_sent_again(client, service, job):
     assert (await client.get(url, headers={"If-None-Match": tag})).status_code == 304
 
 
+async def test_what_has_become_something_else_is_refused_under_if_match(client, job):
+    url = job["links"]["nngp"]
+    tag = (await client.head(url)).headers["etag"]
+    for header in (tag, f'"other", {tag}', "*"):
+        answer = await client.get(url, headers={"If-Match": header})
+        assert (answer.status_code, answer.headers["etag"]) == (200, tag)
+    for header in ('"other"', f"W/{tag}", "no tag", ""):
+        refused = problem(await client.get(url, headers={"If-Match": header}), 412)
+        assert refused["parameter"] == "If-Match"
+        assert tag in refused["detail"]
+    # It comes before the other conditions, and they before the range.
+    both = {"If-Match": '"other"', "If-None-Match": tag, "Range": "bytes=999999999-"}
+    problem(await client.get(url, headers=both), 412)
+    assert (await client.get(url, headers=both | {"If-Match": tag})).status_code == 304
+    part = {"If-Match": tag, "If-Range": tag, "Range": "bytes=0-5"}
+    assert (await client.get(url, headers=part)).status_code == 206
+    problem(await client.get(job["links"]["self"], headers={"If-Match": '"other"'}), 412)
+
+
 async def test_a_job_is_304_until_it_changes(client):
     job = (await client.post("/v1/kernels", json={"architecture": DENSE, "x1": [[1.0]]})).json()
     url = job["links"]["self"]
