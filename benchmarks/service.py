@@ -41,6 +41,7 @@ from benchmarks.workloads import WORKLOADS, Array
 from gramd import Client
 from kernels.matrix import kernel_matrix
 from service.processes.embedded import find_redis_server, servers, wait_until_answering
+from service.processes.supervisor import API_MALLOC
 
 LAYERS: Final = next(w.layers for w in WORKLOADS if w.name.startswith("b"))
 ROWS: Final = 256
@@ -97,7 +98,7 @@ def running(
             **settings,
         }
         part = [sys.executable, "-m", "service"]
-        start([*part, "api", "--port", str(port)], environ)
+        start([*part, "api", "--port", str(port)], API_MALLOC | environ)
         for core in cores:
             pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
             start([*pinned, *part, "worker"], environ)

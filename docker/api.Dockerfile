@@ -17,7 +17,9 @@ FROM ${PYTHON_IMAGE} AS api
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent gramd
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The last three: glibc keeps what it needs again at once (service/processes/supervisor.py).
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=16777216 MALLOC_TRIM_THRESHOLD_=67108864
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
