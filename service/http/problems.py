@@ -274,13 +274,8 @@ def render(
     headers: dict[str, str],
 ) -> Response:
     """One RFC 9457 document."""
-    document = {
-        "type": TYPE_PREFIX + name,
-        "title": title,
-        "status": status,
-        "detail": detail,
-        **members,
-    }
+    document: dict[str, Any] = {"type": TYPE_PREFIX + name, "title": title, "status": status}
+    document |= {"detail": detail, **members}
     document["request_id"] = request.scope.get("state", {}).get("request_id")
     # ASCII, because a detail may quote a lone surrogate, which UTF-8 cannot hold.
     return Response(json.dumps(document).encode("ascii"), status, headers, MEDIA_TYPE)

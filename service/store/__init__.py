@@ -1,7 +1,7 @@
 """What the service keeps in Redis and in object stores, by name and for how long.
 
 keys.py            every Redis name with its lifetime
-connection.py      clients of both servers, and their clock
+connection.py      clients of both servers, and their clock; large_values.py: how they read those
 records.py         kernel jobs: record, layout, events, each tenant's list
 answers.py         records of answers: jobs of one task that waits for kernel jobs
 scripts.py, waking.py, counts.py   what changes and counts them while they run, as Lua
