@@ -9,7 +9,9 @@ chain.py          layers one after the other, in either pass
 block.py          the propagated state, where a layer meets it
 kept.py           what one input keeps for the pair pass
 additive_tile.py  a tile by the additive evaluation, exact where its estimate is too large
+additive_group.py a group for it, and the calls between two groups
 additive.py       that evaluation, on the thin products of `effects.py` and the bins of `packed.py`
+shortened.py      short inputs of a group, for its exact pairs
 heads.py          networks whose attention is estimated: their heads,
 landmarks.py      what these see above a nonlinearity,
 replicates.py     and the error bars

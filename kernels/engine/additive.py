@@ -28,7 +28,7 @@ from kernels.engine.chain import Program, observe, run_pair
 from kernels.engine.compiled import Compiled, kept
 from kernels.engine.kept import Chain, Observed
 from kernels.engine.passes import Network, cross_covariance, over_rows
-from kernels.mechanisms.mixing import congruence_diagonal
+from kernels.layers.chain import grid_after
 
 IN_TURN = 2**30
 """Positions beyond which rows are computed one after the other, however few they have."""
@@ -49,6 +49,7 @@ class Averages(NamedTuple):
         positions: what the pointwise layers observe at the P positions.
         hats: what they observe at `HATS` pseudo-positions.
         spread: s with s s' a bound of the root mean square interaction, of k and of t, (2,).
+        own: the exact kernels of the input with itself, (kernels,).
     """
 
     u: Array
@@ -59,6 +60,7 @@ class Averages(NamedTuple):
     positions: Chain
     hats: Chain
     spread: Array
+    own: Array
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,24 @@ class Parts:
         """The steps for two inputs above the pool."""
         return self.network.program().pair[self.span.pool + 1 :]
 
+    def read_out(
+        self,
+        mixed: Block,
+        grids: tuple[tuple[int, ...], tuple[int, ...]],
+        chains: tuple[Chain, Chain],
+        numbers: Sequence[Any],
+    ) -> Array:
+        """The exact kernels of one input with itself, (kernels,), from `mixed`."""
+        start = self.span.attention + 1
+        one, two = (
+            chain._replace(mask=mask_at(chain, start), steps=chain.steps[start:])
+            for chain in chains
+        )
+        at = self.attention.layer.output_grid(self.grid(grids[0]))
+        steps = self.network.program().pair[start:]
+        done = run_pair(steps, mixed, (at, at), one, two, numbers[start:], identical=True)
+        return jnp.stack(list(done.named().values()))
+
     def numbers(self, numbers: Sequence[Any]) -> tuple[Sequence[Any], Any, Sequence[Any], Any]:
         """Numbers of the layers below, of the attention, between, and above."""
         a, pool = self.span.attention, self.span.pool
@@ -116,20 +136,18 @@ class Parts:
 
     def grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         """Positions of an input at the attention."""
-        for step in self.below:
-            grid = step.layer.output_grid(grid)
-        return grid
+        return grid_after(self.network.layers[: self.span.attention], grid)
 
-    def values(
+    def mixed(
         self,
         pair: tuple[tuple[Array, Chain], tuple[Array, Chain]],
         grids: tuple[tuple[int, ...], tuple[int, ...]],
         numbers: Sequence[Any],
-        identical: bool = False,
+        identical: bool,
     ) -> Block:
-        """What the attention of both inputs mixes: ov^2 K and ov^2 (Theta + 2 K), (P, P')."""
+        """Both kernels above the attention, (P, P'), exactly."""
         block, site = self._below(pair, grids, numbers, identical)
-        return self.attention.layer.values(block, site)
+        return self.attention.layer.pair(block, site)
 
     def thin_values(
         self,
@@ -181,40 +199,44 @@ class Parts:
 
 @kept(64)
 def averages_pass(parts: Parts, grid: tuple[int, ...]) -> Compiled:
-    """Compiled (x, chain, numbers, count) -> Averages of n inputs of one grid."""
+    """Compiled (x, chain, x, chain, numbers, count) -> Averages of n inputs of one grid.
+
+    The inputs come twice, see `paired_kernels`.
+    """
     a, pool = parts.span.attention, parts.span.pool
 
-    def run(x: Array, chain: Chain, numbers: Sequence[Any], count: Array) -> Averages:
-        _, attention, between, _ = parts.numbers(numbers)
-        bias = attention["b_std"] ** 2
+    def run(
+        x1: Array, chain1: Chain, x2: Array, chain2: Chain, numbers: Sequence[Any], count: Array
+    ) -> Averages:
+        _, _, between, _ = parts.numbers(numbers)
 
-        def one(x: Array, chain: Chain) -> Averages:
-            mixing, mask = chain.steps[a].seen, mask_at(chain, pool)
+        def one(x1: Array, chain1: Chain, x2: Array, chain2: Chain) -> Averages:
+            mixing, mask = chain1.steps[a].seen, mask_at(chain1, pool)
             weights = parts.network.layers[pool].readout(None, None, mask, mixing.read.shape[-1])
             total = weights.sum()
             u = weights / jnp.where(total > 0, total, 1)
-            through = mixing.adjoint(u)
-            block = parts.values(((x, chain), (x, chain)), (grid, grid), numbers, identical=True)
+            mixed = parts.mixed(((x1, chain1), (x2, chain2)), (grid, grid), numbers, identical=True)
             spread: list[Array] = []
-            variances: list[Array] = []
-            for kernel in block.named().values():
-                own = congruence_diagonal(mixing, kernel, mixing) + bias
-                within = jnp.dot(through, jnp.matmul(kernel, through)) + bias
-                spread.append(jnp.sqrt(jnp.maximum(jnp.dot(u, own) - within, 0)))
-                variances.append(own)
-            own = variances[0]
-            mean = jnp.dot(u, own)
-            wide = jnp.sqrt(jnp.maximum(jnp.dot(u, (own - mean) ** 2), 0))
+            for kernel in mixed.named().values():
+                within = jnp.dot(u, jnp.matmul(kernel, u))
+                spread.append(jnp.sqrt(jnp.maximum(jnp.dot(u, jnp.diagonal(kernel)) - within, 0)))
+            variances = jnp.diagonal(mixed.nngp)
+            mean = jnp.dot(u, variances)
+            wide = jnp.sqrt(jnp.maximum(jnp.dot(u, (variances - mean) ** 2), 0))
             at = jnp.stack([mean, mean + wide, jnp.maximum(mean - wide, 0)])
-            above = mask_at(chain, a + 1)
-            own = own if above is None else jnp.where(above, own, 0)
-            positions = observe(parts.pointwise, own, (above, above), own.shape, between)
+            above = mask_at(chain1, a + 1)
+            variances = variances if above is None else jnp.where(above, variances, 0)
+            positions = observe(
+                parts.pointwise, variances, (above, above), variances.shape, between
+            )
             hats = observe(parts.pointwise, at, (None, None), at.shape, between)
-            return Averages(u, total, through, own, mean, without_masks(positions), without_masks(hats),
-                jnp.stack(spread),
+            own = parts.read_out(mixed, (grid, grid), (chain1, chain2), numbers)
+            return Averages(
+                u, total, mixing.adjoint(u), variances, mean, without_masks(positions),
+                without_masks(hats), jnp.stack(spread), own,
             )  # fmt: skip
 
-        return over_rows(one, prod(grid), count, x, chain)
+        return over_rows(one, prod(grid), count, x1, chain1, x2, chain2)
 
     return Compiled(run)
 

@@ -3,72 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 
-from kernels.engine.additive import Averages, Parts, averages_pass
+from kernels.engine.additive import Parts
+from kernels.engine.additive_group import (
+    AdditiveGroup,
+    Call,
+    both_effects,
+    effects_of_one,
+    pairs_per_call,
+    thin,
+    thin_shapes,
+)
 from kernels.engine.backend import Policy
-from kernels.engine.effects import combined, main_effects, thin_products
-from kernels.engine.kept import Chain
-from kernels.engine.packed import Packed, packed
-from kernels.engine.passes import pair_pass, paired_kernels
+from kernels.engine.compiled import Compiled
+from kernels.engine.passes import pair_pass
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
-from kernels.engine.side import Group
+from kernels.engine.shortened import Shortened, enough_positions
 from kernels.engine.workspace import Workspace
 from kernels.plan.bins import Bins
 
 Matrix = npt.NDArray[Any]
-
-_ENTRIES_PER_CALL = 2**19
-"""Entries of the thin products that one call returns at most; its buffers are cleared each time."""
-
-
-@dataclass(frozen=True)
-class AdditiveGroup:
-    """A group with what the additive evaluation needs of each of its inputs.
-
-    Attributes:
-        group: the inputs and their exact one-input pass.
-        averages: see `Averages`.
-        own: the exact kernels of each input with itself, (size, kernels).
-        packed: the inputs side by side.
-    """
-
-    group: Group
-    averages: Averages
-    own: jax.Array
-    packed: Packed
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes on the device, the group's own not counted."""
-        leaves = jax.tree.leaves((self.averages, self.own))
-        return self.packed.nbytes + sum(leaf.nbytes for leaf in leaves)
-
-    @classmethod
-    def of(cls, parts: Parts, group: Group, numbers: Any) -> AdditiveGroup:
-        """Runs the one-input parts of the additive evaluation."""
-        one, numbers_of_rows = (group.x, group.chain), (numbers, group.count)
-        averages = averages_pass(parts, group.grid)(*one, *numbers_of_rows)
-        itself = paired_kernels(parts.network, group.grid, group.grid, identical=True)
-        own = itself(*one, *one, *numbers_of_rows)
-        kernels = jax.numpy.stack(list(own.values()), axis=1)
-        return cls(group, averages, kernels, packed(parts, group, averages))
-
-    def own_kernels(self, parts: Parts) -> dict[str, Matrix]:
-        """Each input with itself, exactly: (n,) by name."""
-        own = np.asarray(self.own)[: self.group.count]
-        return dict(zip(parts.network.kernels, own.T, strict=True))
-
-    def above(self, parts: Parts) -> Chain:
-        """What the layers above the pool observed."""
-        chain = self.group.chain
-        return chain._replace(mask=None, steps=chain.steps[parts.span.pool + 1 :])
 
 
 def additive_tile(
@@ -115,20 +73,17 @@ def estimated_kernels(
     Arguments are those of `additive_tile`, and so are the pairs that are computed.
     """
     one, two = left.group, right.group
-    thin = _thin(parts, left, right, numbers, chosen, workspace, should_stop)
-    facts1, facts2 = left.averages, right.averages
-    effects1 = main_effects(parts, one.grid)(
-        one.chain, facts1, thin[0], facts2.hats, facts2.variance, numbers, one.count
-    )
-    effects2 = main_effects(parts, two.grid)(
-        two.chain, facts2, thin[1], facts1.hats, facts1.variance, numbers, two.count
-    )
-    kernels, estimates = combined(parts)(
-        facts1, facts2, left.above(parts), right.above(parts),
-        effects1, effects2, left.own, right.own, numbers, one.count,
-    )  # fmt: skip
+    rows, columns = _thin(parts, left, right, numbers, chosen, workspace, should_stop)
+    effects1 = _called(effects_of_one(parts, left, right, numbers, rows))
+    effects2 = _called(effects_of_one(parts, right, left, numbers, columns))
+    kernels, estimates = _called(both_effects(parts, left, right, numbers, effects1, effects2))
     tile = {name: np.array(k)[: one.count, : two.count] for name, k in kernels.items()}
     return tile, np.asarray(estimates)[: one.count, : two.count]
+
+
+def _called(call: Call) -> Any:
+    run, arguments = call
+    return run(*arguments)
 
 
 def _pairs(left: AdditiveGroup, right: AdditiveGroup) -> list[Pair]:
@@ -150,35 +105,33 @@ def _thin(
     should_stop: ShouldStop | None,
 ) -> list[Matrix]:
     """(n, m, kernels, P) of the rows and (m, n, kernels, P') of the columns."""
-    one, two = left.packed, right.packed
-    kinds = len(parts.network.kernels)
-    counts = one.bins.count, two.bins.count
-    shapes = [
-        (*counts, kinds, one.through.shape[1], two.through.shape[2]),
-        (*counts, kinds, one.through.shape[2], two.through.shape[1]),
-    ]
-    thin = [np.zeros(shape, one.x.dtype) for shape in shapes]
+    one, two = left.packed.bins, right.packed.bins
+    shapes = thin_shapes(parts, left, right)
+    total = [np.zeros((one.count, two.count, *shape), left.group.x.dtype) for shape in shapes]
     inputs = _pairs(left, right)
-    pairs = sorted({(int(one.bins.bin[i]), int(two.bins.bin[j])) for i, j in inputs})
-    run = thin_products(parts, one.grid, two.grid)
-
-    most = max(1, _ENTRIES_PER_CALL // max(prod(shape[2:]) for shape in shapes))
+    pairs = sorted({(int(one.bin[i]), int(two.bin[j])) for i, j in inputs})
+    if right is left:
+        # What bins b and b' have in common is what b' and b have, transposed.
+        pairs = sorted({(min(pair), max(pair)) for pair in pairs})
+    most = pairs_per_call(parts, left, right)
 
     def compute(chunk: Sequence[Pair]) -> None:
-        listed = listing(chunk, most)
-        made = run(
-            one.x, one.chain, one.through, two.x, two.chain, two.through, numbers, listed,
-            len(chunk),
-        )  # fmt: skip
+        made = _called(thin(parts, left, right, numbers, listing(chunk, most), len(chunk)))
         at = tuple(np.transpose(chunk))
-        for total, part in zip(thin, made, strict=True):
-            total[at] = np.asarray(part)[: len(chunk)]
+        for all_of_them, part in zip(total, made, strict=True):
+            all_of_them[at] = np.asarray(part)[: len(chunk)]
 
+    run, _ = thin(parts, left, right, numbers, None, 0)
     in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+    if right is left:
+        for b, other in pairs:
+            total[0][other, b] = np.swapaxes(total[1][b, other], 1, 2)
+            total[1][other, b] = np.swapaxes(total[0][b, other], 1, 2)
+    kinds = len(parts.network.kernels)
     size1, size2 = left.averages.through.shape[1], right.averages.through.shape[1]
     full = len(left.group.x), len(right.group.x)
-    rows = _of_inputs(thin[0].swapaxes(3, 4), one.bins, two.bins, (*full, kinds, size1))
-    columns = _of_inputs(thin[1].swapaxes(0, 1), two.bins, one.bins, (*full[::-1], kinds, size2))
+    rows = _of_inputs(total[0].swapaxes(3, 4), one, two, (*full, kinds, size1))
+    columns = _of_inputs(total[1].swapaxes(0, 1), two, one, (*full[::-1], kinds, size2))
     return [rows, columns]
 
 
@@ -206,17 +159,22 @@ def _replace_exactly(
     should_stop: ShouldStop | None,
 ) -> None:
     """Writes the exact kernels of the pairs into the tile."""
-    if not pairs:
-        return
-    one, two = left.group, right.group
-    run = pair_pass(parts.network, one.grid, two.grid, 1)
+    one, two, network = left.group, right.group, parts.network
+    by_size: dict[int | None, list[Pair]] = {}
+    for pair in pairs:
+        by_size.setdefault(enough_positions(network, one, two, pair), []).append(pair)
     most = len(one.x) * len(two.x)
+    for size, alike in by_size.items():
+        if size is None:
+            run = pair_pass(network, one.grid, two.grid, 1)
+        else:
+            run = pair_pass(network, (size,), (size,), 1, Shortened(network, size))
 
-    def compute(chunk: Sequence[Pair]) -> None:
-        listed = listing(chunk, most)
-        out = run(one.x, one.chain, two.x, two.chain, numbers, listed, len(chunk))
-        for name, matrix in tile.items():
-            at = tuple(np.transpose(chunk))
-            matrix[at] = np.asarray(out[name])[at]
+        def compute(chunk: Sequence[Pair], run: Compiled = run) -> None:
+            listed = listing(chunk, most)
+            out = run(one.x, one.chain, two.x, two.chain, numbers, listed, len(chunk))
+            for name, matrix in tile.items():
+                at = tuple(np.transpose(chunk))
+                matrix[at] = np.asarray(out[name])[at]
 
-    in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+        in_calls(run, alike, compute, most, chosen.call_seconds, workspace, should_stop)

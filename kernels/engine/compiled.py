@@ -47,17 +47,39 @@ class Compiled:
         self.seconds_each: float | None = None
         self._lock = Lock()
         self._shapes: set[Any] = set()
+        self._ahead: set[Any] = set()
 
     def __call__(self, *arguments: Any) -> Any:
         """The function of arrays and numbers."""
-        leaves, tree = jax.tree.flatten(arguments)
-        shapes = (tree, *map(_shape, leaves))
+        shapes = _shapes(arguments)
         if shapes in self._shapes:
             return self.jitted(*arguments)
         with self._lock:
             result = self.jitted(*arguments)
             self._shapes.add(shapes)
         return result
+
+    def ahead(self, *arguments: Any) -> None:
+        """Compiles for later calls with arguments like these, or of these shapes."""
+        shapes = _shapes(arguments)
+        with self._lock:
+            if shapes not in self._shapes | self._ahead:
+                self.jitted.lower(*arguments).compile()
+                self._ahead.add(shapes)
+
+    def like(self, *arguments: Any) -> Any:
+        """What a call would return, with shapes in place of arrays."""
+        return jax.eval_shape(self.jitted, *arguments)
+
+    @property
+    def called(self) -> bool:
+        """Whether it ever was: then it is compiled for most of what will come."""
+        return bool(self._shapes)
+
+
+def _shapes(arguments: Any) -> Any:
+    leaves, tree = jax.tree.flatten(arguments)
+    return (tree, *map(_shape, leaves))
 
 
 def _shape(leaf: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from kernels.engine.additive import Averages, Parts
 from kernels.engine.kept import Chain, Observed
 from kernels.engine.side import Group
 from kernels.plan.bins import Bins, one_each, pack
+
+Leaf = Callable[[Any, int], Any]
+"""(rows (n, P, ...), positions of a bin there) -> the same in bins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,30 +48,57 @@ class Packed:
 
 def packed(parts: Parts, group: Group, averages: Averages) -> Packed:
     """The bins of a group; of one input each where packing would change what layers do."""
-    a = parts.span.attention
-    gap = packing_gap(parts.network.layers)
-    masked = group.chain.mask is not None
-    if gap is None or not masked or len(group.grid) != 1:
-        bins = one_each(np.arange(len(group.x)), group.x.shape[1])
-        chain = group.chain._replace(weights=None, steps=group.chain.steps[: a + 1])
-        return Packed(bins, group.grid, group.x, chain, averages.through[..., None])
-    bins = pack(group.lengths, group.grid[0], gap)
-    size = len(group.x)
-    x = _filled(bins.packed(np.asarray(group.x), bins.length), size)
-    chain = _packed_chain(group.chain, parts.below, bins, (bins.length,), size)
+    bins = _bins(parts, group)
+    if bins is None:
+        return _alone(parts, group, averages.through[..., None])
+    size, count = len(group.x), group.count
     (end,) = parts.grid((bins.length,))
-    through = bins.columns(np.asarray(averages.through)[: group.count], end)
+
+    def leaf(rows: Any, length: int) -> Array:
+        return _filled(bins.packed(np.asarray(rows)[:count], length), size)
+
+    through = bins.columns(np.asarray(averages.through)[:count], end)
+    return _side_by_side(parts, group, bins, leaf, _filled(through, size))
+
+
+def packed_shapes(parts: Parts, group: Group, averages: Averages) -> Packed:
+    """The same with shapes in place of arrays, from those of the averages."""
+    bins = _bins(parts, group)
+    size, through = len(group.x), averages.through
+    if bins is None:
+        return _alone(parts, group, jax.ShapeDtypeStruct((*through.shape, 1), through.dtype))
+
+    def leaf(rows: Any, length: int) -> Any:
+        return jax.ShapeDtypeStruct((size, length, *rows.shape[2:]), rows.dtype)
+
+    (end,) = parts.grid((bins.length,))
+    columns = jax.ShapeDtypeStruct((size, end, bins.slots), through.dtype)
+    return _side_by_side(parts, group, bins, leaf, columns)
+
+
+def _bins(parts: Parts, group: Group) -> Bins | None:
+    """Where inputs lie; None where each has a bin for itself."""
+    gap = packing_gap(parts.network.layers)
+    if gap is None or group.chain.mask is None or len(group.grid) != 1:
+        return None
+    return pack(group.lengths, group.grid[0], gap)
+
+
+def _alone(parts: Parts, group: Group, through: Any) -> Packed:
+    bins = one_each(np.arange(len(group.x)), group.x.shape[1])
+    chain = group.chain._replace(weights=None, steps=group.chain.steps[: parts.span.attention + 1])
+    return Packed(bins, group.grid, group.x, chain, through)
+
+
+def _side_by_side(parts: Parts, group: Group, bins: Bins, leaf: Leaf, through: Any) -> Packed:
+    grid = (bins.length,)
+    chain = _packed_chain(group.chain, parts.below, grid, leaf)
     # The attention itself observed single inputs, which its values do not read.
     chain = chain._replace(steps=(*chain.steps, Observed(None, None, None, ())))
-    return Packed(bins, (bins.length,), x, chain, _filled(through, size))
+    return Packed(bins, grid, leaf(group.x, bins.length), chain, through)
 
 
-def _packed_chain(
-    chain: Chain, steps: Sequence[Step], bins: Bins, grid: tuple[int, ...], size: int
-) -> Chain:
-    def leaf(rows: Any, length: int) -> Array:
-        return _filled(bins.packed(np.asarray(rows)[: len(bins.bin)], length), size)
-
+def _packed_chain(chain: Chain, steps: Sequence[Step], grid: tuple[int, ...], leaf: Leaf) -> Chain:
     mask = None if chain.mask is None else leaf(chain.mask, grid[0])
     kept: list[Observed] = []
     for step, observed in zip(steps, chain.steps, strict=False):
@@ -79,7 +109,7 @@ def _packed_chain(
                 jax.tree.map(lambda rows, n=below[0]: leaf(rows, n), observed.seen),
                 None,
                 tuple(
-                    _packed_chain(inner, inner_steps, bins, below, size)
+                    _packed_chain(inner, inner_steps, below, leaf)
                     for inner, inner_steps in zip(observed.branches, step.branches, strict=True)
                 ),
             )

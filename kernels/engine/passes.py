@@ -212,13 +212,18 @@ def paired_kernels(
 
 @kept(128)
 def pair_pass(
-    network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], edge: int
+    network: Network,
+    grid1: tuple[int, ...],
+    grid2: tuple[int, ...],
+    edge: int,
+    shortened: Callable[[Array, Chain], tuple[Array, Chain]] | None = None,
 ) -> Compiled:
     """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (n1, n2, *entry) by name.
 
     `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
     are computed, each with `edge` inputs a side, and the rest of the result is zero. Rows of both
-    sides are multiples of `edge`.
+    sides are multiples of `edge`. Inputs that come at more positions than `grid1` and `grid2` are
+    cut to these by `shortened`.
     """
     steps = network.program().pair
 
@@ -239,7 +244,8 @@ def pair_pass(
             def cut(leaf: Array) -> Array:
                 return lax.dynamic_slice_in_dim(leaf, at * edge, edge)
 
-            return jax.tree.map(cut, side)
+            found = jax.tree.map(cut, side)
+            return found if shortened is None else shortened(*found)
 
         entry = network.entry(grid1, grid2)
 

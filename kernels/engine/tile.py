@@ -10,7 +10,8 @@ import jax
 import numpy.typing as npt
 
 from kernels.engine.additive import Parts
-from kernels.engine.additive_tile import AdditiveGroup, additive_tile
+from kernels.engine.additive_group import AdditiveGroup, compile_ahead
+from kernels.engine.additive_tile import additive_tile
 from kernels.engine.backend import micro_tile_edge, policy
 from kernels.engine.diagnosis import check_finite
 from kernels.engine.pairs import Pairs
@@ -174,8 +175,11 @@ def _compute(
     if parts is not None and isinstance(method, Additive):
 
         def additive(group: Group) -> AdditiveGroup:
-            key, numbers = (parts, group), pairs.numbers
-            return workspace.once(key, lambda: AdditiveGroup.of(parts, group, numbers), group.rows)
+            def made() -> AdditiveGroup:
+                compile_ahead(parts, left, right, pairs.numbers, workspace)
+                return AdditiveGroup.of(parts, group, pairs.numbers)
+
+            return workspace.once((parts, group), made, group.rows)
 
         one = additive(left)
         two = one if right is left else additive(right)

@@ -171,6 +171,12 @@ class Workspace(AbstractContextManager["Workspace"]):
             for future in running:
                 future.cancel()
 
+    def aside(self, call: Callable[[], None]) -> None:
+        """Runs it on a free thread, if there are threads: what will be asked for anyway, and will
+        be made, or raise, where it is asked for."""
+        if self._pool is not None:
+            self._pool.submit(call)
+
     def once(self, key: Hashable, make: Callable[[], S], rows: Any = None) -> S:
         """What `make` returns, or returned when it was last asked for under this key.
 

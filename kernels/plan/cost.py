@@ -4,6 +4,7 @@
                            dear the layer is for each
     products               2 (P^2 P' + P P'^2) operations where attention mixes a whole block
     one input              the same with P' = P, for every row of both sides
+    additive               none of these products for a pair, but 2 (P^2 + P'^2) operations
 
 in seconds of a nominal CPU core. The numbers are right to a factor of a few, which is enough: the
 service learns from every tile what a worker really takes (service/queue/pace.py), and a cost is what it
@@ -16,11 +17,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Final
 
-from kernels.demand import Demand, Step, plan_one_input, plan_pair
+from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, plan_pair
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
-from kernels.layers.chain import structure_of
-from kernels.method import Method, MonteCarlo
+from kernels.layers.chain import grid_after, structure_of
+from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.tiles import Tile, TilePlan
 from kernels.spec.architecture import Architecture
 
@@ -97,7 +98,12 @@ def tile_cost(
         work = method.samples * both * (forward * weights * 2 + pairs * method.width)
         return _CALL_S + size * work * _OPERATION_S
     final = Demand.FULL if form == "positions" else Demand.POINT
-    pair = _chain(plan_pair(layers, positions, final), *grids)
+    steps = plan_pair(layers, positions, final)
+    span = additive_span(layers) if isinstance(method, Additive) else None
+    if span is None or steps[span.attention].wanted_in is Demand.READOUT:
+        pair = _chain(steps, *grids)
+    else:
+        pair = _additive(steps, span, *grids)
     own = plan_one_input(layers, positions, final)
     one = sum(n * _chain(own, grid, grid) for n, grid in zip(rows, grids, strict=True))
     # One-input results are kept between the tiles of a row or column: half of them, say.
@@ -112,6 +118,20 @@ def _chain(steps: Sequence[Step], grid1: tuple[int, ...], grid2: tuple[int, ...]
         total += sum(_chain(branch, grid1, grid2) for branch in step.branches)
         grid1, grid2 = (step.layer.output_grid(grid) for grid in (grid1, grid2))
     return total
+
+
+def _additive(
+    steps: Sequence[Step], span: Span, grid1: tuple[int, ...], grid2: tuple[int, ...]
+) -> float:
+    """The same with the attention and what follows it on the means over rows and over columns."""
+    total = _chain(steps[: span.attention], grid1, grid2)
+    below = [step.layer for step in steps[: span.attention]]
+    sizes = [prod(grid_after(below, grid)) for grid in (grid1, grid2)]
+    # Thin products take as long as reading the block does.
+    total += _PASS_S * sizes[0] * sizes[1] + 2 * _OPERATION_S * sum(size**2 for size in sizes)
+    between = steps[span.attention + 1 : span.pool]
+    rows = sum(_PASSES.get(step.layer.name(), _OTHER_PASSES) for step in between)
+    return total + _PASS_S * rows * sum(sizes)
 
 
 def _step(step: Step, positions1: int, positions2: int) -> float:

@@ -106,6 +106,20 @@ def test_pairs_beyond_the_tolerance_are_exact() -> None:
     assert errors(made, exact) < 1e-14
 
 
+@pytest.mark.parametrize("mechanism", ["softmax", {"type": "performer", "features": 2}])
+def test_pairs_of_short_inputs_are_exact_too(mechanism: Any) -> None:
+    """They are computed at half the length, with a mixing matrix cut from the whole one."""
+    x = walks(6, 24)
+    mask = np.arange(24) < np.array([3, 24, 7, 11, 12, 5])[:, None]
+    layers: list[Layer] = [
+        conv(3, padding="valid"), RELU, attention(mechanism, qk_std=0.5), LAYER_NORM,
+        parallel([RELU, dense()], []), POOL, dense(), RELU, dense(),
+    ]  # fmt: skip
+    made, exact = both(layers, 1e-14, x1=x, mask1=mask, dtype="float64")
+    assert made.error_estimate["additive"] <= 1e-14
+    assert errors(made, exact) < 1e-13
+
+
 def test_near_duplicates_are_exact() -> None:
     x = walks(4)
     twins = x + 1e-7 * entries(x.shape, seed=3)

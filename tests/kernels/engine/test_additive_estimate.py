@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kernels.engine.additive import Parts
-from kernels.engine.additive_tile import AdditiveGroup, estimated_kernels
+from kernels.engine.additive_group import AdditiveGroup
+from kernels.engine.additive_tile import estimated_kernels
 from kernels.engine.backend import policy
 from kernels.engine.pairs import Pairs
 from kernels.engine.workspace import Workspace

@@ -11,7 +11,12 @@ import pytest
 from kernels.demand import Demand
 from kernels.engine import pairs, passes
 from kernels.engine.backend import POLICIES, micro_tile_edge
+from kernels.engine.compiled import Compiled
+from kernels.engine.tile import compute_tile
+from kernels.engine.workspace import Workspace
+from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
+from kernels.method import Additive
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import (
     FLATTEN,
@@ -52,12 +57,12 @@ X, MASK = entries((5, 6, 3)), masks("holes", (5, 6, 3))
 
 
 COMPILED: list[str] = []
-"""One entry for every compilation in this process."""
+"""What was compiled in this process, by name."""
 
 
 def _note(event: str, duration: float, **details: Any) -> None:
     if event.endswith("backend_compile_duration"):
-        COMPILED.append(event)
+        COMPILED.append(str(details["fun_name"]))
 
 
 jax.monitoring.register_event_duration_secs_listener(_note)
@@ -101,6 +106,31 @@ def test_other_rows_of_one_shape_compile_nothing(compilations: Callable[[], int]
     # Groups are filled up to powers of two.
     kernel_matrix(layers, entries((13, 6, 3), seed=2))
     assert compilations() == compiled
+
+
+def test_what_is_compiled_ahead_is_not_compiled_again(compilations: Callable[[], int]) -> None:
+    run = Compiled(lambda x, count: jnp.tanh(x) * count)
+    run.ahead(jax.ShapeDtypeStruct((7, 5), jnp.float32), 1)
+    run.ahead(np.ones((7, 5), np.float32), 3)
+    assert compilations() == 1
+    np.testing.assert_allclose(run(np.ones((7, 5), np.float32), 2), 2 * np.tanh(1), rtol=1e-6)
+    assert compilations() == 1
+
+
+def test_threads_compile_for_the_additive_method_what_its_tiles_need() -> None:
+    layers = [dense(), RELU, attention(), {"type": "erf"}, POOL]
+    # So unlike one another that no pair is left to the exact evaluation.
+    x = 0.3 * entries((4, 40, 9)) + entries((4, 1, 9), seed=1)
+    inputs = read_inputs(x, np.arange(40) < 30 + np.arange(4)[:, None])
+    before = len(COMPILED)
+    with Workspace(threads=2) as workspace:
+        compute_tile(
+            parse_architecture({"layers": layers}), inputs, None, outputs=("nngp", "ntk"),
+            method=Additive(tolerance=0.99), workspace=workspace,
+        )  # fmt: skip
+    # One-input pass, averages, thin products, effects, both put together; for other shapes than
+    # those that were asked for later, there would be more.
+    assert COMPILED[before:].count("jit(precise)") == 5
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kernels.inputs import read_inputs
-from kernels.method import EXACT, MonteCarlo
+from kernels.method import EXACT, Additive, MonteCarlo
 from kernels.plan.cost import tile_cost, tile_costs
 from kernels.plan.tiles import plan_tiles
 from kernels.spec.architecture import parse_architecture
@@ -74,3 +74,14 @@ def test_every_tile_of_a_plan_has_its_own_cost() -> None:
     sizes = [np.prod(plan.tile_shape(tile)) for tile in plan.tiles]
     assert len(costs) == len(plan.tiles) == 3
     assert np.argsort(costs).tolist() == np.argsort(sizes).tolist()
+
+
+def test_the_additive_method_grows_with_the_square_of_the_length(cost: Cost) -> None:
+    def additive(*layers: dict[str, Any], length: int) -> float:
+        return cost(*layers, rows=1024, length=length, method=Additive())
+
+    assert 12 < additive(*POOLED, length=512) / additive(*POOLED, length=128) < 25
+    assert additive(*POOLED, length=512) < cost(*POOLED, rows=1024, length=512) / 4
+    # Read out linearly, an attention is no dearer exactly.
+    linear = POOLED[:3] + POOLED[4:]
+    assert additive(*linear, length=512) == cost(*linear, rows=1024, length=512)
