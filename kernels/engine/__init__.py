@@ -5,6 +5,7 @@ side.py           one of these groups on the device, with its one-input pass
 pairs.py          which pairs of inputs
 schedule.py       in which compiled calls
 passes.py         the compiled functions: the one-input pass, the pair pass
+over_rows.py      a function of one input, over the inputs of a group
 chain.py          layers one after the other, in either pass
 block.py          the propagated state, where a layer meets it
 kept.py           what one input keeps for the pair pass

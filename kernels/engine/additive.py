@@ -27,7 +27,8 @@ from kernels.engine.block import Block, Side, Site
 from kernels.engine.chain import Program, observe, run_pair
 from kernels.engine.compiled import Compiled, kept
 from kernels.engine.kept import Chain, Observed
-from kernels.engine.passes import Network, cross_covariance, over_rows
+from kernels.engine.over_rows import over_rows
+from kernels.engine.passes import Network, cross_covariance
 from kernels.layers.chain import grid_after
 
 IN_TURN = 2**30

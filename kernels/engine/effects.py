@@ -18,7 +18,7 @@ from kernels.engine.block import Block
 from kernels.engine.chain import Program, run_pair
 from kernels.engine.compiled import Compiled, kept
 from kernels.engine.kept import Chain
-from kernels.engine.passes import over_rows
+from kernels.engine.over_rows import over_rows
 from kernels.layers.fusion import materialised
 
 _STEEP = 1e-4

@@ -23,11 +23,10 @@ from kernels.engine.block import Block
 from kernels.engine.chain import Masks, Program, observe, run_pair
 from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, kept
 from kernels.engine.kept import Chain
+from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.estimate.places import places
-from kernels.layers.fusion import materialised
 from kernels.layers.layer import Layer
-from kernels.plan.memory import SHORT
 
 Heads = tuple[Array, ...]
 
@@ -270,33 +269,3 @@ def edge_for(
 ) -> int:
     """Inputs a side of a micro-tile."""
     return micro_tile_edge(chosen, network.elements_per_pair(grid1, grid2), rows)
-
-
-def over_rows(function: Callable[..., Any], positions: int, count: Array, *rows: Any) -> Any:
-    """The function over leading axes: all at once for short inputs, else `count` of them in turn.
-
-    Groups are filled up to a few compiled sizes, and what is computed of one long input alone may
-    cost as much as many pairs.
-    """
-    if positions <= SHORT:
-        return jax.vmap(function)(*rows)
-
-    def row(at: Any) -> Any:
-        def cut() -> Any:
-            return jax.tree.map(
-                lambda leaf: lax.dynamic_index_in_dim(leaf, at, keepdims=False), list(rows)
-            )
-
-        return materialised(cut)
-
-    def body(at: Array, out: Any) -> Any:
-        return jax.tree.map(
-            lambda all_rows, one: lax.dynamic_update_index_in_dim(all_rows, one, at, 0),
-            out,
-            function(*row(at)),
-        )
-
-    size = len(jax.tree.leaves(rows)[0])
-    one = jax.eval_shape(lambda: function(*row(0)))
-    empty = jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), one)
-    return lax.fori_loop(0, count, body, empty)
