@@ -1,9 +1,10 @@
 """Compiled kernels: the one-input pass, the pair pass, and the tiles made of them. JAX.
 
 tile.py           one tile of a result, from the rows of its two groups
-side.py           one of these groups on the device, with its one-input pass
+group.py          one of these groups on the device, with its one-input pass
 pairs.py          which pairs of inputs
 schedule.py       in which compiled calls
+network.py        the structure of a network, a compilation key
 passes.py         the compiled functions: the one-input pass, the pair pass
 over_rows.py      a function of one input, over the inputs of a group
 chain.py          layers one after the other, in either pass

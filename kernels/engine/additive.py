@@ -25,10 +25,11 @@ from jax import Array
 from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, plan_pair
 from kernels.engine.block import Block, Side, Site
 from kernels.engine.chain import Program, observe, run_pair
-from kernels.engine.compiled import Compiled, kept
+from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.kept import Chain, Observed
+from kernels.engine.network import Network
 from kernels.engine.over_rows import over_rows
-from kernels.engine.passes import Network, cross_covariance
+from kernels.engine.passes import cross_covariance
 from kernels.layers.chain import grid_after
 
 IN_TURN = 2**30
@@ -198,7 +199,7 @@ class Parts:
         return block, Site(left, right, Demand.FULL, Demand.FULL, own, identical)
 
 
-@kept(64)
+@locked_cache(64)
 def averages_pass(parts: Parts, grid: tuple[int, ...]) -> Compiled:
     """Compiled (x, chain, x, chain, numbers, count) -> Averages of n inputs of one grid.
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from kernels.engine.additive import Averages, Parts, averages_pass
 from kernels.engine.compiled import Compiled
 from kernels.engine.effects import combined, main_effects, thin_products
+from kernels.engine.group import Group
 from kernels.engine.kept import Chain
 from kernels.engine.packed import Packed, packed, packed_shapes
-from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
 
 Matrix = npt.NDArray[Any]

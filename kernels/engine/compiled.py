@@ -87,7 +87,7 @@ def _shape(leaf: Any) -> Any:
     return (leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else type(leaf)
 
 
-def kept(most: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def locked_cache(most: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """An `lru_cache` that never makes two values for one key, from however many threads."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

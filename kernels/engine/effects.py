@@ -16,7 +16,7 @@ from jax import Array, lax
 from kernels.engine.additive import IN_TURN, Averages, Parts
 from kernels.engine.block import Block
 from kernels.engine.chain import Program, run_pair
-from kernels.engine.compiled import Compiled, kept
+from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.kept import Chain
 from kernels.engine.over_rows import over_rows
 from kernels.layers.fusion import materialised
@@ -50,7 +50,7 @@ class Effects(NamedTuple):
     peak: Array
 
 
-@kept(128)
+@locked_cache(128)
 def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> Compiled:
     """Compiled (x1, chain1, through1, x2, chain2, through2, numbers, pairs, count) -> two arrays:
     K (A'^T u') and (u^T A) K of each listed pair of bins.
@@ -97,7 +97,7 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
     return Compiled(run)
 
 
-@kept(64)
+@locked_cache(64)
 def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
     """Compiled (chain, averages, thin, hats, variances, numbers, count) -> Effects, (n, m, ...).
 
@@ -142,7 +142,7 @@ def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
     return Compiled(run)
 
 
-@kept(64)
+@locked_cache(64)
 def combined(parts: Parts) -> Compiled:
     """Compiled (averages1, averages2, above1, above2, effects1, effects2, numbers, count)
     -> ((n, m) by name, (n, m) estimates).

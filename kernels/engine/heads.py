@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kernels.engine.compiled import Compiled, kept
+from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.landmarks import PositionKernels, landmark_factor, masks_at, share_of
 from kernels.engine.workspace import Workspace
 from kernels.estimate.draws import key_of, shared_draws
@@ -87,7 +87,7 @@ def _heads(
     return heads, beyond
 
 
-@kept(32)
+@locked_cache(32)
 def _compiled(place: Place) -> Compiled:
     """Compiled (factors, private, masks, shared, key, qk_std) -> (n, samples, P, P).
 

@@ -14,8 +14,8 @@ from jax import Array
 
 from kernels.demand import Step, packing_gap
 from kernels.engine.additive import Averages, Parts
+from kernels.engine.group import Group
 from kernels.engine.kept import Chain, Observed
-from kernels.engine.side import Group
 from kernels.plan.bins import Bins, one_each, pack
 
 Leaf = Callable[[Any, int], Any]

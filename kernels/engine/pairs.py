@@ -15,17 +15,13 @@ from jax import Array
 
 from kernels.demand import Demand
 from kernels.engine.backend import policy
-from kernels.engine.compiled import kept
+from kernels.engine.compiled import locked_cache
+from kernels.engine.group import Group
 from kernels.engine.heads import heads_of_group
 from kernels.engine.landmarks import PositionKernels
-from kernels.engine.passes import (
-    Network,
-    edge_for,
-    pair_pass,
-    paired_kernels,
-)
+from kernels.engine.network import Network
+from kernels.engine.passes import edge_for, pair_pass, paired_kernels
 from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
-from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
@@ -170,7 +166,7 @@ class Pairs:
         return {name: k[: left.count, : right.count] for name, k in total.items()}
 
 
-@kept(16)
+@locked_cache(16)
 def _split(layers: tuple[Layer, ...], dtype: str) -> tuple[tuple[Layer, ...], Any]:
     """The structure of a network, and its numbers on the device; the same for all its tiles."""
     structure, values = zip(*(layer.split() for layer in layers), strict=True)

@@ -7,8 +7,7 @@ from buckets and powers of two, so there are few.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial, reduce
+from functools import partial, reduce
 from math import prod
 from operator import add, mul
 from typing import Any, Final
@@ -17,16 +16,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kernels.demand import Demand, Step, plan_one_input, plan_pair, wanted_by
+from kernels.demand import Demand, Step, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
-from kernels.engine.chain import Masks, Program, observe, run_pair
-from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, kept
+from kernels.engine.chain import Masks, observe, run_pair
+from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, locked_cache
 from kernels.engine.kept import Chain
+from kernels.engine.network import Network
 from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
-from kernels.estimate.places import places
-from kernels.layers.layer import Layer
 
 Heads = tuple[Array, ...]
 
@@ -35,72 +33,6 @@ _SMALL: Final = 128
 
 _FEW: Final = 8
 """Channels up to which products of channels are added one by one."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """The structure of a network on inputs with or without positions; a compilation key.
-
-    Attributes:
-        layers: the canonical layers, numbers taken out.
-        positions: whether inputs have position axes.
-        ntk: whether the tangent kernel is wanted beside the nngp.
-        final: POINT for one number a pair of inputs, FULL for one a pair of their positions.
-        groups: into which the heads of estimated layers are divided; 0 if there are none.
-    """
-
-    layers: tuple[Layer, ...]
-    positions: bool
-    ntk: bool
-    final: Demand = Demand.POINT
-    groups: int = 0
-
-    @property
-    def kernels(self) -> tuple[str, ...]:
-        """Names of the kernels that the pair pass carries."""
-        return ("nngp", "ntk") if self.ntk else ("nngp",)
-
-    def program(self) -> Program:
-        """The plans for one input and for two."""
-        return _program(self.layers, self.positions, self.final)
-
-    def within_tolerance(self) -> Network:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
-        return replace(self, layers=tuple(layer.within_tolerance() for layer in self.layers))
-
-    def entry(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> tuple[int, ...]:
-        """Axes of one pair's kernel: () or, where positions are kept, (P, P') at the end.
-
-        Those of an estimated network follow an axis of replicates.
-        """
-        replicates = (self.replicates,) if self.replicates else ()
-        if self.final is Demand.POINT:
-            return replicates
-        for layer in self.layers:
-            grid1, grid2 = layer.output_grid(grid1), layer.output_grid(grid2)
-        return (*replicates, prod(grid1), prod(grid2))
-
-    @property
-    def replicates(self) -> int:
-        """Of an estimated network: how often the pair pass computes what is above the estimate,
-        for all heads and for all but each group of them (kernels/estimate); else 0."""
-        return self.groups + 1 if places(self.layers) else 0
-
-    @property
-    def forms(self) -> set[Demand]:
-        """The forms in which blocks of pairs are handed on."""
-        return {step.wanted_in for step in self.program().pair}
-
-    def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
-        """Entries of the largest block that a pair of inputs needs."""
-        if Demand.FULL in self.forms:
-            return max(1, self.replicates) * prod(grid1) * prod(grid2)
-        return prod(grid1) if Demand.DIAGONAL in self.forms else 1
-
-
-@lru_cache(64)
-def _program(layers: tuple[Layer, ...], positions: bool, final: Demand) -> Program:
-    return Program(plan_one_input(layers, positions), plan_pair(layers, positions, final))
 
 
 def _own_covariance(x: Array, form: Demand) -> Array | None:
@@ -155,7 +87,7 @@ def _pair(
     return kernels_of
 
 
-@kept(64)
+@locked_cache(64)
 def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
     """Compiled (x, masks, numbers, heads, count) -> Chain over n inputs of one grid.
 
@@ -179,7 +111,7 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
     return Compiled(run)
 
 
-@kept(128)
+@locked_cache(128)
 def paired_kernels(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], identical: bool
 ) -> Compiled:
@@ -209,7 +141,7 @@ def paired_kernels(
     return Compiled(run)
 
 
-@kept(128)
+@locked_cache(128)
 def pair_pass(
     network: Network,
     grid1: tuple[int, ...],

@@ -14,9 +14,9 @@ import jax
 from jax import Array
 
 from kernels.demand import Step, packing_gap
+from kernels.engine.group import Group
 from kernels.engine.kept import Chain, Observed
-from kernels.engine.passes import Network
-from kernels.engine.side import Group
+from kernels.engine.network import Network
 from kernels.mechanisms.mixing import Mixing
 
 

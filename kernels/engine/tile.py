@@ -14,14 +14,15 @@ from kernels.engine.additive_group import AdditiveGroup, compile_ahead
 from kernels.engine.additive_tile import additive_tile
 from kernels.engine.backend import micro_tile_edge, policy
 from kernels.engine.diagnosis import check_finite
+from kernels.engine.group import Group
+from kernels.engine.network import Network
 from kernels.engine.pairs import Pairs
-from kernels.engine.passes import Network
 from kernels.engine.schedule import ShouldStop
-from kernels.engine.side import Group
 from kernels.engine.workspace import Workspace
 from kernels.estimate.jackknife import estimate_and_error
 from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
+from kernels.layers.chain import grid_after
 from kernels.layers.layer import Layer
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.groups import filled_group
@@ -150,7 +151,7 @@ def _tile(
 def _of_one_pair(
     landmarks: Inputs | None, layers: Sequence[Layer], one: Inputs, two: Inputs | None
 ) -> dict[str, Matrix]:
-    form: Form = "positions" if _end(layers, one.grid) else "matrix"
+    form: Form = "positions" if grid_after(layers, one.grid) else "matrix"
     return _compute(layers, one, two, True, form, EXACT, landmarks, Workspace(), None).values
 
 
@@ -196,7 +197,7 @@ def _compute(
         own = {} if begun is None else _with_errors(network, begun.read(), axis=1)
     if rows2 is None:
         tile = {name: symmetric(k, own[name]) for name, k in tile.items()}
-    ends = [_end(network.layers, side.grid) for side in (left, right)]
+    ends = [grid_after(network.layers, side.grid) for side in (left, right)]
     shaped = {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
     return TileResult(shaped, error)
 
@@ -209,9 +210,3 @@ def _with_errors(network: Network, kernels: dict[str, Matrix], axis: int) -> dic
     for name, replicates in kernels.items():
         result[name], result[f"{name}_stderr"] = estimate_and_error(replicates, axis)
     return result
-
-
-def _end(layers: Sequence[Layer], grid: tuple[int, ...]) -> tuple[int, ...]:
-    for layer in layers:
-        grid = layer.output_grid(grid)
-    return grid

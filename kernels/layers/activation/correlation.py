@@ -49,6 +49,18 @@ def correlation(p: Array, q: Array, c: Array, coincide: Array | bool) -> tuple[A
     return scale, jnp.where(coincide, jnp.where(scale > 0, 1.0, 0.0), rho)
 
 
+def root_determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
+    """sqrt(p q - c^2) of the covariance [[p, c], [c, q]]: exactly 0 where u and v coincide.
+
+    A product of the roots of a difference and a sum, so that it loses less and never overflows.
+    """
+    import jax.numpy as jnp
+
+    scale = jnp.sqrt(p) * jnp.sqrt(q)
+    root = jnp.sqrt(jnp.maximum(scale - c, 0)) * jnp.sqrt(jnp.maximum(scale + c, 0))
+    return jnp.where(coincide, 0, root)
+
+
 def sine_and_angle(rho: Array) -> tuple[Array, Array]:
     """sin(t) and t = arccos(rho).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kernels.layers.activation.activation import Activation
+from kernels.layers.activation.correlation import root_determinant
 from kernels.spec.model import Number, Numbers
 
 if TYPE_CHECKING:
@@ -41,15 +42,3 @@ class Erf(Activation):
         root = jnp.hypot(jnp.sqrt(1 + p + q), root_determinant(p, q, c, coincide))
         value = 2 * a * a / jnp.pi * jnp.arctan2(c, root) + shift * shift
         return value, 4 * a * a * b * b / jnp.pi / root
-
-
-def root_determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:
-    """sqrt(p q - c^2) of the covariance [[p, c], [c, q]]: exactly 0 where u and v coincide.
-
-    A product of the roots of a difference and a sum, so that it loses less and never overflows.
-    """
-    import jax.numpy as jnp
-
-    scale = jnp.sqrt(p) * jnp.sqrt(q)
-    root = jnp.sqrt(jnp.maximum(scale - c, 0)) * jnp.sqrt(jnp.maximum(scale + c, 0))
-    return jnp.where(coincide, 0, root)

@@ -9,7 +9,8 @@ import pytest
 
 from kernels.demand import Demand
 from kernels.engine.backend import POLICIES, micro_tile_edge
-from kernels.engine.passes import Network, edge_for, one_input_pass, pair_pass
+from kernels.engine.network import Network
+from kernels.engine.passes import edge_for, one_input_pass, pair_pass
 from kernels.inputs import read_inputs
 from kernels.method import EXACT
 from kernels.plan.groups import filled_group

@@ -14,7 +14,8 @@ from jax import Array
 
 from kernels.engine.heads import Heads
 from kernels.engine.kept import Chain, doubts
-from kernels.engine.passes import Network, one_input_pass
+from kernels.engine.network import Network
+from kernels.engine.passes import one_input_pass
 from kernels.inputs import Inputs
 from kernels.result import ErrorEstimate
 
