@@ -8,8 +8,11 @@
         kernel = client.kernel(network, x)
     kernel.nngp, kernel.ntk
 
-`gramd.sklearn` (with the extra `sklearn`) has kernels and estimators for scikit-learn.
+`gramd.sklearn` (with the extra `sklearn`) has kernels and estimators for scikit-learn; its kernel,
+`gramd.Kernel`, is here too.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from gramd import spec
 from gramd.async_client import AsyncClient
@@ -35,9 +38,12 @@ from gramd.errors import (
     Unreachable,
 )
 from gramd.jobs import Job
-from gramd.kernels import Kernel
+from gramd.kernels import Kernels
 from gramd.predictions import Prediction
 from gramd.retry import Retry
+
+if TYPE_CHECKING:
+    from gramd.sklearn import Kernel as Kernel
 
 __all__ = [
     "AsyncClient",
@@ -52,7 +58,7 @@ __all__ = [
     "JobCancelled",
     "JobExpired",
     "JobFailed",
-    "Kernel",
+    "Kernels",
     "LimitExceeded",
     "NotAllowed",
     "NotFinished",
@@ -66,3 +72,12 @@ __all__ = [
     "Unreachable",
     "spec",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Kernel`, which needs scikit-learn, when it is first asked for."""
+    if name == "Kernel":
+        from gramd.sklearn import Kernel
+
+        return Kernel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

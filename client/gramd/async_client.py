@@ -13,7 +13,7 @@ from gramd.arrays import Array, Inputs
 from gramd.async_resources import AsyncDatasets, AsyncKernelJobs, AsyncPredictionJobs
 from gramd.connection import AsyncConnection
 from gramd.datasets import Dataset
-from gramd.kernels import Kernel
+from gramd.kernels import Kernels
 from gramd.predictions import Prediction
 from gramd.progress import Progress
 from gramd.retry import Retry
@@ -65,7 +65,7 @@ class AsyncClient:
         method: Mapping[str, Any] | str | None = None,
         progress: Progress = None,
         timeout: float | None = None,
-    ) -> Kernel:
+    ) -> Kernels:
         """The kernels of an infinitely wide network, from the inputs to the matrices in one call.
 
         Args:

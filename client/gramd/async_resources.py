@@ -13,7 +13,7 @@ from gramd.arrays import Array, Inputs
 from gramd.connection import AsyncConnection
 from gramd.datasets import Dataset, DatasetLike
 from gramd.jobs import Job, JobLike
-from gramd.kernels import Kernel
+from gramd.kernels import Kernels
 from gramd.predictions import Prediction
 from gramd.progress import Progress, listener
 from gramd.retry import Retry
@@ -163,7 +163,7 @@ class AsyncKernelJobs(AsyncJobs):
         path = await self._connection.run(questions.zarr(job, self._retry))
         return f"{self._connection.url}{path}"
 
-    async def collect(self, job: JobLike) -> Kernel:
+    async def collect(self, job: JobLike) -> Kernels:
         """All results of a job that has succeeded; raises JobFailed for one that has not."""
         return await self._connection.run(kernels.collect(job, self._retry))
 

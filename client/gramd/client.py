@@ -11,7 +11,7 @@ from gramd import kernels, predictions, questions
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
 from gramd.datasets import Dataset
-from gramd.kernels import Kernel
+from gramd.kernels import Kernels
 from gramd.predictions import Prediction
 from gramd.progress import Progress
 from gramd.resources import Datasets, KernelJobs, PredictionJobs
@@ -64,7 +64,7 @@ class Client:
         method: Mapping[str, Any] | str | None = None,
         progress: Progress = None,
         timeout: float | None = None,
-    ) -> Kernel:
+    ) -> Kernels:
         """The kernels of an infinitely wide network, from the inputs to the matrices in one call.
 
         Args:

@@ -24,7 +24,7 @@ FIRST = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class Kernel(Result):
+class Kernels(Result):
     """What a kernel job computed. `arrays` has each result by its name."""
 
     @property
@@ -120,21 +120,21 @@ def options_of(
 
 def compute(
     submitting: Talk[Job], retry: Retry, progress: Progress, timeout: float | None
-) -> Talk[Kernel]:
+) -> Talk[Kernels]:
     """A job from its submission to its results."""
     job = yield from submitting
     ended = yield from waiting.wait(COLLECTION, job, retry, listener(progress), timeout)
     return (yield from collect(ended, retry))
 
 
-def collect(job: JobLike, retry: Retry) -> Talk[Kernel]:
+def collect(job: JobLike, retry: Retry) -> Talk[Kernels]:
     """All results of a job that has succeeded; raises JobFailed for one that has not."""
     known = job if isinstance(job, Job) else (yield from jobs.look(COLLECTION, job, retry))
     known.check()
     arrays: dict[str, Array] = {}
     for name in known.results:
         arrays[name] = yield from matrices.fetch(known.result(name), retry)
-    return Kernel(known, arrays)
+    return Kernels(known, arrays)
 
 
 def fetch(

@@ -13,7 +13,7 @@ from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
 from gramd.datasets import Dataset, DatasetLike
 from gramd.jobs import Job, JobLike
-from gramd.kernels import Kernel
+from gramd.kernels import Kernels
 from gramd.predictions import Prediction
 from gramd.progress import Progress, listener
 from gramd.retry import Retry
@@ -157,7 +157,7 @@ class KernelJobs(Jobs):
         path = self._connection.run(questions.zarr(job, self._retry))
         return f"{self._connection.url}{path}"
 
-    def collect(self, job: JobLike) -> Kernel:
+    def collect(self, job: JobLike) -> Kernels:
         """All results of a job that has succeeded; raises JobFailed for one that has not."""
         return self._connection.run(kernels.collect(job, self._retry))
 

@@ -15,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
+import gramd
 from gramd.sklearn import Kernel, KernelMatrix, NNGPClassifier, NTKRegressor
 from kernels.matrix import kernel_matrix
 
@@ -30,6 +31,12 @@ NEW = RNG.normal(size=(5, 3))
 def gram(kind: str, x1: np.ndarray, x2: np.ndarray | None = None) -> np.ndarray:
     """The same without a service."""
     return kernel_matrix(DENSE, x1, x2, outputs=(kind,), dtype="float64")[kind]
+
+
+def test_the_kernel_is_at_the_top_too() -> None:
+    assert gramd.Kernel is Kernel
+    with pytest.raises(AttributeError, match="'gramd' has no attribute 'Kern'"):
+        _ = gramd.Kern  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_gaussian_process_with_the_kernel_is_the_closed_form(url: str) -> None:

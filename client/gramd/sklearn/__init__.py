@@ -8,7 +8,8 @@
     GaussianProcessRegressor(Kernel(network), alpha=0.1).fit(X, y)
     make_pipeline(KernelMatrix(network, kind="ntk"), SVC(kernel="precomputed")).fit(X, y)
 
-`Kernel` is a kernel of `sklearn.gaussian_process`, which SVC and KernelRidge take as well.
+`Kernel` (also `gramd.Kernel`) is a kernel of `sklearn.gaussian_process`, which SVC and KernelRidge
+take as well.
 `KernelMatrix` is a transformer for whatever wants kernel="precomputed", and takes inputs that
 scikit-learn itself refuses: sequences, images, lists of arrays of differing lengths.
 `NNGPRegressor`, `NNGPClassifier`, `NTKRegressor` and `NTKClassifier` have the service solve as well.
