@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kernels.matrix import kernel_matrix
+from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import Array, Layer, entries, masks
 from tests.oracles.definition import definition
 
@@ -32,7 +33,13 @@ def inputs(shape1: tuple[int, ...], shape2: tuple[int, ...] | None, mask: str) -
 def assert_as_defined(
     layers: list[Layer], shape1: tuple[int, ...], shape2: tuple[int, ...] | None, mask: str
 ) -> None:
-    """float64 kernels agree with the definition to 1e-8 of their largest entry."""
+    """float64 kernels agree with the definition to 1e-8 of their largest entry.
+
+    Inputs of one channel may be multiples of each other, whose correlation is 1 up to rounding. The
+    angle is then off by the root of that, 2e-8, and so is the ntk above a kink.
+    """
+    kinked = any(layer.kinked for layer in parse_architecture({"layers": layers}).every_layer())
+    allowed = 1e-7 if kinked and shape1[-1] == 1 else 1e-8
     architecture, given = {"layers": layers}, inputs(shape1, shape2, mask)
     expected = definition(architecture, **given)
     result = kernel_matrix(architecture, **given, dtype="float64")
@@ -40,4 +47,4 @@ def assert_as_defined(
         assert result[output].shape == expected[output].shape
         scale = max(np.abs(expected[output]).max(), _ZERO)
         error = np.abs(result[output] - expected[output]).max() / scale
-        assert error < 1e-8, f"{output}: off by {error:.1e} of the largest entry"
+        assert error < allowed, f"{output}: off by {error:.1e} of the largest entry"
