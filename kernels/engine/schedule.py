@@ -70,7 +70,7 @@ def in_calls(
     if pace.step(len(pairs), workspace.share) == len(pairs):
         # On this thread: to hand a tile's only call to another one costs a tenth of a small call.
         ask()
-        call(pairs)
+        workspace.run(partial(call, pairs))
         return
     for _ in workspace.results(calls()):
         pass

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from threading import Condition, get_ident
+from threading import Condition, Semaphore, get_ident
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -72,6 +72,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.threads = threads
         self.memory_bytes = memory_bytes
         self._pool = ThreadPoolExecutor(threads, "micro-tile") if threads > 1 else None
+        self._turns = Semaphore(threads)
         # Least recently used first. An OrderedDict would hash its keys, whole networks, to list them.
         self._kept: dict[Hashable, _Kept] = {}
         self._changed = Condition()
@@ -146,6 +147,12 @@ class Workspace(AbstractContextManager["Workspace"]):
         """Threads for each tile that runs: what cutting one into more calls than that would gain."""
         return max(1, self.threads // max(1, len(self._running)))
 
+    def run(self, call: Callable[[], T]) -> T:
+        """What the call returns, made on this thread when fewer calls than `threads` run: parts of
+        a call that XLA cuts up would wait behind a whole one."""
+        with self._turns:
+            return call()
+
     def results(self, calls: Iterator[Callable[[], T]]) -> Iterator[T]:
         """What the calls return, in their order; a few run ahead of the one that is awaited.
 
@@ -162,7 +169,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         running: deque[Future[T]] = deque()
         try:
             for call in calls:
-                running.append(self._pool.submit(call))
+                running.append(self._pool.submit(self.run, call))
                 if len(running) > ahead:
                     yield running.popleft().result()
             while running:
