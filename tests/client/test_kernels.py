@@ -42,7 +42,7 @@ def test_a_dtype_may_be_numpys_and_results_show_themselves_in_one_line(
 ) -> None:
     kernel = client.kernel(DENSE, X, dtype=np.float64)
     assert kernel.nngp.dtype == np.float64
-    assert repr(kernel) == f"<Kernel of {kernel.job.id}: nngp (7, 7), ntk (7, 7)>"
+    assert repr(kernel) == f"<Kernels of {kernel.job.id}: nngp (7, 7), ntk (7, 7)>"
     assert repr(kernel.job) == f"<Job {kernel.job.id}: succeeded, 1/1 tiles>"
     assert "7x4" in repr(client.datasets.create(X))
 

@@ -167,7 +167,7 @@ def test_without_events_the_service_is_asked(answer: Reply | None) -> None:
 
 
 def test_a_watched_job_that_takes_too_long_goes_on(client: gramd.Client) -> None:
-    x = np.random.default_rng(4).normal(size=(90, 80, 4))
+    x = np.random.default_rng(4).normal(size=(300, 120, 4))
     submitted = client.kernels.submit(ATTENTION, x)
     with pytest.raises(gramd.StillRunning):
         client.kernels.wait(submitted, timeout=0.01, progress=lambda job: None)
