@@ -9,6 +9,9 @@ import socket
 from typing import Any
 
 import numpy as np
+
+# redis-py has no public way to say how replies are read; tests/service/room/test_large_values.py holds
+# what is used of it.
 from redis._parsers import _RESP2Parser  # pyright: ignore[reportPrivateUsage]
 from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR, SYM_CRLF, SocketBuffer
 from redis.connection import Connection
