@@ -1,6 +1,6 @@
 """gramd's side of `make bench`: a server on standard input and output, as peer.py is.
 
-Each line {"workload": name} is answered by {"seconds": s, "peak_bytes": b}, the time of one run
+Each line {"workload": name} is answered by {"seconds": s, "peak_bytes": b}, the time of a run
 through `kernel_matrix` and the most memory that this process has taken so far.
 """
 
@@ -9,15 +9,10 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from time import perf_counter
-from typing import Any
 
-from benchmarks.workloads import WORKLOADS, Data, Workload
+from benchmarks.timing import seconds_of
+from benchmarks.workloads import WORKLOADS, Data, Layers
 from kernels.matrix import kernel_matrix
-
-
-def run(workload: Workload, data: Data, layers: list[dict[str, Any]]) -> None:
-    kernel_matrix({"layers": layers}, data.x, mask1=data.mask)
 
 
 def main() -> None:
@@ -28,10 +23,12 @@ def main() -> None:
         data = made.setdefault(workload.name, workload.data())
         first, *rest = workload.layers
         networks = [[first | {"w_std": w}, *rest] for w in workload.sweep] or [workload.layers]
-        started = perf_counter()
-        for layers in networks:
-            run(workload, data, layers)
-        seconds = (perf_counter() - started) / len(networks)
+
+        def run(networks: list[Layers] = networks, data: Data = data) -> None:
+            for layers in networks:
+                kernel_matrix({"layers": layers}, data.x, mask1=data.mask)
+
+        seconds = seconds_of(run) / len(networks)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
 

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,6 +21,7 @@ import neural_tangents as nt
 import numpy as np
 from neural_tangents import stax
 
+from benchmarks.timing import seconds_of
 from benchmarks.workloads import WORKLOADS
 
 MASKED = 1e6
@@ -79,9 +79,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         run = prepared(request["workload"], request["batch"])
-        started = perf_counter()
-        run()
-        print(json.dumps({"seconds": perf_counter() - started}), flush=True)
+        print(json.dumps({"seconds": seconds_of(run)}), flush=True)
 
 
 if __name__ == "__main__":
