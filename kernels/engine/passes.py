@@ -176,7 +176,7 @@ def pair_pass(
             def cut(leaf: Array) -> Array:
                 return lax.dynamic_slice_in_dim(leaf, at * edge, edge)
 
-            found = materialised(lambda: jax.tree.map(cut, side))
+            found = materialised(jax.tree.map(cut, side))
             return found if shortened is None else shortened(*found)
 
         entry = network.entry(grid1, grid2)
