@@ -129,16 +129,17 @@ class Pairs:
 
     def cross(self, workspace: Workspace, should_stop: ShouldStop | None) -> dict[str, Matrix]:
         """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
-        those with row <= column, and some others."""
+        those with row < column, and some others."""
         left, right, network = self.left, self.right, self.network
         chosen = policy(jax.default_backend())
         edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
         micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
-        pairs = [
-            (i, j)
-            for i in range(micro_rows)
-            for j in range(i if right is left else 0, micro_columns)
-        ]
+
+        def first_column(row: int) -> int:
+            # A micro-tile of one input with itself holds nothing but what `own` has exactly.
+            return 0 if right is not left else row + (edge == 1)
+
+        pairs = [(i, j) for i in range(micro_rows) for j in range(first_column(i), micro_columns)]
         run = pair_pass(network, left.grid, right.grid, edge)
         most = (len(left.x) // edge) * (len(right.x) // edge)
         # A call that takes all micro-tiles makes the tile. Of several, each writes where its own
@@ -162,7 +163,8 @@ class Pairs:
                     at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
                     matrix[at] = part[at]
 
-        in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+        if pairs:
+            in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
         return {name: k[: left.count, : right.count] for name, k in total.items()}
 
 
@@ -182,7 +184,9 @@ def _positions_of_pairs(
     if pairs.right is not pairs.left:
         return k
     below = np.tri(len(k), k=-1, dtype=bool).reshape(len(k), -1, *[1] * (k.ndim - 2))
-    return np.where(below, np.swapaxes(np.swapaxes(k, 0, 1), -1, -2), k)
+    whole = np.where(below, np.swapaxes(np.swapaxes(k, 0, 1), -1, -2), k)
+    whole[np.arange(len(k)), np.arange(len(k))] = pairs.own().read()["nngp"]
+    return whole
 
 
 def _positions_of_own(
