@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import OverLimit
+from service.errors import TooMuch
 from service.http.presence import while_present
 from service.http.problems import InvalidRequest, Pending, Unavailable
 from service.http.queries import only, waiting_seconds
@@ -45,7 +45,7 @@ async def get_diagnostics(
     record = await _finished(service, tenant, job_id)
     limit = service.settings.max_prediction_rows
     if record.symmetric and record.n1 > limit:
-        raise OverLimit(
+        raise TooMuch(
             "max_prediction_rows", limit, record.n1,
             f"the eigenvalues of {record.n1} rows; {limit} are allowed, because one worker has to "
             "hold the matrix; diagnose a job of fewer rows, or look at preview.png",

@@ -33,7 +33,7 @@ from service import tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
 from service.errors import ResultStoreAway
-from service.http.problems import TYPE_PREFIX
+from service.http import problems
 from service.logs import get_logger
 from service.queue.pace import Kind, shape_name
 from service.queue.roster import WorkerCard
@@ -267,12 +267,8 @@ class Tiler:
         # What a caller asked for cannot be computed: no trouble of the operator's.
         (log.warning if refused else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
-        problem = {
-            "type": TYPE_PREFIX + kind,
-            "title": f"The {what} could not be computed",
-            "status": 422 if refused else 500,
-            "detail": detail,
-        }
+        title = f"The {what} could not be computed"
+        problem = problems.Kind(422 if refused else 500, kind, title).document(detail)
         for ref in await self._service.dispatch.fail(task, problem):
             log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
