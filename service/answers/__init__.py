@@ -1,7 +1,6 @@
 """What is made of finished kernel jobs: predictions, diagnostics, previews.
 
     records.py     a prediction: what was asked, what is known about it
-    requests.py    from the body of POST /v1/predictions to a validated request
     admission.py   the limits of a prediction
     answers.py     create, wait, cancel, delete, compute again: as the API sees them
     predictions.py the kernel jobs of a prediction, its record and its list
@@ -10,7 +9,7 @@
     names.py       digests of results and of factors
     maker.py       what a worker does with an answer's task                       SciPy from here on
     recipes.py     how each kind of answer is made
-    kernels.py     kernel jobs' tiles as float64 matrices
+    kernel_values.py kernel jobs' tiles as float64 matrices
     factors.py     factors and spectra of training kernels, computed once
     solver.py      predictions
     examiner.py    diagnostics and previews

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kernels.errors import Stopped
-from service.answers.kernels import Evicted, KernelValues
+from service.answers.kernel_values import Evicted, KernelValues
 from service.errors import ServiceError, UnknownJob
 from service.queue.tasks import AnswerTask
 from service.state import Service

@@ -8,7 +8,7 @@ import numpy as np
 
 from service.answers.examiner import DiagnosticsRecipe, PreviewRecipe
 from service.answers.factors import Factors
-from service.answers.kernels import KernelValues
+from service.answers.kernel_values import KernelValues
 from service.answers.maker import OpenRecipe, Recipe, Workshop
 from service.answers.solver import Solver
 from service.queue.tasks import Compute
