@@ -12,6 +12,7 @@ from service.errors import TilesMissing, UnknownJob
 from service.jobs.events import Events
 from service.logs import request_id
 from service.queue.dispatch import Dispatch
+from service.queue.tasks import AnswerKind
 from service.records import ENDED
 from service.settings import Settings
 from service.store import keys
@@ -49,7 +50,7 @@ class Answers:
     async def start(
         self,
         ref: str,
-        kind: str,
+        kind: AnswerKind,
         fields: Mapping[str, Any],
         layout: Mapping[str, Any],
         *,

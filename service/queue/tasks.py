@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from kernels.inputs import Form, Inputs
 from kernels.result import TileResult
@@ -57,6 +57,9 @@ class TileTask:
         }
 
 
+AnswerKind = Literal["prediction", "diagnostics", "preview"]
+
+
 @dataclass(frozen=True)
 class AnswerTask:
     """Something made of finished kernel jobs: a prediction, diagnostics, a preview.
@@ -67,7 +70,7 @@ class AnswerTask:
 
     tenant: str
     answer: str
-    kind: str
+    kind: AnswerKind
     flight: str
     request: str = ""
     trace: str = ""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.answers.examinations import Examination
 from service.errors import TooMuch
 from service.http.presence import while_present
 from service.http.problems import InvalidRequest, Pending, Unavailable
@@ -94,7 +95,9 @@ async def _finished(service: Service, tenant: str, job_id: str) -> JobRecord:
     raise _pending(f"the job is {record.state}; ask again when it has succeeded", record.eta_s)
 
 
-async def _content(request: Request, service: Service, record: JobRecord, kind: str) -> bytes:
+async def _content(
+    request: Request, service: Service, record: JobRecord, kind: Examination
+) -> bytes:
     """What a worker made; raises Pending while it does, and Unavailable when it cannot."""
     longest = service.settings.max_wait.total_seconds()
     seconds = waiting_seconds(request, longest)
