@@ -102,9 +102,10 @@ class PartsMissing(ServiceError):
 
 
 class TilesMissing(ServiceError):
-    """Tiles of a finished job were evicted and are being computed again."""
+    """Tiles of a finished job were evicted: they are being computed again, or will be when they are
+    asked for once more."""
 
-    def __init__(self, retry_after: int, missing: int) -> None:
+    def __init__(self, missing: int, *, retry_after: int = 2) -> None:
         super().__init__(
             f"{missing} tiles left the cache and are being computed again; "
             f"ask again in {retry_after} s"

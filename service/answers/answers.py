@@ -21,9 +21,6 @@ from service.store.arrays import ArrayStore, StoredArray
 from service.store.connection import now
 from service.store.records import RecordStore
 
-# What a client is told to wait before it asks again for what is being computed again.
-RETRY_AFTER_S = 2
-
 
 class Answers:
     """Jobs of one task that waits for kernel jobs. One per process, as `service.jobs.jobs.Jobs`."""
@@ -111,7 +108,7 @@ class Answers:
                 await listener.next(left)
                 found = await self._arrays.find(tenant, base, name)
         if found is None:
-            raise TilesMissing(RETRY_AFTER_S, 1)
+            raise TilesMissing(1)
         return found
 
     async def cancel(self, ref: str) -> None:

@@ -62,5 +62,5 @@ class Examinations:
         stripes = [await self._tiles.read(record.tenant, digest, kind) for digest in place.digests]
         found = [stripe.tobytes() for stripe in stripes if stripe is not None]
         if len(found) < len(stripes):
-            raise TilesMissing(1, 1)
+            raise TilesMissing(1, retry_after=1)
         return b"".join(found)

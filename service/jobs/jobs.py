@@ -30,9 +30,6 @@ from service.store.tiles import TileStore
 
 log = get_logger(__name__)
 
-# What a client is told to wait before it asks again for tiles that are being computed.
-RETRY_AFTER_S = 2
-
 
 class Jobs:
     """The jobs of all tenants. One per process, owned by `service.state.open_service`."""
@@ -209,7 +206,7 @@ class Jobs:
         # An early tile can be gone again by the time the last one is there.
         missing = await self._missing(layout, wanted)
         if missing:
-            raise TilesMissing(RETRY_AFTER_S, len(missing))
+            raise TilesMissing(len(missing))
 
     async def recompute(self, layout: Layout, tiles: Iterable[int]) -> Sequence[int]:
         """Have those of the finished tiles that were evicted computed again; returns them."""

@@ -17,7 +17,7 @@ from service.records import JobRecord
 from service.resources import Diagnostics
 from service.results.available import check_expired, retry_after
 from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_answer
-from service.routes.results import RECOMPUTE_SECONDS
+from service.routes.recomputing import RECOMPUTE_SECONDS
 from service.state import Service
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])

@@ -22,7 +22,7 @@ from service.results.reading import ahead
 from service.results.windows import open_window
 from service.results.zarr_layout import Chunk, ZarrLayout
 from service.routes.dependencies import JobId, ServiceNow, Tenant
-from service.routes.results import RECOMPUTE_SECONDS, runs_of
+from service.routes.recomputing import RECOMPUTE_SECONDS, runs_of
 from service.routes.sending import binary
 from service.state import Service
 from service.store import keys
