@@ -52,7 +52,6 @@ class Service:
     settings: Settings
     client: Redis
     tiles_client: Redis
-    tenants: Tenants
     api_keys: ApiKeys
     quotas: Quotas
     tallies: Tallies
@@ -148,7 +147,6 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             settings=settings,
             client=client,
             tiles_client=tiles_client,
-            tenants=tenants,
             api_keys=ApiKeys(client),
             quotas=Quotas(client, settings),
             tallies=Tallies(client),

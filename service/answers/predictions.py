@@ -1,7 +1,7 @@
 """Predictions, as the API sees them: kernel jobs of the same tenant, and an answer made of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -114,20 +114,8 @@ class Predictions:
             "datasets": list(request.datasets),
             "work": work,
         }
-        fields = {
-            "architecture": request.architecture.digest,
-            "dtype": request.dtype,
-            "method": request.method.model_dump(),
-            "task_name": request.task,
-            "model": request.model.canonical(),
-            "outputs": list(request.outputs),
-            "shapes": shapes_of(request),
-            "labels": request.targets.labels,
-            "kernels": layout["kernels"],
-            "inputs": await asyncio.to_thread(_digests, request) | {"y_train": rows},
-            "warnings": list(request.warnings),
-            "result": layout["result"],
-        }
+        inputs = await asyncio.to_thread(_digests, request) | {"y_train": rows}
+        fields = _first_fields(request, layout, inputs)
         ref = keys.ref(tenant, answer_id)
         await self._answers.start(ref, KIND, fields, layout, listed=True)
         return await self.get(tenant, answer_id)
@@ -212,6 +200,26 @@ class Predictions:
             return await self._jobs.get(tenant, job_id)
         except UnknownJob:
             return None
+
+
+def _first_fields(
+    request: PredictionRequest, layout: Mapping[str, Any], inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """The stored fields of a new prediction; `inputs` are digests by name."""
+    return {
+        "architecture": request.architecture.digest,
+        "dtype": request.dtype,
+        "method": request.method.model_dump(),
+        "task_name": request.task,
+        "model": request.model.canonical(),
+        "outputs": list(request.outputs),
+        "shapes": shapes_of(request),
+        "labels": request.targets.labels,
+        "kernels": layout["kernels"],
+        "inputs": inputs,
+        "warnings": list(request.warnings),
+        "result": layout["result"],
+    }
 
 
 def _digests(request: PredictionRequest) -> dict[str, str]:
