@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from kernels.engine.compiled import COMPILER_OPTIONS
+from kernels.compiler_options import COMPILER_OPTIONS
 from kernels.matrix import KernelMatrices, kernel_matrix
 from kernels.mechanisms.mixing import Mixing, congruences
 

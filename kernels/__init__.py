@@ -18,11 +18,12 @@ Where to go:
     result.py      what comes out, and what is known of its error                      no JAX
     errors.py      what a caller can do wrong                                          no JAX
     matrix.py      the front door: `kernel_matrix`
+    compiler_options.py   how XLA compiles what numbers come from                      no JAX
     reference.py   docs/layers.md, from the registry (generated.py, schema_words.py)   no JAX
 
 Layers import JAX inside their rules only, so everything marked "no JAX" may be read by a
 process that has none.
 """
 
-NUMERICS_VERSION = "5"
+NUMERICS_VERSION = "6"
 """Part of every tile digest: raised when a change alters the numbers a tile holds."""

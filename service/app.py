@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kernels.errors import KernelError
+from kernels.spec.pointers import describe
 from service import tracing
 from service.access.gate import Gate
 from service.context import RequestContext
@@ -91,7 +92,6 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
     """FastAPI checks path and query parameters; bodies are checked by service.requests."""
     assert isinstance(error, RequestValidationError), "registered for this class alone"
     first = error.errors()[0]
-    message: str = first["msg"]
     place, name = first["loc"][0], str(first["loc"][-1])
     if place == "path":
         known = first.get("ctx", {}).get("expected")
@@ -99,7 +99,4 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
             return problem_response(request, HTTPException(404))
         got = str(first["input"])[:60]
         return problem_response(request, UnknownResource(f"expected {known} here, got {got!r}"))
-    problem = InvalidRequest(
-        f"{message[0].lower()}{message[1:]}; got {str(first['input'])[:60]!r}", parameter=name
-    )
-    return problem_response(request, problem)
+    return problem_response(request, InvalidRequest(describe(first), parameter=name))

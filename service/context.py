@@ -75,13 +75,8 @@ class RequestContext:
             finally:
                 give_back(Request(scope))
                 seconds = time.perf_counter() - began
-                access.info(
-                    "request",
-                    method=method,
-                    path=_path(scope),
-                    status=status,
-                    ms=round(1e3 * seconds, 1),
-                )
+                ms = round(1e3 * seconds, 1)
+                access.info("request", method=method, path=_path(scope), status=status, ms=ms)
                 self._metrics.ended(method, _route(scope), status, seconds)
                 tracing.describe_request(span, method, _route(scope), status, request_id)
 

@@ -11,6 +11,8 @@
 
     ServiceError
     |-- OverLimit
+    |    |-- TooMuch
+    |    `-- TooMany
     |-- UnknownJob
     |-- UnknownDataset
     |-- UploadClosed
@@ -28,12 +30,27 @@ class ServiceError(Exception):
 
 
 class OverLimit(ServiceError):
-    """A limit was hit.
+    """A limit was hit: there is no room to keep what this would need.
 
     Arguments: limit, its name as in `GET /v1/limits`; value, what it is set to; actual, what the
-    request would have needed; detail, a sentence for the caller; retry_after, seconds until it may
-    be worth another try, where that is known.
+    request would have needed; detail, a sentence for the caller.
     """
+
+    def __init__(self, limit: str, value: int | float, actual: int | float, detail: str) -> None:
+        super().__init__(detail)
+        self.limit = limit
+        self.value = value
+        self.actual = actual
+        self.detail = detail
+
+
+class TooMuch(OverLimit):
+    """One request asks for more than any may, however much room there is."""
+
+
+class TooMany(OverLimit):
+    """The tenant has too many under way, or asks too fast; `retry_after` seconds from now it may be
+    worth another try."""
 
     def __init__(
         self,
@@ -44,11 +61,7 @@ class OverLimit(ServiceError):
         *,
         retry_after: float = 5,
     ) -> None:
-        super().__init__(detail)
-        self.limit = limit
-        self.value = value
-        self.actual = actual
-        self.detail = detail
+        super().__init__(limit, value, actual, detail)
         self.retry_after = retry_after
 
 
@@ -89,9 +102,10 @@ class PartsMissing(ServiceError):
 
 
 class TilesMissing(ServiceError):
-    """Tiles of a finished job were evicted and are being computed again."""
+    """Tiles of a finished job were evicted: they are being computed again, or will be when they are
+    asked for once more."""
 
-    def __init__(self, retry_after: int, missing: int) -> None:
+    def __init__(self, missing: int, *, retry_after: int = 2) -> None:
         super().__init__(
             f"{missing} tiles left the cache and are being computed again; "
             f"ask again in {retry_after} s"

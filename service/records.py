@@ -110,9 +110,14 @@ class JobRecord(BaseModel):
         return self.state in ENDED
 
 
+def event_order(event_id: str) -> tuple[int, ...]:
+    """What ids of events are compared by: they are those of Redis streams, "milliseconds-number"."""
+    return tuple(map(int, event_id.split("-")))
+
+
 @dataclass(frozen=True)
 class JobEvent:
-    """A step of a job. Ids are those of Redis streams, "milliseconds-number", and ascend."""
+    """A step of a job; ids ascend."""
 
     id: str
     state: State
@@ -121,8 +126,8 @@ class JobEvent:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """What ids are compared by."""
-        return tuple(map(int, self.id.split("-")))
+        """What events are compared by."""
+        return event_order(self.id)
 
 
 @dataclass(frozen=True)

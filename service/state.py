@@ -17,6 +17,7 @@ from service.http.idempotency import Idempotency
 from service.jobs.admission import result_ceiling
 from service.jobs.estimates import Estimates
 from service.jobs.events import Events, open_events
+from service.jobs.forecasts import Forecasts
 from service.jobs.jobs import Jobs
 from service.jobs.lifetimes import Lifetimes
 from service.queue.dispatch import Dispatch
@@ -51,7 +52,6 @@ class Service:
     settings: Settings
     client: Redis
     tiles_client: Redis
-    tenants: Tenants
     api_keys: ApiKeys
     quotas: Quotas
     tallies: Tallies
@@ -130,16 +130,13 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         roster = Roster(client)
         events = await stack.enter_async_context(open_events(client, records))
         pace = Pace(client, keys.PACE)
-        estimates = Estimates(
-            client=client, tiles_client=tiles_client, records=records, tiles=tiles, tenants=tenants,
-            roster=roster, pace=pace, settings=settings,
-        )  # fmt: skip
+        forecasts = Forecasts(records, roster, pace)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         jobs = Jobs(
             tiles_client=tiles_client, client=client, records=records, inputs=inputs,
             datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, events=events,
-            estimates=estimates, settings=settings,
+            forecasts=forecasts, settings=settings,
         )  # fmt: skip
         arrays = ArrayStore(tiles)
         answers = Answers(
@@ -150,7 +147,6 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             settings=settings,
             client=client,
             tiles_client=tiles_client,
-            tenants=tenants,
             api_keys=ApiKeys(client),
             quotas=Quotas(client, settings),
             tallies=Tallies(client),
@@ -164,7 +160,10 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             roster=roster,
             path_tokens=PathTokens(client),
             pace=pace,
-            estimates=estimates,
+            estimates=Estimates(
+                client=client, tiles_client=tiles_client, records=records, tiles=tiles,
+                tenants=tenants, forecasts=forecasts, settings=settings,
+            ),
             queue=queue,
             dispatch=dispatch,
             events=events,

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from numpy.typing import DTypeLike
 
-from gramd import kernels, predictions, questions
+from gramd import kernels, predictions, questions, results
 from gramd.arrays import Array, Inputs
 from gramd.async_resources import AsyncDatasets, AsyncKernelJobs, AsyncPredictionJobs
 from gramd.connection import AsyncConnection
@@ -86,7 +86,9 @@ class AsyncClient:
         options = kernels.options_of(outputs, dtype, form, method)
         submitting = kernels.submit(spec, x1, x2, mask1, mask2, options, self._retry, kernels.FIRST)
         shown = self._progress if progress is None else progress
-        return await self._connection.run(kernels.compute(submitting, self._retry, shown, timeout))
+        return await self._connection.run(
+            results.compute(Kernels, submitting, self._retry, shown, timeout)
+        )
 
     async def predict(
         self,
@@ -129,7 +131,9 @@ class AsyncClient:
             spec, x_train, y_train, x_test, masks, options, again, kernels.FIRST
         )
         shown = self._progress if progress is None else progress
-        return await self._connection.run(predictions.compute(submitting, again, shown, timeout))
+        return await self._connection.run(
+            results.compute(Prediction, submitting, again, shown, timeout)
+        )
 
     async def estimate(
         self,

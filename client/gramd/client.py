@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from numpy.typing import DTypeLike
 
-from gramd import kernels, predictions, questions
+from gramd import kernels, predictions, questions, results
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
 from gramd.datasets import Dataset
@@ -85,7 +85,9 @@ class Client:
         options = kernels.options_of(outputs, dtype, form, method)
         submitting = kernels.submit(spec, x1, x2, mask1, mask2, options, self._retry, kernels.FIRST)
         shown = self._progress if progress is None else progress
-        return self._connection.run(kernels.compute(submitting, self._retry, shown, timeout))
+        return self._connection.run(
+            results.compute(Kernels, submitting, self._retry, shown, timeout)
+        )
 
     def predict(
         self,
@@ -128,7 +130,7 @@ class Client:
             spec, x_train, y_train, x_test, masks, options, again, kernels.FIRST
         )
         shown = self._progress if progress is None else progress
-        return self._connection.run(predictions.compute(submitting, again, shown, timeout))
+        return self._connection.run(results.compute(Prediction, submitting, again, shown, timeout))
 
     def estimate(
         self,

@@ -68,7 +68,9 @@ def _lost(error: httpx.TransportError, url: str) -> Lost:
     before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
     sent = not isinstance(error, before)
     what = "the connection broke off" if sent else "no connection"
-    return Lost(f"{what} ({str(error) or type(error).__name__}) at {url}", sent=sent)
+    # What newcomers meet first: nothing runs yet, or it runs elsewhere.
+    advice = "" if sent else "; is the service running? GRAMD_URL or `url` says where"
+    return Lost(f"{what} ({str(error) or type(error).__name__}) at {url}{advice}", sent=sent)
 
 
 class Connection:

@@ -132,7 +132,9 @@ def exchange(
             seconds = tries.pause() if again else None
             if seconds is None:
                 made = max(tries.made, 1)
-                raise Unreachable(f"{request.method} {request.path}: {lost}", made) from lost
+                message = f"{request.method} {request.path}: {lost}"
+                # Lost is between the talk and its connection; callers want httpx's own words.
+                raise Unreachable(message, made) from lost.__cause__
             yield Pause(seconds)
             continue
         # A DELETE whose answer was lost on the way has done its work when the resource is gone.

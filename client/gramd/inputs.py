@@ -20,7 +20,9 @@ class Parcel:
 
     def __init__(self, document: Mapping[str, Any], network: Any = None) -> None:
         """`network` becomes the architecture; raises TypeError for what is none."""
-        fields = document if network is None else {"architecture": _network(network), **document}
+        fields = (
+            document if network is None else {"architecture": network_json(network), **document}
+        )
         self.document = {name: value for name, value in fields.items() if value is not None}
         self.parts: dict[str, Array] = {}
 
@@ -56,7 +58,8 @@ class Parcel:
         return Request("POST", path, headers=headers, body=body)
 
 
-def _network(given: Any) -> dict[str, Any]:
+def network_json(given: Any) -> dict[str, Any]:
+    """The JSON of a network, {"layers": [...]}; raises TypeError for what is none."""
     if not isinstance(given, Mapping):
         raise TypeError(
             "expected a network, spec.network(layer, ...) or its JSON {'layers': [...]}, got a"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import DTypeLike
 
-from gramd import jobs, matrices, waiting
+from gramd import matrices
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
 from gramd.exchange import Talk, exchange
 from gramd.inputs import Parcel, dtype_name
 from gramd.jobs import Job, JobLike, path_of, read_job
-from gramd.progress import Progress, listener
 from gramd.results import Result
 from gramd.retry import Retry
 
@@ -26,6 +25,8 @@ FIRST = 2.0
 @dataclass(frozen=True, repr=False)
 class Kernels(Result):
     """What a kernel job computed. `arrays` has each result by its name."""
+
+    collection: ClassVar[str] = COLLECTION
 
     @property
     def nngp(self) -> Array:
@@ -116,25 +117,6 @@ def options_of(
     named = {"type": method} if isinstance(method, str) else method
     names = [outputs] if isinstance(outputs, str) else list(outputs)
     return {"outputs": names, "dtype": dtype_name(dtype), "form": form, "method": named}
-
-
-def compute(
-    submitting: Talk[Job], retry: Retry, progress: Progress, timeout: float | None
-) -> Talk[Kernels]:
-    """A job from its submission to its results."""
-    job = yield from submitting
-    ended = yield from waiting.wait(COLLECTION, job, retry, listener(progress), timeout)
-    return (yield from collect(ended, retry))
-
-
-def collect(job: JobLike, retry: Retry) -> Talk[Kernels]:
-    """All results of a job that has succeeded; raises JobFailed for one that has not."""
-    known = job if isinstance(job, Job) else (yield from jobs.look(COLLECTION, job, retry))
-    known.check()
-    arrays: dict[str, Array] = {}
-    for name in known.results:
-        arrays[name] = yield from matrices.fetch(known.result(name), retry)
-    return Kernels(known, arrays)
 
 
 def fetch(

@@ -9,13 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gramd import jobs, matrices, waiting
 from gramd.arrays import Array, Inputs
 from gramd.datasets import Dataset
 from gramd.exchange import Talk, exchange
 from gramd.inputs import Parcel, dtype_name
-from gramd.jobs import Job, JobLike, read_job
-from gramd.progress import Progress, listener
+from gramd.jobs import Job, read_job
 from gramd.results import Result
 from gramd.retry import Retry
 
@@ -27,6 +25,7 @@ OUTPUTS = ("mean", "variance", "covariance", "classes")
 class Prediction(Result):
     """What a prediction came to, for m test inputs. `arrays` has each result by its name."""
 
+    collection: ClassVar[str] = COLLECTION
     noun: ClassVar[str] = "prediction"
 
     @property
@@ -90,22 +89,3 @@ def submit(
         )
     parcel.parts["y_train"] = targets
     return read_job((yield from exchange(parcel.request("/v1/predictions", wait), retry)))
-
-
-def compute(
-    submitting: Talk[Job], retry: Retry, progress: Progress, timeout: float | None
-) -> Talk[Prediction]:
-    """A prediction from its submission to its results."""
-    job = yield from submitting
-    ended = yield from waiting.wait(COLLECTION, job, retry, listener(progress), timeout)
-    return (yield from collect(ended, retry))
-
-
-def collect(job: JobLike, retry: Retry) -> Talk[Prediction]:
-    """All results of a prediction that has succeeded; raises JobFailed for one that has not."""
-    known = job if isinstance(job, Job) else (yield from jobs.look(COLLECTION, job, retry))
-    known.check()
-    arrays: dict[str, Array] = {}
-    for name in known.results:
-        arrays[name] = yield from matrices.fetch(known.result(name), retry)
-    return Prediction(known, arrays)

@@ -9,6 +9,7 @@ from typing import Any
 from gramd.arrays import as_inputs, npy
 from gramd.errors import NotFinished, ServerTrouble
 from gramd.exchange import Pause, Reply, Request, Talk, ask, encode, exchange, form, get
+from gramd.inputs import network_json
 from gramd.jobs import JobLike, path_of
 from gramd.retry import Retry
 from gramd.waiting import HELD, SHORTEST
@@ -37,7 +38,7 @@ def describe(
     spec: Mapping[str, Any], input_shape: Sequence[int] | None, retry: Retry
 ) -> Talk[dict[str, Any]]:
     """A network's canonical form, digest, warnings and output."""
-    body: dict[str, Any] = {"architecture": dict(spec)}
+    body: dict[str, Any] = {"architecture": network_json(spec)}
     if input_shape is not None:
         body["input_shape"] = [int(size) for size in input_shape]
     return (yield from ask("/v1/architectures", body, retry))

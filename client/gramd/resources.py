@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from gramd import datasets, jobs, kernels, predictions, questions, waiting
+from gramd import datasets, jobs, kernels, predictions, questions, results, waiting
 from gramd.arrays import Array, Inputs
 from gramd.connection import Connection
 from gramd.datasets import Dataset, DatasetLike
@@ -159,7 +159,7 @@ class KernelJobs(Jobs):
 
     def collect(self, job: JobLike) -> Kernels:
         """All results of a job that has succeeded; raises JobFailed for one that has not."""
-        return self._connection.run(kernels.collect(job, self._retry))
+        return self._connection.run(results.collect(Kernels, job, self._retry))
 
     def fetch(
         self,
@@ -211,4 +211,4 @@ class PredictionJobs(Jobs):
 
     def collect(self, job: JobLike) -> Prediction:
         """All results of a prediction that has succeeded; raises JobFailed for one that has not."""
-        return self._connection.run(predictions.collect(job, self._retry))
+        return self._connection.run(results.collect(Prediction, job, self._retry))

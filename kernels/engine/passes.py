@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kernels.compiler_options import COMPILER_OPTIONS, LARGE_PRODUCTS
 from kernels.demand import Demand, Step, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
 from kernels.engine.chain import Masks, observe, run_pair
-from kernels.engine.compiled import COMPILER_OPTIONS, LARGE_PRODUCTS, Compiled, locked_cache
+from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.kept import Chain
 from kernels.engine.network import Network
 from kernels.engine.over_rows import over_rows

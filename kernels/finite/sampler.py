@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kernels.compiler_options import COMPILER_OPTIONS
 from kernels.finite.empirical import empirical_nngp, empirical_ntk, traced_bytes
 from kernels.finite.gradients import Function, bytes_a_pair, gradients
 from kernels.finite.network import Network, Row
@@ -19,9 +20,6 @@ from kernels.plan.memory import MONTE_CARLO_BYTES
 
 _MOST_NETWORKS: Final = 64
 """Networks drawn by one compiled call, at most, so that the stop flag is looked at often."""
-
-_COMPILER_OPTIONS: Final = {"xla_cpu_multi_thread_eigen": False}
-"""As in engine/compiled.py: tiles are the unit of parallelism, and bits depend on no environment."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def sampler(
             keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbered)
             return jax.vmap(lambda own: sample(numbers, own, rows1, rows2))(keys)
 
-    return jax.jit(run, compiler_options=_COMPILER_OPTIONS)
+    return jax.jit(run, compiler_options=COMPILER_OPTIONS)
 
 
 def _outputs(network: Network, numbers: Any, key: Array) -> Function:

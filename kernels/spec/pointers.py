@@ -61,8 +61,16 @@ def describe(finding: ErrorDetails) -> str:
         return str(context["error"])
     if kind == "too_short":
         return f"expected at least {context['min_length']} of them; got {_shown(finding['input'])}"
-    message = finding["msg"][:1].lower() + finding["msg"][1:].replace("tuple", "list")
-    return f"{message}; got {_shown(finding['input'])}"
+    return f"{_expectation(finding['msg'])}; got {_shown(finding['input'])}"
+
+
+def _expectation(message: str) -> str:
+    """What pydantic expected of what it calls an input, which is another thing in a network."""
+    said = message.replace("tuple", "list")
+    for bound in ("greater than", "less than"):
+        said = said.replace(f"Input should be {bound}", f"expected a number {bound}")
+    said = said.replace("Input should be ", "expected ")
+    return said[:1].lower() + said[1:]
 
 
 def _shown(value: Any) -> str:

@@ -18,7 +18,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.errors import OverLimit
+from service.errors import TooMany
 from service.settings import Settings
 from service.store import keys
 
@@ -71,12 +71,12 @@ class Quotas:
         self._place = client.register_script(TAKE_PLACE)
 
     async def request(self, tenant: str) -> None:
-        """One more request of the tenant; raises OverLimit when they come too fast."""
+        """One more request of the tenant; raises TooMany when they come too fast."""
         taken, milliseconds = await self._request(
             keys=[keys.bucket(tenant)], args=[self._rate, self._burst]
         )
         if not taken:
-            raise OverLimit(
+            raise TooMany(
                 "max_requests_per_s", self._rate, self._rate + 1,
                 f"requests come faster than {self._rate} a second, after a burst of up to "
                 f"{self._burst}; slow down",
@@ -85,10 +85,10 @@ class Quotas:
 
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncGenerator[None, None]:
-        """Inside, one answer of the tenant is kept open; raises OverLimit when too many are."""
+        """Inside, one answer of the tenant is kept open; raises TooMany when too many are."""
         name = secrets.token_hex(8)
         if not await self._book(tenant, name):
-            raise OverLimit(
+            raise TooMany(
                 "max_open_requests", self._most, self._most + 1,
                 f"{self._most} requests of this tenant wait or are being answered already; let some "
                 "end first, or ask without Prefer: wait",

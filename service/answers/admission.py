@@ -4,7 +4,7 @@ from math import prod
 
 from kernels.method import MonteCarlo
 from service.answers.records import PredictionRequest
-from service.errors import OverLimit
+from service.errors import OverLimit, TooMuch
 from service.jobs.admission import result_ceiling
 from service.settings import Settings
 
@@ -37,7 +37,7 @@ def check_prediction(request: PredictionRequest, settings: Settings, maximum: in
     # Computed whether or not the mean is among the outputs.
     entries = request.targets.values.shape[1] * len(request.test)
     if entries > limit**2:
-        raise OverLimit(
+        raise TooMuch(
             "max_prediction_rows", limit, entries,
             f"test rows times outputs is {entries}, and the square of max_prediction_rows, "
             f"{limit**2}, is allowed; ask for fewer test rows at a time",
@@ -53,7 +53,7 @@ def check_prediction(request: PredictionRequest, settings: Settings, maximum: in
 
 def _check_rows(rows: int, limit: int, what: str) -> None:
     if rows > limit:
-        raise OverLimit(
+        raise TooMuch(
             "max_prediction_rows", limit, rows,
             f"{rows} {what}; {limit} are allowed, because their matrix is factorised in the memory "
             "of one worker",

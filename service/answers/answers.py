@@ -12,6 +12,7 @@ from service.errors import TilesMissing, UnknownJob
 from service.jobs.events import Events
 from service.logs import request_id
 from service.queue.dispatch import Dispatch
+from service.queue.tasks import AnswerKind
 from service.records import ENDED
 from service.settings import Settings
 from service.store import keys
@@ -19,9 +20,6 @@ from service.store.answers import AnswerStore
 from service.store.arrays import ArrayStore, StoredArray
 from service.store.connection import now
 from service.store.records import RecordStore
-
-# What a client is told to wait before it asks again for what is being computed again.
-RETRY_AFTER_S = 2
 
 
 class Answers:
@@ -49,7 +47,7 @@ class Answers:
     async def start(
         self,
         ref: str,
-        kind: str,
+        kind: AnswerKind,
         fields: Mapping[str, Any],
         layout: Mapping[str, Any],
         *,
@@ -110,7 +108,7 @@ class Answers:
                 await listener.next(left)
                 found = await self._arrays.find(tenant, base, name)
         if found is None:
-            raise TilesMissing(RETRY_AFTER_S, 1)
+            raise TilesMissing(1)
         return found
 
     async def cancel(self, ref: str) -> None:

@@ -1,7 +1,7 @@
 """Diagnostics and previews of finished kernel jobs, as the API sees them: made once, when asked."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from service.answers.answers import Answers
 from service.answers.names import answer_digest, matrix_digest
@@ -12,7 +12,8 @@ from service.store import keys
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
-LETTERS = {"diagnostics": keys.DIAGNOSTICS, "preview": keys.PREVIEW}
+Examination = Literal["diagnostics", "preview"]
+LETTERS: dict[Examination, str] = {"diagnostics": keys.DIAGNOSTICS, "preview": keys.PREVIEW}
 
 
 class Examinations:
@@ -24,7 +25,7 @@ class Examinations:
         self._tenants = tenants
         self._tiles = tiles
 
-    async def fields(self, record: JobRecord, kind: str, seconds: float) -> dict[str, Any]:
+    async def fields(self, record: JobRecord, kind: Examination, seconds: float) -> dict[str, Any]:
         """The stored fields of the answer, made now if nobody has asked before, as soon as it has
         ended or after `seconds`. The job must have succeeded."""
         ref = keys.ref(record.tenant, LETTERS[kind] + record.id)
@@ -37,7 +38,7 @@ class Examinations:
             await self._start(record, kind, ref)
         return await self._answers.wait(ref, seconds)
 
-    async def _start(self, record: JobRecord, kind: str, ref: str) -> None:
+    async def _start(self, record: JobRecord, kind: Examination, ref: str) -> None:
         secret = await self._tenants.secret(record.tenant)
         layout = await self._jobs.layout(record.tenant, record.id)
         stored = await self._answers.layout(keys.ref(record.tenant, record.id))
@@ -52,12 +53,14 @@ class Examinations:
         }
         await self._answers.start(ref, kind, {"result": whole["result"]}, whole)
 
-    async def content(self, record: JobRecord, kind: str, base: str, seconds: float) -> bytes:
+    async def content(
+        self, record: JobRecord, kind: Examination, base: str, seconds: float
+    ) -> bytes:
         """What was made, made again when it was evicted; raises TilesMissing."""
         ref = keys.ref(record.tenant, LETTERS[kind] + record.id)
         place = await self._answers.array(ref, base, kind, seconds)
         stripes = [await self._tiles.read(record.tenant, digest, kind) for digest in place.digests]
         found = [stripe.tobytes() for stripe in stripes if stripe is not None]
         if len(found) < len(stripes):
-            raise TilesMissing(1, 1)
+            raise TilesMissing(1, retry_after=1)
         return b"".join(found)

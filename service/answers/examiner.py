@@ -9,7 +9,7 @@ from scipy.linalg import eigvalsh, svdvals
 
 from kernels.inputs import Inputs
 from kernels.predict.diagnosis import diagnose
-from service.answers.kernels import KernelValues
+from service.answers.kernel_values import KernelValues
 from service.answers.maker import Workshop
 from service.queue.tasks import Compute, TileTask
 

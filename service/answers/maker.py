@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from kernels.errors import Stopped
-from service.answers.kernels import Evicted, KernelValues
+from service.answers.kernel_values import Evicted, KernelValues
 from service.errors import ServiceError, UnknownJob
-from service.queue.tasks import AnswerTask
+from service.queue.tasks import AnswerKind, AnswerTask
 from service.state import Service
 from service.store import keys
 from service.store.arrays import ArrayStore, StoredArray
@@ -110,7 +110,7 @@ class Maker:
         service: Service,
         shelf: Shelf,
         pool: ThreadPoolExecutor,
-        recipes: Mapping[str, OpenRecipe],
+        recipes: Mapping[AnswerKind, OpenRecipe],
         about: Mapping[str, Any],
     ) -> None:
         self._service = service

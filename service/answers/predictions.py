@@ -1,23 +1,23 @@
 """Predictions, as the API sees them: kernel jobs of the same tenant, and an answer made of them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
 from redis.asyncio import Redis
 
 from kernels.inputs import Inputs
-from kernels.method import MonteCarlo
-from kernels.plan.landmarks import choose_landmarks
 from service.answers.admission import check_prediction, shapes_of
 from service.answers.answers import Answers, prediction_ref
+from service.answers.kernel_jobs import kernel_requests
 from service.answers.names import answer_digest, matrix_digest
-from service.answers.records import KernelProgress, PredictionRecord, PredictionRequest
+from service.answers.progress import record_of
+from service.answers.records import PredictionRecord, PredictionRequest
 from service.errors import UnknownJob
 from service.jobs.jobs import Jobs
 from service.logs import get_logger
-from service.records import JobRecord, KernelRequest
+from service.records import JobRecord
 from service.settings import Settings
 from service.store import keys
 from service.store.arrays import ArrayStore, StoredArray
@@ -28,6 +28,8 @@ from service.store.tenants import Tenants
 log = get_logger(__name__)
 
 KIND = "prediction"
+# Of one kernel job, of its tenant and id.
+Change = Callable[[str, str], Awaitable[object]]
 
 
 class Predictions:
@@ -112,20 +114,8 @@ class Predictions:
             "datasets": list(request.datasets),
             "work": work,
         }
-        fields = {
-            "architecture": request.architecture.digest,
-            "dtype": request.dtype,
-            "method": request.method.model_dump(),
-            "task_name": request.task,
-            "model": request.model.canonical(),
-            "outputs": list(request.outputs),
-            "shapes": shapes_of(request),
-            "labels": request.targets.labels,
-            "kernels": layout["kernels"],
-            "inputs": await asyncio.to_thread(_digests, request) | {"y_train": rows},
-            "warnings": list(request.warnings),
-            "result": layout["result"],
-        }
+        inputs = await asyncio.to_thread(_digests, request) | {"y_train": rows}
+        fields = _first_fields(request, layout, inputs)
         ref = keys.ref(tenant, answer_id)
         await self._answers.start(ref, KIND, fields, layout, listed=True)
         return await self.get(tenant, answer_id)
@@ -192,7 +182,7 @@ class Predictions:
         """The rows of one of its stripes; None when they have just been evicted."""
         return await self._arrays.stripe(array, stripe)
 
-    async def _each_kernel(self, tenant: str, record: PredictionRecord, change: Any) -> None:
+    async def _each_kernel(self, tenant: str, record: PredictionRecord, change: Change) -> None:
         for kernel in record.kernels.values():
             try:
                 await change(tenant, kernel.id)
@@ -201,16 +191,8 @@ class Predictions:
                 continue
 
     async def _record(self, tenant: str, fields: dict[str, Any]) -> PredictionRecord:
-        """The public record of the stored fields, with what follows from its kernel jobs."""
-        found = {role: await self._kernel(tenant, job) for role, job in fields["kernels"].items()}
-        fields["kernels"] = {
-            role: _progress(job, found[role]) for role, job in fields["kernels"].items()
-        }
-        fields["eta_s"] = _eta(found.values())
-        fields["task"] = fields.pop("task_name")
-        if fields["state"] == "succeeded":
-            fields["receipt"] = _receipt(fields)
-        return PredictionRecord.model_validate(fields)
+        kernels = {role: await self._kernel(tenant, job) for role, job in fields["kernels"].items()}
+        return record_of(fields, kernels)
 
     async def _kernel(self, tenant: str, job_id: str) -> JobRecord | None:
         """One of its kernel jobs; None when it is gone."""
@@ -220,71 +202,23 @@ class Predictions:
             return None
 
 
-def _progress(job_id: str, record: JobRecord | None) -> KernelProgress:
-    if record is None:
-        return KernelProgress(id=job_id, state="expired", tiles_total=0, tiles_done=0)
-    return KernelProgress(
-        id=job_id,
-        state=record.state,
-        tiles_total=record.tiles_total,
-        tiles_done=record.tiles_done,
-    )
-
-
-def _eta(kernels: Iterable[JobRecord | None]) -> float | None:
-    """Seconds to the end of the last kernel job, since they are computed side by side; None where they
-    have all ended, or one of them cannot tell."""
-    left = [kernel.eta_s for kernel in kernels if kernel is not None and not kernel.ended]
-    known = [seconds for seconds in left if seconds is not None]
-    return max(known) if known and len(known) == len(left) else None
-
-
-def kernel_requests(request: PredictionRequest) -> dict[str, KernelRequest]:
-    """The kernel jobs of a prediction, by role. Looks at all inputs, so it belongs on a thread."""
-    # One Gram matrix: what stands for all inputs must be the same in all its parts.
-    landmarks = choose_landmarks(request.architecture, request.train, None, request.method)
-
-    def wanted(
-        rows: Inputs, columns: Inputs | None, outputs: tuple[str, ...], form: Any = "matrix"
-    ) -> KernelRequest:
-        return KernelRequest(
-            architecture=request.architecture,
-            inputs1=rows,
-            inputs2=columns,
-            outputs=outputs,
-            dtype=request.dtype,
-            form=form,
-            method=request.method,
-            datasets=request.datasets,
-            landmarks=landmarks,
-        )
-
-    found = {
-        "train": wanted(request.train, None, request.train_kernels),
-        "cross": wanted(request.test, request.train, request.train_kernels),
-    }
-    if request.spread:
-        # Estimates by Monte Carlo are of whole matrices only.
-        whole = "covariance" in request.outputs or isinstance(request.method, MonteCarlo)
-        form = "matrix" if whole else "diagonal"
-        found["test"] = wanted(request.test, None, (request.prior_kernel,), form)
-    return found
-
-
-def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
-    about = dict(fields.get("provenance", {}))
-    started = fields.get("started_at") or fields["created_at"]
+def _first_fields(
+    request: PredictionRequest, layout: Mapping[str, Any], inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """The stored fields of a new prediction; `inputs` are digests by name."""
     return {
-        "architecture": fields["architecture"],
-        "inputs": fields["inputs"],
-        "dtype": fields["dtype"],
-        "method": fields["method"],
-        "model": fields["model"],
-        "task": fields["task"],
-        **about,
-        "reused": bool(fields["tiles_reused"]),
-        "seconds": round(max(0.0, fields["finished_at"] - fields["created_at"]), 3),
-        "solve_seconds": round(max(0.0, fields["finished_at"] - started), 3),
+        "architecture": request.architecture.digest,
+        "dtype": request.dtype,
+        "method": request.method.model_dump(),
+        "task_name": request.task,
+        "model": request.model.canonical(),
+        "outputs": list(request.outputs),
+        "shapes": shapes_of(request),
+        "labels": request.targets.labels,
+        "kernels": layout["kernels"],
+        "inputs": inputs,
+        "warnings": list(request.warnings),
+        "result": layout["result"],
     }
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from service.answers.examiner import DiagnosticsRecipe, PreviewRecipe
 from service.answers.factors import Factors
-from service.answers.kernels import KernelValues
+from service.answers.kernel_values import KernelValues
 from service.answers.maker import OpenRecipe, Recipe, Workshop
 from service.answers.solver import Solver
-from service.queue.tasks import Compute
+from service.queue.tasks import AnswerKind, Compute
 from service.store.shelf import InputsGone
 
 
@@ -63,7 +63,7 @@ async def _preview(workshop: Workshop) -> Recipe:
     return PreviewRecipe(workshop, kernel)
 
 
-def recipes(compute: Compute) -> dict[str, OpenRecipe]:
+def recipes(compute: Compute) -> dict[AnswerKind, OpenRecipe]:
     """By kind; `compute` computes tiles, for spot checks."""
     return {
         "prediction": _prediction,

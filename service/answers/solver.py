@@ -20,7 +20,7 @@ from kernels.predict.model import (
 )
 from kernels.predict.targets import Targets
 from service.answers.factors import Factors, Run
-from service.answers.kernels import KernelValues
+from service.answers.kernel_values import KernelValues
 
 MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 

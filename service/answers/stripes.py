@@ -25,7 +25,7 @@ async def runs(
     for number in range(rows.start // array.height, (rows.stop - 1) // array.height + 1):
         stripe = await read(array, number)
         if stripe is None:
-            raise TilesMissing(1, 1)
+            raise TilesMissing(1, retry_after=1)
         start = number * array.height
         own = stripe[max(0, rows.start - start) : rows.stop - start]
         if cols is not None:

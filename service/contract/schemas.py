@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.answers.requests import PredictionBody
 from service.contract.examples import EXAMPLES
 from service.requests.bounds import BoundsBody
 from service.requests.datasets import OpenDatasetBody, SealBody
 from service.requests.extensions import ExtensionBody
 from service.requests.kernels import KernelBody
+from service.requests.predictions import PredictionBody
 from service.resources import Matrix, ProblemDocument
 from service.routes.architectures import ArchitectureBody
 from service.routes.following import StateBody

@@ -23,6 +23,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from kernels.spec.pointers import escape
 from service.http.body_room import take
 from service.http.content_digest import ContentDigest
 from service.http.problems import (
@@ -284,7 +285,7 @@ class _Form:
         if name not in self.names:
             raise InvalidRequest(
                 f"expected parts named {', '.join(self.names)}, got one named {name[:60]!r}",
-                pointer="/" + name[:60].replace("~", "~0").replace("/", "~1"),
+                pointer="/" + escape(name[:60]),
             )
         if name in self.parts:
             raise InvalidRequest(f"the part {name} comes twice", pointer=f"/{name}")

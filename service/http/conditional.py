@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.http.problems import PreconditionFailed, RangeNotSatisfiable
+from service.http.queries import head_only
 
 _TAG = re.compile(r'\s*(W/)?("[!#-~\x80-\xff]*")\s*(?:,|$)')
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
@@ -64,7 +65,7 @@ def byte_range(request: Request, etag: str, length: int) -> range | None:
     Raises RangeNotSatisfiable for a range behind the end. Only GET knows ranges: HEAD says what a
     GET without one would.
     """
-    if getattr(request.state, "head", False):
+    if head_only(request):
         return None
     condition = request.headers.get("if-range")
     if condition is not None and condition.strip() != etag:

@@ -26,9 +26,11 @@ Each becomes one RFC 9457 document (`application/problem+json`).
      +-- KernelError                 422  the same from a place that knows no body
      +-- UnknownJob, UnknownDataset  404
      +-- UploadClosed, PartsMissing  409  an open dataset that cannot be filled or sealed now
-     +-- OverLimit                   507  storage; 413 the size of one job; 429 how many at a time
+     +-- OverLimit                   507  no room to keep it
+     |    +-- TooMuch                413  more than one request may ask for
+     |    +-- TooMany                429  more at a time than one tenant may (Retry-After)
      +-- TilesMissing                503  evicted results are being computed again (Retry-After)
-     +-- ResultStoreAway            503  the object store of large results cannot be used
+     +-- ResultStoreAway             503  the object store of large results cannot be used
      +-- RedisError                  503  the store cannot be reached
      +-- anything else               500  our fault: the log has the traceback under the request id
 """
@@ -52,6 +54,8 @@ from service.errors import (
     PartsMissing,
     ResultStoreAway,
     TilesMissing,
+    TooMany,
+    TooMuch,
     UnknownDataset,
     UnknownJob,
     UploadClosed,
@@ -182,6 +186,11 @@ class Kind:
     name: str
     title: str
 
+    def document(self, detail: str, **members: Any) -> dict[str, Any]:
+        """A problem document of this kind (RFC 9457), with further members."""
+        about = {"type": TYPE_PREFIX + self.name, "title": self.title, "status": self.status}
+        return about | {"detail": detail, **members}
+
 
 # The one table from error to status; a subclass that is not listed is its nearest listed parent.
 KINDS: dict[type[Exception], Kind] = {
@@ -210,6 +219,8 @@ KINDS: dict[type[Exception], Kind] = {
     ),
     InvalidInput: Kind(422, "invalid-input", "An input array is wrong"),
     KernelError: Kind(422, "invalid-request", "The request asks for something wrong"),
+    TooMuch: Kind(413, "over-limit", "A limit was passed"),
+    TooMany: Kind(429, "over-limit", "A limit was passed"),
     OverLimit: Kind(507, "over-limit", "A limit was passed"),
     Busy: Kind(503, "busy", "Too much is being read at once"),
     NotReady: Kind(503, "not-ready", "The service is not ready"),
@@ -218,13 +229,6 @@ KINDS: dict[type[Exception], Kind] = {
     RedisError: Kind(503, "store-unavailable", "The store cannot be reached"),
     Exception: Kind(500, "internal-error", "Something went wrong here"),
 }
-
-# Limits that are not a matter of storage, by the names `GET /v1/limits` has for them.
-TOO_MANY = {"max_unfinished_jobs", "max_requests_per_s", "max_open_requests"}
-TOO_LARGE = {
-    "max_rows", "max_tiles", "max_tile_bytes", "max_monte_carlo_work", "max_part_bytes", "max_parts",
-    "max_prediction_rows",
-}  # fmt: skip
 
 
 def kind_of(error: Exception) -> Kind:
@@ -239,16 +243,14 @@ def problem_response(request: Request, error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         error = MalformedRequest("the connection was closed before the whole body came")
     kind = kind_of(error)
-    status, headers, members = kind.status, dict[str, str](), dict[str, Any]()
-    detail = str(error)
+    headers, members, detail = dict[str, str](), dict[str, Any](), str(error)
     if isinstance(error, Problem):
         headers, members = error.headers, error.members
     elif isinstance(error, KernelError):
         detail, members = error.detail, {"pointer": error.pointer}
     elif isinstance(error, OverLimit):
-        status = 429 if error.limit in TOO_MANY else 413 if error.limit in TOO_LARGE else status
         members = {"limit": error.value, "actual": error.actual, "limit_name": error.limit}
-        if status == 429:
+        if isinstance(error, TooMany):
             headers = {"Retry-After": str(math.ceil(error.retry_after))}
     elif isinstance(error, PartsMissing):
         members = {"missing": error.parts[:100], "actual": len(error.parts)}
@@ -261,24 +263,10 @@ def problem_response(request: Request, error: Exception) -> Response:
     elif kind.status == 500:
         # The message of an unforeseen error may hold what a client must not see; the log has it.
         detail = "an unexpected error; the log holds it under this request id"
-    return render(request, status, kind.name, kind.title, detail, members, headers)
-
-
-def render(
-    request: Request,
-    status: int,
-    name: str,
-    title: str,
-    detail: str,
-    members: dict[str, Any],
-    headers: dict[str, str],
-) -> Response:
-    """One RFC 9457 document."""
-    document: dict[str, Any] = {"type": TYPE_PREFIX + name, "title": title, "status": status}
-    document |= {"detail": detail, **members}
-    document["request_id"] = request.scope.get("state", {}).get("request_id")
+    request_id = request.scope.get("state", {}).get("request_id")
+    document = kind.document(detail, **members, request_id=request_id)
     # ASCII, because a detail may quote a lone surrogate, which UTF-8 cannot hold.
-    return Response(json.dumps(document).encode("ascii"), status, headers, MEDIA_TYPE)
+    return Response(json.dumps(document).encode("ascii"), kind.status, headers, MEDIA_TYPE)
 
 
 def _of_framework(request: Request, error: HTTPException) -> Exception:

@@ -13,7 +13,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from service.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, MalformedRequest
+from service.http.problems import KINDS, MEDIA_TYPE, MalformedRequest
 
 DETAIL = (
     "these bytes are no HTTP/1.1 request: expected a request line, Host and other headers in ASCII,"
@@ -63,15 +63,7 @@ class Http(H11Protocol):
 
 def _refusal() -> bytes:
     kind, request_id = KINDS[MalformedRequest], uuid4().hex
-    body = json.dumps(
-        {
-            "type": TYPE_PREFIX + kind.name,
-            "title": kind.title,
-            "status": kind.status,
-            "detail": DETAIL,
-            "request_id": request_id,
-        }
-    )
+    body = json.dumps(kind.document(DETAIL, request_id=request_id))
     head = (
         f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"
         f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"

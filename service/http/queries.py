@@ -1,4 +1,4 @@
-"""Query parameters and the headers that steer an answer: slices, Accept, Prefer."""
+"""Query parameters and what steers an answer: slices, Accept, Prefer, HEAD."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def only(request: Request, *names: str) -> None:
             raise InvalidRequest(
                 f"the parameter {name} comes {given.count(name)} times", parameter=name
             )
+
+
+def head_only(request: Request) -> bool:
+    """Whether the client asked with HEAD; routes know GET alone (service.context)."""
+    return getattr(request.state, "head", False)
 
 
 def read_slice(text: str | None, length: int, parameter: str) -> range:

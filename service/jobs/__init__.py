@@ -3,7 +3,7 @@
 jobs.py          create, look up, wait for, list, cancel, delete, lay out: as the API sees them
 blueprint.py     from a request to named tiles; digests.py: the names
 admission.py     whether such a job is taken
-estimates.py     what it will take
+forecasts.py     how long it will take; estimates.py: what POST /v1/estimates says of it
 first_fields.py  its record at the beginning
 events.py        what happens to jobs, told to whoever listens
 lifetimes.py     nothing expires under an unfinished job

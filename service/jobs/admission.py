@@ -3,7 +3,7 @@
 import math
 
 from kernels.method import MonteCarlo
-from service.errors import OverLimit
+from service.errors import OverLimit, TooMany, TooMuch
 from service.jobs.blueprint import Blueprint
 from service.records import KernelRequest
 from service.settings import Settings
@@ -30,20 +30,20 @@ def check_request(request: KernelRequest, unfinished: int, settings: Settings) -
     """
     rows = max(len(request.inputs1.x), 0 if request.inputs2 is None else len(request.inputs2.x))
     if rows > settings.max_rows:
-        raise OverLimit(
+        raise TooMuch(
             "max_rows", settings.max_rows, rows,
             f"one side of the matrix has {rows} rows, {settings.max_rows} are allowed",
         )  # fmt: skip
     if isinstance(request.method, MonteCarlo):
         work = request.method.width * request.method.heads * request.method.samples
         if work > settings.max_monte_carlo_work:
-            raise OverLimit(
+            raise TooMuch(
                 "max_monte_carlo_work", settings.max_monte_carlo_work, work,
                 f"width * heads * samples of the method is {work}, "
                 f"{settings.max_monte_carlo_work} is allowed",
             )  # fmt: skip
     if unfinished >= settings.max_unfinished_jobs:
-        raise OverLimit(
+        raise TooMany(
             "max_unfinished_jobs", settings.max_unfinished_jobs, unfinished + 1,
             f"{unfinished} jobs of this tenant are unfinished, no more are taken; try again later",
         )  # fmt: skip
@@ -55,13 +55,13 @@ def check_result(drawn: Blueprint, settings: Settings, maximum: int | None) -> N
     Raises OverLimit.
     """
     if len(drawn.digests) > settings.max_tiles:
-        raise OverLimit(
+        raise TooMuch(
             "max_tiles", settings.max_tiles, len(drawn.digests),
             f"the job would have {len(drawn.digests)} tiles, "
             f"{settings.max_tiles} are allowed; ask for fewer rows at a time",
         )  # fmt: skip
     if drawn.tile_bytes > MAX_TILE_BYTES:
-        raise OverLimit(
+        raise TooMuch(
             "max_tile_bytes", MAX_TILE_BYTES, drawn.tile_bytes,
             f"the kernel of a single pair of inputs takes {drawn.tile_bytes} bytes, and "
             f"{MAX_TILE_BYTES} are allowed; shorten the inputs, pool or stride, or ask for float32",

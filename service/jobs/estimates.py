@@ -1,20 +1,17 @@
-"""What a job will take, before it is made: tiles, bytes, seconds, and whether it would be taken."""
+"""What POST /v1/estimates answers: tiles, bytes and seconds of a job, and whether it would be taken."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 
-from kernels.plan.cost import tile_costs
 from service.errors import OverLimit
 from service.jobs import blueprint
 from service.jobs.admission import check_request, check_result, is_too_large
-from service.queue.pace import P90, Kind, Pace, shape_name
-from service.queue.roster import Roster
+from service.jobs.forecasts import Basis, Forecasts, Seconds
 from service.records import KernelRequest
 from service.settings import Settings
 from service.store.connection import ceiling
@@ -22,9 +19,6 @@ from service.store.inputs import check_quota, packed_size
 from service.store.records import RecordStore
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
-
-# Jobs that are looked at to tell how long one takes beside them.
-JOBS_BESIDE = 1_000
 
 
 class Tiles(BaseModel):
@@ -41,13 +35,6 @@ class Bytes(BaseModel):
 
     inputs: int = Field(description="counted against max_input_bytes, unless stored already")
     results: int = Field(description="all outputs; at most max_result_bytes")
-
-
-class Seconds(BaseModel):
-    """From the first tile's beginning to the last one's end, compiling included."""
-
-    p50: float = Field(description="seconds that half of such jobs stay below")
-    p90: float = Field(description="seconds that nine of ten such jobs stay below")
 
 
 class Refusal(BaseModel):
@@ -78,7 +65,7 @@ class EstimateResource(BaseModel):
     uncalibrated: bool = Field(
         description="no tile of this dtype and method has been computed here yet"
     )
-    basis: Literal["network", "device", "none"] = Field(
+    basis: Basis = Field(
         description="measured on this very network, on others on the same kind of device, or not"
     )
     workers: int = Field(description="tiles that are computed at once")
@@ -89,27 +76,8 @@ class EstimateResource(BaseModel):
     )
 
 
-class Forecast(BaseModel):
-    """Seconds of what is missing of a job, and what they rest on."""
-
-    seconds: Seconds | None = None
-    alone: Seconds | None = None
-    compile_seconds: float | None = None
-    basis: Literal["network", "device", "none"] = "none"
-    slots: int = 0
-
-
-def beside(others: Sequence[float | None], seconds: float) -> float:
-    """When a job of so many seconds ends that takes turns with others.
-
-    others: what is left of each, None where that is not known. While a job runs, each of the others
-    gets as much as it, or all that it needs; one that is not known is taken for as long as this one.
-    """
-    return seconds + sum(seconds if left is None else min(left, seconds) for left in others)
-
-
 class Estimates:
-    """Forecasts of jobs; one per process, owned by `service.state.open_service`."""
+    """Answers of POST /v1/estimates; one per process, owned by `service.state.open_service`."""
 
     def __init__(
         self,
@@ -119,8 +87,7 @@ class Estimates:
         records: RecordStore,
         tiles: TileStore,
         tenants: Tenants,
-        roster: Roster,
-        pace: Pace,
+        forecasts: Forecasts,
         settings: Settings,
     ) -> None:
         self._client = client
@@ -128,8 +95,7 @@ class Estimates:
         self._records = records
         self._tiles = tiles
         self._tenants = tenants
-        self._roster = roster
-        self._pace = pace
+        self._forecasts = forecasts
         self._settings = settings
 
     async def estimate(self, tenant: str, request: KernelRequest) -> EstimateResource:
@@ -140,7 +106,7 @@ class Estimates:
             drawn = drawn.far()
         there = await self._tiles.exists(tenant, drawn.digests)
         missing = [index for index, found in enumerate(there) if not found]
-        forecast = await self.forecast(tenant, request, drawn, missing)
+        forecast = await self._forecasts.forecast(tenant, request, drawn, missing)
         refusal = await self._refusal(tenant, request, drawn, missing)
         total = len(drawn.digests)
         return EstimateResource(
@@ -163,49 +129,6 @@ class Estimates:
             admitted=refusal is None,
             refusal=refusal,
             warnings=list(request.warnings),
-        )
-
-    async def forecast(
-        self, tenant: str, request: KernelRequest, drawn: blueprint.Blueprint,
-        missing: Sequence[int],
-    ) -> Forecast:  # fmt: skip
-        """What the missing tiles (indices) will take on the workers that are alive."""
-        cards = await self._roster.alive()
-        slots = sum(card.slots for card in cards)
-        devices = sorted({card.device_kind for card in cards})
-        kinds = [Kind(device, request.dtype, request.method.type) for device in devices]
-        known = await self._pace.known(tenant, request.architecture.digest, kinds)
-        if known is None:
-            return Forecast(slots=slots)
-        plan = drawn.plan
-        costs = await asyncio.to_thread(
-            tile_costs, request.architecture, plan, outputs=request.outputs, dtype=request.dtype,
-            method=request.method, positions=bool(request.inputs1.grid),
-        )  # fmt: skip
-        wanted = [costs[index] for index in missing]
-        # No number of workers is faster than the longest tile.
-        work = max(sum(wanted) / slots, max(wanted, default=0.0))
-        shapes = {
-            shape_name(
-                request.outputs,
-                plan.form,
-                plan.groups1[plan.tiles[index].row].grid,
-                plan.groups2[plan.tiles[index].col].grid,
-            )
-            for index in missing
-        }
-        layers = len(request.architecture.expanded)
-        fresh, compiling = len(shapes - known.shapes), 0.0
-        if known.compile is not None:
-            compiling = known.compile.quantile(0.0) * layers * -(-fresh // slots)
-        p50, p90 = (work * known.pace.quantile(z) + compiling for z in (0.0, P90))
-        others = await self._records.seconds_left(JOBS_BESIDE)
-        return Forecast(
-            seconds=Seconds(p50=round(beside(others, p50), 3), p90=round(beside(others, p90), 3)),
-            alone=Seconds(p50=round(p50, 3), p90=round(p90, 3)),
-            compile_seconds=round(compiling, 3) if known.compile is not None or not fresh else None,
-            basis=known.basis,
-            slots=slots,
         )
 
     async def _refusal(

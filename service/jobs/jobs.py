@@ -12,9 +12,9 @@ from service import tracing
 from service.errors import TilesMissing, UnknownJob
 from service.jobs import blueprint
 from service.jobs.admission import check_request, check_result, is_too_large
-from service.jobs.estimates import Estimates
 from service.jobs.events import Events
 from service.jobs.first_fields import first_fields
+from service.jobs.forecasts import Forecasts
 from service.jobs.large_results import give_back, room_for
 from service.logs import get_logger
 from service.queue.dispatch import Dispatch
@@ -29,9 +29,6 @@ from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
 log = get_logger(__name__)
-
-# What a client is told to wait before it asks again for tiles that are being computed.
-RETRY_AFTER_S = 2
 
 
 class Jobs:
@@ -49,7 +46,7 @@ class Jobs:
         tenants: Tenants,
         dispatch: Dispatch,
         events: Events,
-        estimates: Estimates,
+        forecasts: Forecasts,
         settings: Settings,
     ) -> None:
         self._tiles_client = tiles_client
@@ -61,7 +58,7 @@ class Jobs:
         self._tenants = tenants
         self._dispatch = dispatch
         self._events = events
-        self._estimates = estimates
+        self._forecasts = forecasts
         self._settings = settings
 
     async def new_id(self) -> str:
@@ -106,7 +103,7 @@ class Jobs:
         fields = first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         missing = sorted(set(range(len(drawn.digests))) - set(done))
-        forecast = await self._estimates.forecast(tenant, request, drawn, missing)
+        forecast = await self._forecasts.forecast(tenant, request, drawn, missing)
         if forecast.seconds is not None and forecast.alone is not None:
             fields |= {"expected_s": forecast.seconds.p50, "alone_s": forecast.alone.p50}
         if not missing:
@@ -209,7 +206,7 @@ class Jobs:
         # An early tile can be gone again by the time the last one is there.
         missing = await self._missing(layout, wanted)
         if missing:
-            raise TilesMissing(RETRY_AFTER_S, len(missing))
+            raise TilesMissing(len(missing))
 
     async def recompute(self, layout: Layout, tiles: Iterable[int]) -> Sequence[int]:
         """Have those of the finished tiles that were evicted computed again; returns them."""

@@ -8,19 +8,16 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import astuple
 from datetime import timedelta
 
 from docket import Disposition, Docket, Worker
 
-from kernels.inputs import Form
-from service.queue.tasks import AnswerTask, Task, TileTask
+from service.queue.tasks import Task, as_text, read_task
 from service.store import keys
 
 Handler = Callable[[Task], Awaitable[None]]
 
-TASK = "compute_tile"
-ANSWER = "make_answer"
+TASK = "run_task"
 # Docket looks for work this often while it has none, which costs Redis something, or is full, which
 # costs a look at its own memory; its default of 250 ms would make a job of small tiles take a quarter
 # second each. So it looks more often while there is work, when a slot that is free waits for it.
@@ -39,7 +36,6 @@ class Queue:
         self._lease = lease
         # Enqueueing is by name, and Docket wants the name registered with its signature.
         docket.register(_not_here, names=[TASK])
-        docket.register(_no_answers_here, names=[ANSWER])
 
     async def add(self, tasks: Sequence[Task]) -> None:
         """Queue tasks; those already queued or running are left as they are.
@@ -48,7 +44,11 @@ class Queue:
         """
         if not tasks:
             return
-        calls = [self._docket.call(_name(task), key=task.key)(*astuple(task)) for task in tasks]
+        # The key is that of one flight: see `TileTask`.
+        calls = [
+            self._docket.call(TASK, key=f"{task.ref}:{task.flight}")(as_text(task))
+            for task in tasks
+        ]
         for execution in await self._docket.add_many(calls):
             if execution.disposition is Disposition.FAILED:
                 raise execution.schedule_exception or RuntimeError("a task could not be queued")
@@ -62,35 +62,17 @@ class Queue:
             if not running:
                 worker.minimum_check_interval = IDLE_INTERVAL
 
-        async def handle(task: Task) -> None:
+        async def run_task(task: str) -> None:
             nonlocal running
             running += 1
             worker.minimum_check_interval = BUSY_INTERVAL
             try:
-                await handler(task)
+                await handler(read_task(task))
             finally:
                 running -= 1
                 loop.call_later(BUSY_FOR.total_seconds(), relax)
 
-        async def compute_tile(
-            tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-            dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
-            job: str = "", request: str = "", trace: str = "",
-        ) -> None:  # fmt: skip
-            await handle(
-                TileTask(
-                    tenant, tile, architecture, rows1, rows2, dtype, outputs, form, method, flight,
-                    landmarks, job, request, trace,
-                )
-            )  # fmt: skip
-
-        async def make_answer(
-            tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
-        ) -> None:
-            await handle(AnswerTask(tenant, answer, kind, flight, request, trace))
-
-        self._docket.register(compute_tile, names=[TASK])
-        self._docket.register(make_answer, names=[ANSWER])
+        self._docket.register(run_task, names=[TASK])
         async with Worker(
             self._docket,
             name=name,
@@ -104,22 +86,8 @@ class Queue:
             await worker.run_forever()
 
 
-def _name(task: Task) -> str:
-    return TASK if isinstance(task, TileTask) else ANSWER
-
-
-async def _no_answers_here(
-    tenant: str, answer: str, kind: str, flight: str, request: str = "", trace: str = ""
-) -> None:
-    raise RuntimeError("this process only queues answers; a worker makes them")
-
-
-async def _not_here(
-    tenant: str, tile: str, architecture: str, rows1: str, rows2: str,
-    dtype: str, outputs: str, form: Form, method: str, flight: str, landmarks: str = "",
-    job: str = "", request: str = "", trace: str = "",
-) -> None:  # fmt: skip
-    raise RuntimeError("this process only queues tiles; a worker computes them")
+async def _not_here(task: str) -> None:
+    raise RuntimeError("this process only queues tasks; a worker takes them")
 
 
 @asynccontextmanager

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 from kernels.inputs import Form, Inputs
 from kernels.result import TileResult
@@ -23,7 +23,8 @@ class TileTask:
     `job` is the first to ask for the tile, `request` the id of the HTTP request that made the job, and
     `trace` its place in a trace (W3C traceparent), "" where there is none: for logs and traces only.
 
-    `outputs` is comma-separated and `method` is JSON, since a queue carries plain strings only.
+    `outputs` is comma-separated and `method` is JSON, as they stand in the job's record, whose part
+    goes through Lua as it is.
     """
 
     tenant: str
@@ -46,11 +47,6 @@ class TileTask:
         """The tile's name across tenants."""
         return f"{self.tenant}:{self.tile}"
 
-    @property
-    def key(self) -> str:
-        """What the queue knows this run by."""
-        return f"{self.ref}:{self.flight}"
-
     def about(self) -> dict[str, str]:
         """What every log line of this tile says."""
         return {
@@ -59,6 +55,9 @@ class TileTask:
             "job": self.job,
             "request_id": self.request,
         }
+
+
+AnswerKind = Literal["prediction", "diagnostics", "preview"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class AnswerTask:
 
     tenant: str
     answer: str
-    kind: str
+    kind: AnswerKind
     flight: str
     request: str = ""
     trace: str = ""
@@ -80,11 +79,6 @@ class AnswerTask:
     def ref(self) -> str:
         """Its name across tenants; what a tile's digest is to a tile, its id is to an answer."""
         return f"{self.tenant}:{self.answer}"
-
-    @property
-    def key(self) -> str:
-        """What the queue knows this run by."""
-        return f"{self.ref}:{self.flight}"
 
     def about(self) -> dict[str, str]:
         """What every log line of this answer says."""
@@ -97,6 +91,17 @@ class AnswerTask:
 
 
 Task = TileTask | AnswerTask
+
+
+def as_text(task: Task) -> str:
+    """A task as JSON, for the queue."""
+    return json.dumps(asdict(task))
+
+
+def read_task(text: str) -> Task:
+    """The task of `as_text`."""
+    fields: dict[str, Any] = json.loads(text)
+    return AnswerTask(**fields) if "answer" in fields else TileTask(**fields)
 
 
 class PastDeadline(ServiceError):

@@ -8,13 +8,13 @@ that was not full.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from anyio.to_thread import run_sync
 
 from kernels.compatible import check_job
-from kernels.inputs import Inputs, joined
+from kernels.inputs import Form, Inputs, joined
 from kernels.method import MonteCarlo, parse_method
 from kernels.plan.tiles import RowGroup, TilePlan
 from kernels.spec.architecture import Architecture
@@ -133,7 +133,7 @@ def _build(
             for number, inputs in enumerate(old, start=1)
         ]
         inputs1, inputs2 = sides[0], sides[1] if len(sides) > 1 else None
-        form: Any = record.form
+        form = cast("Form", record.form)
         warnings = check_job(architecture, inputs1, inputs2, form, method)
     return KernelRequest(
         architecture=architecture,

@@ -13,19 +13,21 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from kernels.compatible import check_job
 from kernels.errors import InputError, KernelError, SpecError
 from kernels.inputs import Form, Inputs, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
+from kernels.spec.pointers import describe, escape, locate
 from service.http.problems import InvalidArchitecture, InvalidInput, InvalidRequest
 from service.records import KernelRequest
-from service.requests.sources import LIST, REFERENCE, Array, DatasetReference, Source, read_sources
+from service.requests.sources import Array, DatasetReference, Source, read_sources
 from service.store.datasets import DatasetStore
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -109,15 +111,10 @@ def read_fields(model: type[Body], value: Any) -> Body:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
-        found = [
-            (_pointer(item["loc"]), _sentence(item["msg"], item["type"], item["input"]))
-            for item in errors
-        ]
-        also = [{"pointer": pointer, "detail": detail} for pointer, detail in found[:20]]
-        raise InvalidRequest(
-            found[0][1], pointer=found[0][0], also={"errors": also} if len(also) > 1 else None
-        ) from error
+        errors = error.errors(include_url=False)[:20]
+        found = [_finding(item, cast("Mapping[str, Any]", value)) for item in errors]
+        also = {"errors": found} if len(found) > 1 else None
+        raise InvalidRequest(found[0]["detail"], pointer=found[0]["pointer"], also=also) from error
 
 
 def read_architecture(document: Mapping[str, Any]) -> Architecture:
@@ -199,23 +196,13 @@ def _build(
     )
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """A pydantic location as a pointer into the body."""
-    given = [step for step in location if step not in (LIST, REFERENCE)]
-    # Behind a field of several models stands the type by which its model was found, behind one of
-    # several types what was tried.
-    steps = [
-        step
-        for step, before in zip(given, [None, *given], strict=False)
-        if before not in ("method", "model", "diag_reg", "time")
-    ]
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-
-
-def _sentence(message: str, kind: str, given: Any) -> str:
-    """What pydantic says, with what came."""
-    if kind == "missing":
-        return "this field is required"
-    if kind == "extra_forbidden":
-        return "there is no field of this name here"
-    return f"{message[0].lower()}{message[1:]}; got {repr(given)[:60]}"
+def _finding(item: ErrorDetails, document: Mapping[str, Any]) -> dict[str, str]:
+    """Where in a body pydantic found what, in the body's own words."""
+    location = item["loc"]
+    if item["type"] == "missing":
+        # The deepest place that is there is where it should have stood.
+        pointer = f"{locate(document, location[:-1])}/{escape(location[-1])}"
+        return {"pointer": pointer, "detail": "this field is required"}
+    extra = item["type"] == "extra_forbidden"
+    detail = "there is no field of this name here" if extra else describe(item)
+    return {"pointer": locate(document, location), "detail": detail}

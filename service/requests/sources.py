@@ -23,8 +23,7 @@ class DatasetReference(BaseModel):
     dataset: str = Field(description="id of a dataset of POST /v1/datasets", max_length=64)
 
 
-# Errors name the branch that was meant; the tags stand in their locations, which are no part of the
-# body.
+# So that errors are of the kind that was meant. Tags stand in their locations; no body has such names.
 LIST, REFERENCE = "(list)", "(reference)"
 Array = Annotated[
     Annotated[list[Any], Tag(LIST)] | Annotated[DatasetReference, Tag(REFERENCE)],

@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 
 from service.http.bodies import EVENTS
 from service.http.problems import InvalidRequest
-from service.http.queries import negotiate, only
-from service.records import ENDED, JobEvent
+from service.http.queries import head_only, negotiate, only
+from service.records import ENDED, JobEvent, event_order
 from service.results.available import check_expired
 from service.routes.dependencies import JobId, PredictionId, ServiceNow, Tenant, open_answer
 from service.state import Service
@@ -95,10 +95,10 @@ async def _answer(
     """What came after the event `after`, or the newest event, and all that follows."""
     if after is not None and ended:
         newest = await service.records.newest_event(ref)
-        if newest is None or newest.order <= _order(after):
+        if newest is None or newest.order <= event_order(after):
             return Response(status_code=204)
     headers = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    if getattr(request.state, "head", False):
+    if head_only(request):
         return Response(None, 200, headers)
     return StreamingResponse(_stream(service, ref, after), 200, headers)
 
@@ -137,15 +137,6 @@ async def _missed(service: Service, ref: str, after: str | None) -> list[JobEven
 
 def _message(event: JobEvent, told: JobEvent | None) -> bytes:
     kind = "progress" if told is not None and told.state == event.state else "state"
-    data = json.dumps(
-        {
-            "state": event.state,
-            "tiles_done": event.tiles_done,
-            "tiles_total": event.tiles_total,
-        }
-    )
+    done, total = event.tiles_done, event.tiles_total
+    data = json.dumps({"state": event.state, "tiles_done": done, "tiles_total": total})
     return f"id: {event.id}\nevent: {kind}\ndata: {data}\n\n".encode()
-
-
-def _order(event_id: str) -> tuple[int, ...]:
-    return tuple(map(int, event_id.split("-")))

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import OverLimit
+from service.answers.examinations import Examination
+from service.errors import TooMuch
 from service.http.presence import while_present
 from service.http.problems import InvalidRequest, Pending, Unavailable
 from service.http.queries import only, waiting_seconds
@@ -16,7 +17,7 @@ from service.records import JobRecord
 from service.resources import Diagnostics
 from service.results.available import check_expired, retry_after
 from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_answer
-from service.routes.results import RECOMPUTE_SECONDS
+from service.routes.recomputing import RECOMPUTE_SECONDS
 from service.state import Service
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
@@ -45,7 +46,7 @@ async def get_diagnostics(
     record = await _finished(service, tenant, job_id)
     limit = service.settings.max_prediction_rows
     if record.symmetric and record.n1 > limit:
-        raise OverLimit(
+        raise TooMuch(
             "max_prediction_rows", limit, record.n1,
             f"the eigenvalues of {record.n1} rows; {limit} are allowed, because one worker has to "
             "hold the matrix; diagnose a job of fewer rows, or look at preview.png",
@@ -94,7 +95,9 @@ async def _finished(service: Service, tenant: str, job_id: str) -> JobRecord:
     raise _pending(f"the job is {record.state}; ask again when it has succeeded", record.eta_s)
 
 
-async def _content(request: Request, service: Service, record: JobRecord, kind: str) -> bytes:
+async def _content(
+    request: Request, service: Service, record: JobRecord, kind: Examination
+) -> bytes:
     """What a worker made; raises Pending while it does, and Unavailable when it cannot."""
     longest = service.settings.max_wait.total_seconds()
     seconds = waiting_seconds(request, longest)

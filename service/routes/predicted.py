@@ -18,7 +18,7 @@ from service.http.queries import negotiate, only, read_slice
 from service.results.available import check_expired, retry_after
 from service.results.content import DTYPES, Content
 from service.routes.dependencies import PredictionId, ServiceNow, Tenant, open_answer
-from service.routes.results import RECOMPUTE_SECONDS
+from service.routes.recomputing import RECOMPUTE_SECONDS
 from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.answers.records import PredictionRecord
-from service.answers.requests import PARTS, read_prediction_request
 from service.http.bodies import JSON, json_or_form
 from service.http.conditional import state_of
 from service.http.queries import only
+from service.requests.predictions import PARTS, read_prediction_request
 from service.resources import PredictionList, PredictionResource
 from service.routes.dependencies import (
     IdempotencyKey,

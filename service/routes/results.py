@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Literal
 
-import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import TilesMissing
 from service.http.bodies import JSON, NPY, OCTETS
 from service.http.conditional import byte_range, etag_of, not_modified
 from service.http.problems import InvalidRequest
 from service.http.queries import negotiate, only, read_slice
-from service.records import JobRecord, Layout
+from service.records import JobRecord
 from service.results.available import check_available, check_finished
 from service.results.content import DTYPES, Content
-from service.results.windows import Window, open_window
+from service.results.windows import open_window
 from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
+from service.routes.recomputing import RECOMPUTE_SECONDS, runs_of
 from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
-from service.state import Service
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
-
-# How long a fetch waits for evicted tiles to be computed again before it answers 503.
-RECOMPUTE_SECONDS = 20.0
 
 
 @router.get(
@@ -100,32 +94,3 @@ def _columns(text: str | None, record: JobRecord) -> range:
             "a diagonal has rows only: leave cols out, or ask for the form matrix", parameter="cols"
         )
     return read_slice(text, record.n2, "cols")
-
-
-async def runs_of(
-    service: Service, tenant: str, layout: Layout, part: Window | None, dtype: np.dtype
-) -> AsyncGenerator[np.ndarray, None]:
-    """The window's runs; a tile that is evicted while they are sent is computed again."""
-    if part is None:  # nothing but bytes of the .npy header
-        return
-    output = part.output
-
-    async def read(indices: Sequence[int]) -> list[np.ndarray]:
-        found = await once(indices)
-        missing = [index for index in indices if index not in found]
-        if missing:
-            await service.jobs.ensure_tiles(layout, missing, RECOMPUTE_SECONDS)
-            found |= await once(missing)
-        if len(found) < len(indices):
-            raise TilesMissing(1, len(indices) - len(found))
-        return [found[index] for index in indices]
-
-    async def once(indices: Sequence[int]) -> dict[int, np.ndarray]:
-        names = [layout.digests[index] for index in indices]
-        values = await service.tiles.read_many(tenant, names, output)
-        return {
-            index: value for index, value in zip(indices, values, strict=True) if value is not None
-        }
-
-    async for run in part.runs(dtype, read):
-        yield run

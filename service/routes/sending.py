@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.http.arrays import json_elements
 from service.http.bodies import JSON, NPY, OCTETS
+from service.http.queries import head_only
 from service.results.content import Content
 from service.results.reading import ahead
 
@@ -57,7 +58,7 @@ def send(
             "Content-Length": str(content.length if asked is None else len(asked)),
             "Content-Disposition": f'attachment; filename="{name}.{content.suffix}"',
         }
-    if getattr(request.state, "head", False):
+    if head_only(request):
         return Response(None, 200, headers)
     runs = ahead(runs)
     if content.media == JSON:

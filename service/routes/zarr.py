@@ -14,7 +14,7 @@ from service.errors import UnknownJob
 from service.http.bodies import JSON, OCTETS
 from service.http.conditional import etag_of, not_modified
 from service.http.problems import Gone, Pending, Unavailable, UnknownResource
-from service.http.queries import only
+from service.http.queries import head_only, only
 from service.records import JobRecord, Layout
 from service.resources import ZarrResource
 from service.results.available import check_expired
@@ -22,7 +22,7 @@ from service.results.reading import ahead
 from service.results.windows import open_window
 from service.results.zarr_layout import Chunk, ZarrLayout
 from service.routes.dependencies import JobId, ServiceNow, Tenant
-from service.routes.results import RECOMPUTE_SECONDS, runs_of
+from service.routes.recomputing import RECOMPUTE_SECONDS, runs_of
 from service.routes.sending import binary
 from service.state import Service
 from service.store import keys
@@ -132,7 +132,7 @@ async def _chunk(
         "Content-Type": OCTETS,
         "Content-Length": str(math.prod(chunk.shape) * dtype.itemsize),
     }
-    if getattr(request.state, "head", False):
+    if head_only(request):
         return Response(None, 200, headers)
     runs = runs_of(service, layout.record.tenant, layout, part, dtype)
     if part.shape == chunk.shape:

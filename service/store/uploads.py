@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from redis.asyncio import Redis
 
-from service.errors import OverLimit, PartsMissing, UnknownDataset, UploadClosed
+from service.errors import OverLimit, PartsMissing, TooMuch, UnknownDataset, UploadClosed
 from service.store import keys
 from service.store.connection import now, raw, store_with_room
 from service.store.datasets import Dataset, DatasetStore, digest_header, record_fields
@@ -97,13 +97,13 @@ class UploadStore:
         rows = part_rows or max(1, PART_BYTES // row, -(-shape[0] // MAX_PARTS))
         rows = min(rows, shape[0])
         if rows * row > MAX_PART_BYTES:
-            raise OverLimit(
+            raise TooMuch(
                 "max_part_bytes", MAX_PART_BYTES, rows * row,
                 f"a part of {rows} rows would have {rows * row} bytes, {MAX_PART_BYTES} are "
                 "allowed; choose fewer part_rows",
             )  # fmt: skip
         if -(-shape[0] // rows) > MAX_PARTS:
-            raise OverLimit(
+            raise TooMuch(
                 "max_parts", MAX_PARTS, -(-shape[0] // rows),
                 f"parts of {rows} rows would be more than {MAX_PARTS}; choose more part_rows",
             )  # fmt: skip

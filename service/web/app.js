@@ -61,6 +61,7 @@ function showKey() {
 function askForKey(reason) {
   document.getElementById("key-reason").textContent = reason;
   field.value = key();
+  document.getElementById("forget-key").hidden = !key();
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {

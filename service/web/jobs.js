@@ -1,7 +1,7 @@
 // The lists of kernel jobs and of predictions, newest first, page by page.
 
 import { call, read } from "./calls/api.js";
-import { h, problemNote } from "./elements/dom.js";
+import { digestNote, h, problemNote } from "./elements/dom.js";
 import { hasEnded } from "./calls/events.js";
 import { count, moment, shape } from "./elements/words.js";
 
@@ -9,12 +9,12 @@ const PAGE = 25;
 const LISTS = {
   kernels: {
     title: "Kernel jobs", address: "#/jobs", none: "No kernel jobs yet.", begin: ["#/", "Compute a kernel"],
-    columns: ["Job", "State", "Shape", "Kernels", "Made", ""],
+    columns: ["Job", "State", "Shape", "Kernels", "Network", "Made", ""],
     cells: (job) => [shape(job.shape), job.outputs.map((name) => name.toUpperCase()).join(", ")],
   },
   predictions: {
     title: "Predictions", address: "#/predictions", none: "No predictions yet.", begin: ["#/predict", "Predict"],
-    columns: ["Prediction", "State", "Test inputs", "Model", "Made", ""],
+    columns: ["Prediction", "State", "Test inputs", "Model", "Network", "Made", ""],
     cells: ({ shapes, model, task }) => [count(shapes.mean[0]), `${model.type.replace("_", " ")}, ${task}`],
   },
 };
@@ -80,6 +80,7 @@ export class Jobs {
       h("td", {}, h("a", { href: `${this.list.address}/${job.id}` }, h("code", {}, job.id))),
       h("td", {}, state),
       this.list.cells(job).map((cell) => h("td", {}, cell)),
+      h("td", {}, digestNote(job.architecture, 8)),
       h("td", {}, moment(job.created_at)),
       h("td", {}, act));
     const offer = (words, does) => {

@@ -3,6 +3,6 @@
 worker.py      the process: started, announced, stopped
 tiler.py       what it does with one tile, from its delivery to its end
 sharing.py     a suspect tile is computed alone
-compiling.py   how much of the time was compiling
+compiling.py   how much of the time was compiling; learning.py: what it tells of such tiles
 provenance.py  what a result was computed with
 """

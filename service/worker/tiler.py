@@ -9,7 +9,6 @@ it is delivered again, alone on its next worker so that it harms no other, and g
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,24 +23,20 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.contextvars import bound_contextvars
 
 from kernels.errors import KernelError, Stopped
-from kernels.inputs import Inputs
-from kernels.method import parse_method
-from kernels.plan.cost import tile_cost
 from kernels.result import TileResult
-from kernels.spec.architecture import Architecture
 from service import tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
 from service.errors import ResultStoreAway
-from service.http.problems import TYPE_PREFIX
+from service.http import problems
 from service.logs import get_logger
-from service.queue.pace import Kind, shape_name
 from service.queue.roster import WorkerCard
 from service.queue.tasks import Compute, PastDeadline, Task, TileTask
 from service.state import Service
 from service.store import keys
 from service.store.shelf import InputsGone, Shelf
 from service.worker import compiling
+from service.worker.learning import learn
 from service.worker.provenance import provenance
 from service.worker.sharing import Sharing
 
@@ -171,7 +166,8 @@ class Tiler:
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
         await self._write(task, result, self._about | meta)
-        await self._learn(task, architecture, (rows1, others[0]), seconds, compile_seconds)
+        device, took = self._about["device_kind"], (seconds, compile_seconds)
+        await learn(service.pace, device, task, architecture, (rows1, others[0]), took)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
 
     async def _write(self, task: TileTask, result: TileResult, meta: Mapping[str, Any]) -> None:
@@ -220,25 +216,6 @@ class Tiler:
                 self._overdue(task)
             unwanted = self._stopping or not await self._wanted(task)
 
-    async def _learn(
-        self, task: TileTask, architecture: Architecture, sides: tuple[Inputs, Inputs | None],
-        seconds: float, compile_seconds: float,
-    ) -> None:  # fmt: skip
-        """Remember how long the tile took, for estimates."""
-        rows1, rows2 = sides[0], sides[1] or sides[0]
-        outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
-        cost = tile_cost(
-            architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
-            dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
-        )  # fmt: skip
-        await self._service.pace.learn(
-            task.tenant, task.architecture,
-            Kind(self._about["device_kind"], task.dtype, method.type),
-            cost=cost, seconds=seconds, compile_seconds=compile_seconds,
-            layers=len(architecture.expanded),
-            shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
-        )  # fmt: skip
-
     async def _wanted(self, task: Task) -> bool:
         try:
             return await self._service.dispatch.wanted(task)
@@ -267,12 +244,8 @@ class Tiler:
         # What a caller asked for cannot be computed: no trouble of the operator's.
         (log.warning if refused else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
-        problem = {
-            "type": TYPE_PREFIX + kind,
-            "title": f"The {what} could not be computed",
-            "status": 422 if refused else 500,
-            "detail": detail,
-        }
+        title = f"The {what} could not be computed"
+        problem = problems.Kind(422 if refused else 500, kind, title).document(detail)
         for ref in await self._service.dispatch.fail(task, problem):
             log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)

@@ -57,6 +57,8 @@ def test_mistakes_that_need_no_service_say_what_was_expected(
     wrong = [s.dense()]
     with pytest.raises(TypeError, match=r"expected a network, spec.network.* got a list"):
         client.kernel(wrong, X)
+    with pytest.raises(TypeError, match=r"expected a network, spec.network.* got a list"):
+        client.describe(wrong)
     job = client.kernels.submit(DENSE, X)
     wrong = 3
     with pytest.raises(TypeError, match=r"rows as slice\(a, b\).* got 3"):

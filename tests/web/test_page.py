@@ -77,6 +77,9 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
+    network = httpx.get(f"{served.url}/v1/kernels/{job}").json()["architecture"]
+    row = page.get_by_role("row").filter(has_text=job)
+    expect(row.get_by_title(network)).to_have_text(network[:8])
     page.get_by_role("button", name=f"Delete {job}").click()
     expect(page.get_by_role("link", name=job)).to_have_count(0)
     assert httpx.get(f"{served.url}/v1/kernels/{job}").status_code == 404
@@ -171,6 +174,7 @@ def test_a_service_with_keys_is_asked_with_the_key(
         page = page_of(served.url)
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("This service asks for a key")
+        expect(dialog.get_by_role("button", name="Forget it")).to_be_hidden()
         dialog.get_by_label("Key").fill("gramd_wrong")
         dialog.get_by_role("button", name="Use it").click()
         expect(dialog).to_contain_text("does not know this key")

@@ -103,3 +103,8 @@ def test_classes_of_networks_trained_for_a_while(served: Served, page_of: PageOf
     shown = float(page.locator(".readout").inner_text().rpartition(" ")[2])
     np.testing.assert_allclose(shown, answer(served, prediction, "covariance")[1, 1], rtol=1e-5)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # What it would take again: longer words, which fit on a telephone all the same.
+    page.get_by_role("link", name="Predict", exact=True).click()
+    page.get_by_role("checkbox", name="covariance").uncheck()
+    expect(page.locator(".estimate table")).to_contain_text("cached")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -30,7 +30,7 @@ export function kernelTable(estimates) {
         h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.map(([role, { shape: sizes, tiles, seconds: time, ...rest }]) =>
         h("tr", {}, h("th", { scope: "row" }, role), h("td", {}, shape(sizes)),
-          h("td", {}, plural(tiles.total, "tile"), tiles.cached ? `, ${count(tiles.cached)} cached` : ""),
+          h("td", {}, plural(tiles.total, "tile"), tiles.cached ? `, ${count(tiles.cached)}\u00a0cached` : ""),
           h("td", {}, time ? seconds(time.p50) : timeNote({ tiles, seconds: time, ...rest })))))),
     ...alike.values(),
   ];

@@ -2,7 +2,7 @@
 
 import { ApiProblem, read } from "../calls/api.js";
 import { diagram } from "./diagram.js";
-import { h } from "../elements/dom.js";
+import { digestNote, h } from "../elements/dom.js";
 import { Editor } from "./editor.js";
 import { EXAMPLES, written } from "./examples.js";
 import { JsonMistake, lineOf, placeOf, readJson } from "./json_places.js";
@@ -125,7 +125,7 @@ export class Network {
     this.verdict.replaceChildren(
       h("p", {}, h("strong", {}, "Valid"), `: ${signal(description.input)} in, ${signal(description.output)} out, `,
         `${description.exactness} kernel`),
-      h("p", { class: "faint" }, "digest ", h("code", {}, digest.slice(0, 16))),
+      h("p", { class: "faint" }, "digest ", digestNote(digest)),
       ...warnings.map((text) => h("p", { class: "warning" }, text)));
     this.#draw(places, description);
   }

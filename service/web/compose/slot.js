@@ -3,7 +3,7 @@
 
 import { NpyMistake, readHeader } from "../calls/npy.js";
 import { WHOLE, divisible, store } from "../calls/uploads.js";
-import { h } from "../elements/dom.js";
+import { digestNote, h } from "../elements/dom.js";
 import { bytes, shape } from "../elements/words.js";
 
 /** An upload was broken off on purpose. */
@@ -136,7 +136,7 @@ export class Slot {
       }, running.signal);
       this.dataset = id;
       this.bar.hidden = this.hold.hidden = true;
-      this.far.replaceChildren("stored as ", h("code", { title: id }, id.slice(0, 16)));
+      this.far.replaceChildren("stored as ", digestNote(id));
       return id;
     } catch (error) {
       this.hold.textContent = "Resume";

@@ -12,6 +12,11 @@ export function s(tag, attributes = {}, ...children) {
   return furnish(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** The beginning of a digest, by which people tell things apart; the whole where the pointer rests. */
+export function digestNote(digest, length = 16) {
+  return h("code", { title: digest }, digest.slice(0, length));
+}
+
 function furnish(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);

@@ -3,7 +3,7 @@
 
 import { ApiProblem, call, read } from "../calls/api.js";
 import { hasEnded } from "../calls/events.js";
-import { h, problemNote } from "./dom.js";
+import { digestNote, h, problemNote } from "./dom.js";
 import { bytes, moment, seconds } from "./words.js";
 
 export class Following {
@@ -96,7 +96,7 @@ export class Following {
       ["Begun", record.started_at && moment(record.started_at)],
       [this.took, taken],
       ["Kept until", moment(record.expires_at)],
-      ["Network", h("code", { title: record.architecture }, record.architecture.slice(0, 16))],
+      ["Network", digestNote(record.architecture)],
     ];
     this.details.replaceChildren(...facts.filter(([, fact]) => fact).map(([name, fact]) =>
       h("div", {}, h("dt", {}, name), h("dd", {}, fact))));

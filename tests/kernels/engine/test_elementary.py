@@ -16,7 +16,7 @@ import pytest
 from scipy import special
 
 import kernels
-from kernels.engine.compiled import COMPILER_OPTIONS
+from kernels.compiler_options import COMPILER_OPTIONS
 
 PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "arctan2": (lambda x: jnp.arctan2(x, 1 - x), lambda x: np.arctan2(x, 1 - x)),
@@ -33,6 +33,11 @@ PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "power": (lambda x: jnp.abs(x) ** 1.7, lambda x: np.abs(x) ** 1.7),
     "hypot": (lambda x: jnp.hypot(x, 1 - x), lambda x: np.hypot(x, 1 - x)),
     "sign": (jnp.sign, np.sign),
+    # Inside it is what normal weights are drawn by.
+    "erfinv": (
+        lambda x: jax.scipy.special.erfinv(jnp.tanh(x) * 0.99),
+        lambda x: special.erfinv(np.tanh(x) * 0.99),
+    ),
     "erf": (jax.scipy.special.erf, special.erf),
     "sigmoid": (jax.nn.sigmoid, special.expit),
     "softplus": (jax.nn.softplus, lambda x: np.logaddexp(x, 0)),

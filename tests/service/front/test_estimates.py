@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.jobs.estimates import beside
+from service.jobs.forecasts import beside
 from service.queue.pace import Kind, Lognormal
 from service.settings import Settings
 from service.state import open_service

@@ -1,0 +1,28 @@
+"""How XLA compiles whatever numbers of a tile come from: closed forms and finite networks alike.
+
+Said at each compilation and not in XLA_FLAGS, since it decides the last bits: the numbers are the
+same in every process, whatever its environment. A change of these is a change of numbers
+(`kernels.NUMERICS_VERSION`).
+"""
+
+from typing import Final
+
+COMPILER_OPTIONS: Final = {
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_cpu_prefer_vector_width": 512,
+}
+"""Tiles are the unit of parallelism, so XLA should use no threads of its own. By default it uses
+half of an AVX-512 register, and elementwise layers take a quarter longer; processors without such
+registers do not care. XLA then compiles arctan and arccos wrongly, which no rule may use:
+tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy."""
+
+LARGE_PRODUCTS: Final = COMPILER_OPTIONS | {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""For functions whose products of matrices are of more than 128 positions and not in batches: Eigen
+computes them instead of YNNPACK, which is up to a fifth slower where a side is no multiple of 64
+(GFlop/s of a core at 184: 197 against 235, at 492: 227 against 253). Never for small ones: XLA needs
+more than 20 GB to compile a chain of products of 14 x 14 that YNNPACK may not have."""
+
+ON_A_CPU: Final = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+"""What lets a barrier keep apart what lies below it and above it (kernels/layers/fusion.py): XLA
+drops barriers for a CPU before it fuses, for others after that. To its CPU runtime they are no
+operations."""

@@ -1,0 +1,61 @@
+"""How far a prediction is, and what it rests on: its public record."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from service.answers.records import KernelProgress, PredictionRecord
+from service.records import JobRecord
+
+
+def record_of(
+    fields: Mapping[str, Any], kernels: Mapping[str, JobRecord | None]
+) -> PredictionRecord:
+    """The record of the stored fields, with what follows from its kernel jobs.
+
+    kernels: by role; None for one that is gone.
+    """
+    shown = dict(fields)
+    shown["kernels"] = {
+        role: _progress(job_id, kernels[role]) for role, job_id in fields["kernels"].items()
+    }
+    shown["eta_s"] = _eta(kernels.values())
+    shown["task"] = shown.pop("task_name")
+    if fields["state"] == "succeeded":
+        shown["receipt"] = _receipt(shown)
+    return PredictionRecord.model_validate(shown)
+
+
+def _progress(job_id: str, record: JobRecord | None) -> KernelProgress:
+    if record is None:
+        return KernelProgress(id=job_id, state="expired", tiles_total=0, tiles_done=0)
+    return KernelProgress(
+        id=job_id,
+        state=record.state,
+        tiles_total=record.tiles_total,
+        tiles_done=record.tiles_done,
+    )
+
+
+def _eta(kernels: Iterable[JobRecord | None]) -> float | None:
+    """Seconds to the end of the last kernel job, since they are computed side by side; None where they
+    have all ended, or one of them cannot tell."""
+    left = [kernel.eta_s for kernel in kernels if kernel is not None and not kernel.ended]
+    known = [seconds for seconds in left if seconds is not None]
+    return max(known) if known and len(known) == len(left) else None
+
+
+def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
+    about = dict(fields.get("provenance", {}))
+    started = fields.get("started_at") or fields["created_at"]
+    return {
+        "architecture": fields["architecture"],
+        "inputs": fields["inputs"],
+        "dtype": fields["dtype"],
+        "method": fields["method"],
+        "model": fields["model"],
+        "task": fields["task"],
+        **about,
+        "reused": bool(fields["tiles_reused"]),
+        "seconds": round(max(0.0, fields["finished_at"] - fields["created_at"]), 3),
+        "solve_seconds": round(max(0.0, fields["finished_at"] - started), 3),
+    }
