@@ -174,7 +174,9 @@ class Supervisor:
             self._keep_running(self._children if late else first)
             time.sleep(POLL_S if late else READY_POLL_S)
         self._keep_running(self._children)
-        _say(host, port, open_to_all=not keys_exist(self._queue_url))
+        _say(host, port)
+        if not keys_exist(self._queue_url):
+            _say_open()
         while True:
             self._keep_running(self._children)
             time.sleep(POLL_S)
@@ -201,15 +203,18 @@ class Supervisor:
                 self._sockets.rmdir()
 
 
-def _say(host: str, port: int, *, open_to_all: bool) -> None:
+def _say(host: str, port: int) -> None:
     """What is meant for the person who started it; logs go to stderr."""
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"gramd listens on http://{shown}:{port} (Ctrl-C stops it)\n")
-    if open_to_all:
-        sys.stdout.write(
-            "There are no API keys: whoever can reach this address can use it. "
-            "`python -m service keys create` makes the first.\n"
-        )
+    sys.stdout.flush()
+
+
+def _say_open() -> None:
+    sys.stdout.write(
+        "There are no API keys: whoever can reach this address can use it. "
+        "`python -m service keys create` makes the first.\n"
+    )
     sys.stdout.flush()
 
 
