@@ -7,29 +7,26 @@ import socket
 import sys
 from dataclasses import replace
 
-from service import __version__, logs
 from service.errors import StartError
-from service.processes import keys_command
-from service.settings import Settings, default_data_dir
+from service.processes.command_line import parser
+from service.processes.garbage import no_collections
+from service.settings import Settings
 
 # uvicorn's own limits: what an idle or a stopping connection may hold on to.
 KEEP_ALIVE_S = 20
 SHUTDOWN_S = 5
 
-EPILOG = """\
-environment:
-  REDIS_URL, TILES_URL   two Redis servers of your own: queue, records and inputs
-                         (maxmemory-policy noeviction, AOF), and tiles (a maxmemory,
-                         allkeys-lru). Without them `serve` starts embedded ones.
-  GRAMD_*                limits and times; GET /v1/limits shows those in force
-"""
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run the chosen part; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    """Parse the command line and run the chosen part; returns its exit code.
+
+    Each part imports what it needs and no more, which is most of the time that it takes to start.
+    """
+    options = parser().parse_args(arguments)
     try:
         settings = Settings.from_env()
+        from service import logs
+
         logs.start(options.part, settings.log_level, settings.log_format)
         if settings.results_url and options.part in ("serve", "api", "worker"):
             from service.store.far_tiles import check_object_store
@@ -45,72 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
             return _health(options, settings)
         if options.part == "keys":
             return _keys(options, settings)
-        # Tasks are the unit of parallelism. The own threads of NumPy's and SciPy's LAPACK (which is
-        # JAX's too), chosen when they are loaded, fight with theirs: an eigendecomposition took ten
-        # times as long.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        from service.worker.worker import run
-
-        return run(settings)
+        return _worker(settings)
     except StartError as error:
         print(f"gramd: {error}", file=sys.stderr)
         return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m service",
-        description="gramd: exact NNGP and NTK matrices of infinitely wide networks over HTTP",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"gramd {__version__}")
-    parts = parser.add_subparsers(
-        dest="part", required=True, metavar="serve | api | worker | health | keys"
-    )
-
-    def part(name: str, about: str) -> argparse.ArgumentParser:
-        return parts.add_parser(
-            name, help=about, description=about, epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-
-    serve = part("serve", "the whole service: stores (embedded unless REDIS_URL), API, workers")
-    api = part("api", "the HTTP API alone, on REDIS_URL and TILES_URL")
-    part("worker", "one worker alone, on REDIS_URL and TILES_URL")
-    health = part("health", "whether the API or the worker of this host is alive (exit code 0, 1)")
-    health.add_argument("of", choices=("api", "worker"))
-    health.add_argument("--port", type=_port, default=8000, help="the API's (%(default)s)")
-    api_keys = part("keys", "make, list and revoke API keys, on REDIS_URL or the data directory")
-    keys_command.add_arguments(api_keys)
-    for command in (serve, api):
-        command.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on (%(default)s)"
-        )
-        command.add_argument("--port", type=_port, default=8000, help="port, 0: any (%(default)s)")
-    for command in (serve, api_keys):
-        command.add_argument(
-            "--data-dir", type=keys_command.directory, metavar="DIR",
-            help=f"where the embedded stores keep their data ({default_data_dir(os.environ)})",
-        )  # fmt: skip
-    serve.add_argument(
-        "--workers", type=_workers, metavar="N", help="worker processes (GRAMD_WORKERS, else 2)"
-    )
-    # The supervisor hands the API a socket that is bound already.
-    api.add_argument("--fd", type=int, help=argparse.SUPPRESS)
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"a port lies between 0 and 65535, got {text!r}")
-    return int(text)
-
-
-def _workers(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"between 1 and 256 workers, got {text!r}")
-    return int(text)
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -127,6 +62,8 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _keys(options: argparse.Namespace, settings: Settings) -> int:
+    from service.processes import keys_command
+
     return keys_command.run(options, _in_data_dir(options, settings))
 
 
@@ -145,11 +82,12 @@ def _health(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _api(options: argparse.Namespace, settings: Settings) -> int:
-    import uvicorn
+    with no_collections():
+        import uvicorn
 
-    from service.access.exposure import listen, may_be_open, refuse_exposure
-    from service.app import create_app
-    from service.http.protocol import server_config
+        from service.access.exposure import listen, may_be_open, refuse_exposure
+        from service.app import create_app
+        from service.http.protocol import server_config
 
     settings.require_stores()
     # The supervisor hands over a socket that is bound already.
@@ -164,6 +102,16 @@ def _api(options: argparse.Namespace, settings: Settings) -> int:
         server = uvicorn.Server(config)
         asyncio.run(server.serve([listener]))
     return 0 if server.started else 1
+
+
+def _worker(settings: Settings) -> int:
+    # Tasks are the unit of parallelism. The own threads of NumPy's and SciPy's LAPACK (which is JAX's
+    # too), chosen when they are loaded, fight with theirs: an eigendecomposition took ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with no_collections():
+        from service.worker.worker import run
+
+    return run(settings)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,34 @@ def test_the_api_process_has_what_its_image_has(root: Path) -> None:
     assert python(root, code) == "[]"
 
 
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("service.__main__", {"structlog", "redis", "numpy"}),
+        # Until it asks for API keys, when the rest has been started.
+        ("service.processes.supervisor", {"redis", "numpy", "pydantic"}),
+        ("service.worker.worker", {"fastapi", "scipy"}),
+    ],
+)
+def test_a_start_does_not_wait_for_what_is_needed_later(
+    root: Path, module: str, without: set[str]
+) -> None:
+    assert python(root, f"import sys, {module}; print({without} & set(sys.modules))") == "set()"
+
+
+def test_what_a_start_imports_is_never_looked_through_for_garbage(root: Path) -> None:
+    code = """
+import gc
+from service.processes.garbage import no_collections
+with no_collections():
+    import service.settings
+    assert not gc.isenabled()
+assert gc.isenabled()
+print(any(entry is service.settings.Settings for entry in gc.get_objects()))
+"""
+    assert python(root, code) == "False"
+
+
 def test_the_api_process_and_its_validation_have_no_jax(root: Path) -> None:
     code = """
 import sys

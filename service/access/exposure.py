@@ -4,9 +4,6 @@ import errno
 import ipaddress
 import socket
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from service.errors import StartError
 from service.logs import get_logger
 from service.settings import Settings
@@ -61,6 +58,10 @@ def keys_exist(url: str) -> bool:
 
     Redis need not be there yet: then False, and every request asks again.
     """
+    # Where it is asked late or not at all, it should not hold up the start of everything else.
+    from redis import Redis
+    from redis.exceptions import RedisError
+
     with Redis.from_url(url, socket_timeout=5) as client:
         try:
             return bool(client.exists(keys.API_KEYS))

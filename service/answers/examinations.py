@@ -40,7 +40,7 @@ class Examinations:
 
     async def _start(self, record: JobRecord, kind: Examination, ref: str) -> None:
         secret = await self._tenants.secret(record.tenant)
-        layout = await self._jobs.layout(record.tenant, record.id)
+        layout = await self._jobs.layout(record)
         stored = await self._answers.layout(keys.ref(record.tenant, record.id))
         matrix = await asyncio.to_thread(matrix_digest, secret, layout)
         whole = {

@@ -75,7 +75,8 @@ class Workshop:
         found: dict[str, KernelValues] = {}
         for role, job_id in self.layout["kernels"].items():
             try:
-                layout = await self.service.jobs.layout(self.task.tenant, job_id)
+                record = await self.service.jobs.get(self.task.tenant, job_id)
+                layout = await self.service.jobs.layout(record)
             except UnknownJob as error:
                 raise InputsGone(f"the kernel job {job_id} was deleted") from error
             found[role] = KernelValues(self.service.jobs, self.service.tiles, layout)

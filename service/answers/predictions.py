@@ -93,7 +93,7 @@ class Predictions:
         await self._inputs.put(tenant, answer_id, document, {rows: targets})
         secret = await self._tenants.secret(tenant)
         whole = {
-            role: matrix_digest(secret, await self._jobs.layout(tenant, record.id))
+            role: matrix_digest(secret, await self._jobs.layout(record))
             for role, record in made.items()
         }
         work = {

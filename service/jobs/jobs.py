@@ -178,11 +178,9 @@ class Jobs:
         await self._inputs.release(tenant, job_id, blueprint.rows_of(stored))
         await give_back(self._tiles, self._records, tenant, job_id, stored["digests"])
 
-    async def layout(self, tenant: str, job_id: str) -> Layout:
-        """Where the job's tiles are; raises UnknownJob."""
-        ref = _ref(tenant, job_id)
-        record = await self._records.read(ref)
-        stored, done = await self._records.layout(ref)
+    async def layout(self, record: JobRecord) -> Layout:
+        """Where the job's tiles are; raises UnknownJob when they are not known any more."""
+        stored, done = await self._records.layout(keys.ref(record.tenant, record.id))
         plan = await asyncio.to_thread(TilePlan.from_json, stored["plan"])
         return Layout(record, plan, tuple(stored["digests"]), done)
 

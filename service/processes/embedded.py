@@ -117,4 +117,4 @@ def wait_until_answering(
             raise StartError(
                 f"the embedded {server.name} server did not start; see {server.folder / 'log'}"
             )
-        time.sleep(0.02)
+        time.sleep(0.002)

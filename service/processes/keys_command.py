@@ -7,7 +7,6 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from redis.exceptions import RedisError
 
@@ -21,40 +20,6 @@ from service.store.connection import connect
 
 START_S = 120.0
 STOP_S = 60.0
-
-
-def directory(text: str) -> Path:
-    """What --data-dir names; "", an unset variable of a script, is no directory."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a directory, got ''")
-    return Path(text).expanduser().absolute()
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The three actions and their options; --data-dir may stand before the action or behind it."""
-    where = argparse.ArgumentParser(add_help=False)
-    where.add_argument(
-        # Without a default: it would take the place of what stands before the action.
-        "--data-dir", type=directory, metavar="DIR", default=argparse.SUPPRESS,
-        help="where the embedded stores keep their data",
-    )  # fmt: skip
-    actions = parser.add_subparsers(dest="action", required=True, metavar="create | list | revoke")
-    create = actions.add_parser(
-        "create", help="make a key and print it, this once", parents=[where]
-    )
-    create.add_argument(
-        "--tenant",
-        help="whose key it is: the tenant of another key, to rotate keys; else a new one",
-    )
-    create.add_argument("--name", default="", help="a note for `keys list`")
-    create.add_argument(
-        "--metrics", action="store_true", help="a key that reads /metrics and nothing else"
-    )
-    actions.add_parser("list", help="every key, without its secret", parents=[where])
-    revoke = actions.add_parser(
-        "revoke", help="make a key worthless, from the next request on", parents=[where]
-    )
-    revoke.add_argument("id", help="as `keys list` shows it")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:

@@ -37,7 +37,9 @@ HEALTHY_S = 20.0
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 30.0
 POLL_S = 0.1
-READY_POLL_S = 0.3
+READY_POLL_S = 0.02
+# How long workers wait for their turn to start when others do not get ready.
+TURN_S = 10.0
 # How long the stores may take to load what is on disk.
 LOAD_S = 120.0
 # glibc raises this limit by itself to what was freed last, and then keeps freed buffers: a worker's
@@ -162,16 +164,26 @@ class Supervisor:
 
     def _look_after(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
-        announced, next_look = False, 0.0
+        # A process computes for a second until it has started. More of them at once than there are
+        # CPUs would all be late: the first result waits for the API and one worker only.
+        first = self._children[: max(2, len(cpus()) or len(self._children))]
+        turn = time.monotonic() + TURN_S
+        self._keep_running(first)
+        while not _ready(host, port):
+            late = time.monotonic() > turn
+            self._keep_running(self._children if late else first)
+            time.sleep(POLL_S if late else READY_POLL_S)
+        self._keep_running(self._children)
+        _say(host, port)
+        if not keys_exist(self._queue_url):
+            _say_open()
         while True:
-            for child in (*self._stores, *self._children):
-                child.keep_running()
-            if not announced and time.monotonic() >= next_look:
-                next_look = time.monotonic() + READY_POLL_S
-                announced = _ready(host, port)
-                if announced:
-                    _say(host, port, open_to_all=not keys_exist(self._queue_url))
+            self._keep_running(self._children)
             time.sleep(POLL_S)
+
+    def _keep_running(self, children: Sequence[Child]) -> None:
+        for child in (*self._stores, *children):
+            child.keep_running()
 
     def _stop(self) -> None:
         # The stores go last: workers give back what they have begun, and need a little more
@@ -191,15 +203,18 @@ class Supervisor:
                 self._sockets.rmdir()
 
 
-def _say(host: str, port: int, *, open_to_all: bool) -> None:
+def _say(host: str, port: int) -> None:
     """What is meant for the person who started it; logs go to stderr."""
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"gramd listens on http://{shown}:{port} (Ctrl-C stops it)\n")
-    if open_to_all:
-        sys.stdout.write(
-            "There are no API keys: whoever can reach this address can use it. "
-            "`python -m service keys create` makes the first.\n"
-        )
+    sys.stdout.flush()
+
+
+def _say_open() -> None:
+    sys.stdout.write(
+        "There are no API keys: whoever can reach this address can use it. "
+        "`python -m service keys create` makes the first.\n"
+    )
     sys.stdout.flush()
 
 

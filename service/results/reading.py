@@ -45,8 +45,10 @@ class HeldTiles:
         return tiles
 
 
-async def ahead(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
-    """The same; each is made while the one before is used."""
+async def ahead(items: AsyncGenerator[Item, None], most: int = 1) -> AsyncGenerator[Item, None]:
+    """The same; while one is used, the next are made, `most` of them at most."""
+    if most > 1:
+        items = ahead(items, most - 1)
     coming = asyncio.ensure_future(anext(items, None))
     try:
         while (item := await coming) is not None:

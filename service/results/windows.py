@@ -4,12 +4,13 @@
            -> needed()        the tiles that hold them, all there before the first byte is sent
            -> runs()          its elements in C order, at most RUN_BYTES (or one entry) at a time
 
-While one run is sent, the next is put together and the tiles of the one behind it are read. Besides
-those three only tiles that are needed again are held, never the whole.
+While one run is sent, the next is put together and the tiles of the two behind it are read. Besides
+those four only tiles that are needed again are held, never the whole.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -28,6 +29,11 @@ from service.records import Layout
 from service.results.reading import HeldTiles, ReadTiles, ahead
 
 RUN_BYTES = 8 << 20
+# Runs whose tiles are read ahead: where tiles are turned, putting a run together takes longer than reading,
+# and where they are new, reading takes longer.
+READ_AHEAD = 2
+# Threads that put one run together, each its share of the tiles.
+PLACERS = 2
 # Spans of one side whose groups are remembered: those of a few runs, and that of all columns.
 SPANS_KEPT = 8
 
@@ -105,14 +111,15 @@ class Window(ABC):
     async def runs(self, dtype: np.dtype, read: ReadTiles) -> AsyncGenerator[np.ndarray, None]:
         """Its elements in C order, as C-contiguous arrays of `dtype`."""
         parts = list(self._cut(prod(self._entry) * dtype.itemsize))
-        async with aclosing(ahead(self._tiles_for(parts, dtype.itemsize, read))) as batches:
+        tiles_of_parts = self._tiles_for(parts, dtype.itemsize, read)
+        async with aclosing(ahead(tiles_of_parts, READ_AHEAD)) as batches:
             for part in parts:
                 run = np.empty(self._shape(part), dtype)
                 placings = self._placings(part)
                 while placings:
                     tiles = await anext(batches)
                     now = [placing for placing in placings if placing.tile in tiles]
-                    await run_sync(_place, run, now, tiles)
+                    await _put(run, now, tiles)
                     placings = [placing for placing in placings if placing.tile not in tiles]
                 yield run
 
@@ -241,6 +248,13 @@ def _run(places: np.ndarray) -> Index:
     array."""
     first, last = int(places[0]), int(places[-1])
     return slice(first, last + 1) if last - first + 1 == len(places) else places
+
+
+async def _put(
+    run: np.ndarray, placings: Sequence[Placing], tiles: Mapping[int, np.ndarray]
+) -> None:
+    shares = [placings[first::PLACERS] for first in range(min(PLACERS, len(placings)))]
+    await asyncio.gather(*(run_sync(_place, run, share, tiles) for share in shares))
 
 
 def _place(run: np.ndarray, placings: Sequence[Placing], tiles: Mapping[int, np.ndarray]) -> None:

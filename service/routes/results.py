@@ -63,7 +63,7 @@ async def get_matrix(
     record = await service.jobs.get(tenant, job_id)
     check_available(record, output)
     span = read_slice(rows, record.n1, "rows"), _columns(cols, record)
-    layout = await service.jobs.layout(tenant, job_id)
+    layout = await service.jobs.layout(record)
     part = open_window(layout, output, *span)
     kind = dtype or ("f8" if record.dtype == "float64" else "f4")
     content = Content(media, part.shape, DTYPES[kind])

@@ -102,7 +102,7 @@ async def _layout(service: Service, job_id: str, token: str) -> Layout:
     if known != job_id:
         raise Gone("this token has ended, or never was one; POST /v1/kernels/{id}/zarr for another")
     try:
-        layout = await service.jobs.layout(tenant, job_id)
+        layout = await service.jobs.layout(await service.jobs.get(tenant, job_id))
     except UnknownJob as error:
         raise Gone("the job has been deleted or has expired") from error
     _check_complete(layout.record)

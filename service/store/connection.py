@@ -73,8 +73,13 @@ async def store_with_room(client: Redis) -> AsyncGenerator[None, None]:
 
 async def now(client: Redis) -> float:
     """The server's clock in seconds, the one clock that all hosts share."""
-    seconds, microseconds = await client.time()
-    return float(seconds) + float(microseconds) / 1e6
+    return seconds_of(await client.time())
+
+
+def seconds_of(moment: tuple[int, int]) -> float:
+    """What TIME answered, in seconds."""
+    seconds, microseconds = moment
+    return seconds + microseconds / 1e6
 
 
 async def policy_problem(client: Redis, name: str, wanted: tuple[str, ...]) -> str | None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from service.errors import UnknownJob
 from service.records import JobEvent, JobRecord
 from service.store import keys
-from service.store.connection import now, raw
+from service.store.connection import raw, seconds_of
 from service.store.counts import UNFINISHED
 
 
@@ -63,11 +63,14 @@ class RecordStore:
 
     async def read(self, ref: str) -> JobRecord:
         """The record as it stands; raises UnknownJob."""
-        stored: dict[bytes, bytes] = raw(await self._client.hgetall(keys.job(ref)))
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.job(ref))
+            pipe.time()
+            stored, moment = await pipe.execute()
         if not stored:
             raise UnknownJob(keys.split(ref)[1])
         fields: dict[str, Any] = {k.decode(): json.loads(v) for k, v in stored.items()}
-        return _record(fields, await now(self._client))
+        return _record(fields, seconds_of(moment))
 
     async def exists(self, ref: str) -> bool:
         """Whether there is a record, of a job or of an answer."""

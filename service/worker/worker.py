@@ -14,9 +14,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import jax
 import numpy as np
 from redis.exceptions import RedisError
 
+from kernels.engine.backend import keep_compiled_code, tile_threads
+from kernels.engine.tile import compute_tile
 from kernels.engine.workspace import Workspace
 from kernels.inputs import Inputs, read_inputs
 from kernels.method import parse_method
@@ -51,8 +54,6 @@ def compute(
     workspace: Workspace | None = None,
 ) -> TileResult:
     """One tile, on this thread (see `kernels.engine.tile.compute_tile`)."""
-    from kernels.engine.tile import compute_tile
-
     return compute_tile(
         architecture,
         rows1,
@@ -71,12 +72,9 @@ def warm_up() -> tuple[str, str]:
 
     A worker that cannot do this fails here and not on a user's tile.
     """
-    import jax
-
-    from kernels.engine.tile import compute_tile
-
     compiling.listen()
-    architecture = parse_architecture({"layers": [{"type": "dense"}, {"type": "relu"}]})
+    # A network of more layers would take longer to trace, and show no more.
+    architecture = parse_architecture({"layers": [{"type": "dense"}]})
     rows = read_inputs(np.eye(2, dtype=np.float32), dtype="float32")
     compute_tile(architecture, rows, None, outputs=("nngp", "ntk"))
     return jax.devices()[0].device_kind, jax.__version__
@@ -86,8 +84,6 @@ def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
     # It reports every backend that is not there.
     logging.getLogger("jax").setLevel(logging.WARNING)
-    from kernels.engine.backend import keep_compiled_code, tile_threads
-
     if settings.compile_dir is not None:
         make_directory(settings.compile_dir, "directory for compiled programs (GRAMD_COMPILE_DIR)")
         keep_compiled_code(str(settings.compile_dir))

@@ -60,7 +60,7 @@ async def test_killing_a_worker_in_mid_job_loses_nothing(
     start(workers=2, compile_dir=tmp_path)
     ended = await finished(record)
     assert ended.state == "succeeded"
-    layout = await service.jobs.layout("default", record.id)
+    layout = await service.jobs.layout(record)
     expected = kernel_matrix(ATTENTION, request.inputs1.x)
     for output in ("nngp", "ntk"):
         np.testing.assert_array_equal(await assemble(service, layout, output), expected[output])

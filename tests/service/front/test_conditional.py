@@ -116,7 +116,7 @@ async def test_a_range_needs_the_rows_that_it_touches_alone(client, service, job
     """Of 600 rows the first 512 need two tiles of three, one of them for the last columns."""
     url = job["links"]["nngp"]
     whole = (await client.get(url)).content
-    layout = await service.jobs.layout("default", job["id"])
+    layout = await service.jobs.layout(await service.jobs.get("default", job["id"]))
     corner = max(range(len(layout.digests)), key=lambda tile: layout.plan.tiles[tile].row)
     await service.client.srem(f"gramd:job:default:{job['id']}:done", corner)
     await service.client.hset(f"gramd:job:default:{job['id']}", "state", '"running"')

@@ -1,11 +1,13 @@
 """Matrices over HTTP: any rectangle, any representation, while the job runs and after tiles are
 gone."""
 
+import asyncio
 import io
 import json
 import math
 import types
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import numpy as np
@@ -265,3 +267,23 @@ async def test_any_part_of_any_diagonal_is_that_of_the_diagonal(data):
     sizes = data.draw(st.integers(1, 100)), data.draw(st.integers(1, 100))
     found = await assembled(window, tiles, sizes)
     assert np.array_equal(found, result[rows.start : rows.stop])
+
+
+async def test_no_more_is_made_ahead_than_was_asked_for():
+    made: list[int] = []
+
+    async def items() -> AsyncGenerator[int, None]:
+        try:
+            for number in range(9):
+                made.append(number)
+                yield number
+        finally:
+            made.append(-1)
+
+    async with aclosing(reading.ahead(items(), 2)) as coming:
+        assert await anext(coming) == 0
+        for _ in range(100):  # turns of the loop, of which it takes a few
+            await asyncio.sleep(0)
+        assert made == [0, 1, 2]
+        assert [await anext(coming), await anext(coming)] == [1, 2]
+    assert made[-1] == -1

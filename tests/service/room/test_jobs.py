@@ -42,7 +42,7 @@ async def test_a_job_is_computed_and_says_what_was_done(
     assert ended.receipt["device_kind"] == "cpu"
     assert ended.receipt["architecture"] == request_of(4).architecture.digest
     assert set(ended.receipt["inputs"]) == {"x1"}
-    layout = await service.jobs.layout("default", record.id)
+    layout = await service.jobs.layout(record)
     values = await service.tiles.read("default", layout.digests[0], "ntk")
     assert values is not None
     x = request_of(4).inputs1.x

@@ -99,9 +99,7 @@ async def test_other_tenants_share_nothing(
         mine = await finished(await service.jobs.create("default", request_of(4)))
         theirs = await finished(await service.jobs.create("other", request_of(4)))
     assert theirs.tiles_reused == 0
-    digests = [
-        (await service.jobs.layout(record.tenant, record.id)).digests for record in (mine, theirs)
-    ]
+    digests = [(await service.jobs.layout(record)).digests for record in (mine, theirs)]
     assert digests[0] != digests[1]
     with pytest.raises(UnknownJob):
         await service.jobs.get("other", mine.id)
@@ -112,7 +110,7 @@ async def test_evicted_tiles_are_computed_again_for_a_reader(
 ) -> None:
     async with worker():
         record = await finished(await service.jobs.create("default", request_of(2 * FULL)))
-        layout = await service.jobs.layout("default", record.id)
+        layout = await service.jobs.layout(record)
         await service.tiles_client.flushall()
         await service.jobs.ensure_tiles(layout, [0, 2], 20)
         there = await service.tiles.exists("default", layout.digests)
@@ -125,7 +123,7 @@ async def test_evicted_tiles_without_a_worker_are_said_to_be_missing(
 ) -> None:
     async with worker():
         record = await finished(await service.jobs.create("default", request_of(4)))
-    layout = await service.jobs.layout("default", record.id)
+    layout = await service.jobs.layout(record)
     await service.tiles_client.flushall()
     with pytest.raises(TilesMissing):
         await service.jobs.ensure_tiles(layout, [0], 0.1)
