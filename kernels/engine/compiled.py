@@ -12,13 +12,18 @@ import jax
 P = ParamSpec("P")
 R = TypeVar("R")
 
-COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
-"""Tiles are the unit of parallelism, so XLA should use no threads of its own. By default it uses
-half of an AVX-512 register, and elementwise layers take a quarter longer; processors without such
-registers do not care. XLA then compiles arctan and arccos wrongly, which no rule may use:
-tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy. Said at each
-compilation and not in XLA_FLAGS, since it decides the last bits: the numbers are the same in every
-process, whatever its environment."""
+COMPILER_OPTIONS = {
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+    "xla_cpu_prefer_vector_width": 512,
+}
+"""Tiles are the unit of parallelism, so XLA should use no threads of its own: loops that it cuts up
+for all cores get in each other's way and carry blocks from one core's cache to another's. By
+default it uses half of an AVX-512 register, and elementwise layers take a quarter longer;
+processors without such registers do not care. XLA then compiles arctan and arccos wrongly, which no
+rule may use: tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy. Said
+at each compilation and not in XLA_FLAGS, since it decides the last bits: the numbers are the same
+in every process, whatever its environment."""
 
 LARGE_PRODUCTS = COMPILER_OPTIONS | {"xla_cpu_experimental_ynn_fusion_type": ""}
 """For functions whose products of matrices are of more than 128 positions and not in batches: Eigen
