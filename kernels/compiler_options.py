@@ -22,7 +22,8 @@ computes them instead of YNNPACK, which is up to a fifth slower where a side is 
 (GFlop/s of a core at 184: 197 against 235, at 492: 227 against 253). Never for small ones: XLA needs
 more than 20 GB to compile a chain of products of 14 x 14 that YNNPACK may not have."""
 
-ON_A_CPU: Final = {"xla_disable_hlo_passes": "cse_barrier_expander"}
-"""What lets a barrier keep apart what lies below it and above it (kernels/layers/fusion.py): XLA
-drops barriers for a CPU before it fuses, for others after that. To its CPU runtime they are no
-operations."""
+ON_A_CPU: Final = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner,cse_barrier_expander"}
+"""Without the first, loops are not cut up for all cores, where they got in each other's way and
+carried blocks from one core's cache to another's. Without the second, a barrier keeps apart what
+lies below it and above it (kernels/layers/fusion.py): XLA drops barriers for a CPU before it fuses,
+for others after that, and to its CPU runtime they are no operations."""

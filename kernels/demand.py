@@ -68,6 +68,15 @@ def wanted_by(steps: Sequence[Step], otherwise: Demand) -> Demand:
     return steps[0].wanted_in if steps else otherwise
 
 
+def multiplies(steps: Sequence[Step]) -> bool:
+    """Whether blocks of every pair of positions go through products of matrices."""
+    return any(
+        (step.wanted_in is Demand.FULL and step.layer.multiplies)
+        or any(multiplies(branch) for branch in step.branches)
+        for step in steps
+    )
+
+
 def plan_pair(
     layers: Sequence[Layer], positions: bool, final: Demand = Demand.POINT
 ) -> tuple[Step, ...]:

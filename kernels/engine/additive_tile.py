@@ -115,14 +115,16 @@ def _thin(
         pairs = sorted({(min(pair), max(pair)) for pair in pairs})
     most = pairs_per_call(parts, left, right)
 
-    def compute(chunk: Sequence[Pair]) -> None:
+    def compute(chunk: Sequence[Pair]) -> list[Matrix]:
         made = _called(thin(parts, left, right, numbers, listing(chunk, most), len(chunk)))
-        at = tuple(np.transpose(chunk))
-        for all_of_them, part in zip(total, made, strict=True):
-            all_of_them[at] = np.asarray(part)[: len(chunk)]
+        return [np.asarray(part)[: len(chunk)] for part in made]
 
     run, _ = thin(parts, left, right, numbers, None, 0)
-    in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+    calls = in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+    for chunk, made in calls:
+        at = tuple(np.transpose(chunk))
+        for all_of_them, part in zip(total, made, strict=True):
+            all_of_them[at] = part
     if right is left:
         for b, other in pairs:
             total[0][other, b] = np.swapaxes(total[1][b, other], 1, 2)
@@ -170,11 +172,13 @@ def _replace_exactly(
         else:
             run = pair_pass(network, (size,), (size,), 1, Shortened(network, size))
 
-        def compute(chunk: Sequence[Pair], run: Compiled = run) -> None:
+        def compute(chunk: Sequence[Pair], run: Compiled = run) -> dict[str, Matrix]:
             listed = listing(chunk, most)
             out = run(one.x, one.chain, two.x, two.chain, numbers, listed, len(chunk))
-            for name, matrix in tile.items():
-                at = tuple(np.transpose(chunk))
-                matrix[at] = np.asarray(out[name])[at]
+            at = tuple(np.transpose(chunk))
+            return {name: np.asarray(kernel)[at] for name, kernel in out.items()}
 
-        in_calls(run, alike, compute, most, chosen.call_seconds, workspace, should_stop)
+        calls = in_calls(run, alike, compute, most, chosen.call_seconds, workspace, should_stop)
+        for chunk, made in calls:
+            for name, matrix in tile.items():
+                matrix[tuple(np.transpose(chunk))] = made[name]

@@ -18,20 +18,25 @@ class Policy:
 
     Attributes:
         block_elements: entries of the (P, P') blocks of all pairs of one micro-tile, together.
+        alone: entries of a pair's block from which on, where blocks go through products of
+            matrices, the pair is a micro-tile.
         largest_edge: inputs a side of a micro-tile, at most.
         call_seconds: how long one compiled call should run before the stop flag is looked at.
     """
 
     block_elements: int
+    alone: int
     largest_edge: int
     call_seconds: float = 0.2
 
 
 POLICIES: Final = {
-    "cpu": Policy(block_elements=2**16, largest_edge=256),
-    "gpu": Policy(block_elements=2**24, largest_edge=512),
+    "cpu": Policy(block_elements=2**14, alone=2**9, largest_edge=128),
+    "gpu": Policy(block_elements=2**24, alone=2**24, largest_edge=512),
 }
-"""By JAX platform; a CPU block of 2^16 float32 entries is 256 KiB, so that a few stay in L2."""
+"""By JAX platform; a CPU block of 2^14 float32 entries is 64 KiB, so that a dozen stay in L2. For
+batches of products XLA takes up to three times as long as for one after the other; below 23
+positions (2^9 entries) the steps between them cost as much."""
 
 
 def policy(platform: str) -> Policy:
@@ -39,9 +44,18 @@ def policy(platform: str) -> Policy:
     return POLICIES["cpu" if platform == "cpu" else "gpu"]
 
 
-def micro_tile_edge(chosen: Policy, elements_per_pair: int, rows: int) -> int:
-    """Inputs a side of a micro-tile: a power of two that fits the policy and the rows."""
+def micro_tile_edge(chosen: Policy, elements_per_pair: int, products: bool, rows: int) -> int:
+    """Inputs a side of a micro-tile: a power of two that fits the policy and the rows.
+
+    Args:
+        chosen: the policy.
+        elements_per_pair: entries of the largest block that a pair of inputs needs.
+        products: whether blocks go through products of matrices.
+        rows: of the smaller group.
+    """
     edge = 1
+    if products and elements_per_pair >= chosen.alone:
+        return edge
     while (
         2 * edge <= min(chosen.largest_edge, rows)
         and (2 * edge) ** 2 * elements_per_pair <= chosen.block_elements

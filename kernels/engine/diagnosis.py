@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.errors import NumericsError
-from kernels.inputs import Inputs
+from kernels.inputs import Inputs, finite
 from kernels.layers.layer import Layer
 from kernels.spec.architecture import Architecture
 
@@ -37,7 +37,7 @@ def check_finite(
         NumericsError: naming the first layer after which the first bad pair is not finite.
     """
     for name, values in computed.items():
-        if np.isfinite(values).all():
+        if finite(values):
             continue
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         row, column = place[0], place[1] if values.ndim > 1 else place[0]

@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax import Array
@@ -61,8 +60,8 @@ class Group:
         count, grid = len(inputs), inputs.grid
         flat = inputs.x.reshape(count, *([prod(grid)] if grid else []), -1)
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
-        x = jnp.asarray(_filled(flat, size))
-        real = None if mask is None else jnp.asarray(mask)
+        x = jax.device_put(_filled(flat, size))
+        real = None if mask is None else jax.device_put(mask)
         filled = tuple(_filled(each, size) for each in heads.kept)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
         chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)

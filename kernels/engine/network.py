@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 from kernels.demand import Demand, plan_one_input, plan_pair
@@ -31,6 +31,14 @@ class Network:
     final: Demand = Demand.POINT
     groups: int = 0
 
+    # Looked up many times a tile.
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.layers, self.positions, self.ntk, self.final, self.groups))
+
     @property
     def kernels(self) -> tuple[str, ...]:
         """Names of the kernels that the pair pass carries."""
@@ -55,13 +63,13 @@ class Network:
         ends = (grid_after(self.layers, grid) for grid in (grid1, grid2))
         return (*replicates, *map(prod, ends))
 
-    @property
+    @cached_property
     def replicates(self) -> int:
         """Of an estimated network: how often the pair pass computes what is above the estimate,
         for all heads and for all but each group of them (kernels/estimate); else 0."""
         return self.groups + 1 if places(self.layers) else 0
 
-    @property
+    @cached_property
     def forms(self) -> set[Demand]:
         """The forms in which blocks of pairs are handed on."""
         return {step.wanted_in for step in self.program().pair}

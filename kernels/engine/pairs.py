@@ -25,6 +25,7 @@ from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
 from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
+from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 from kernels.plan.groups import compiled_rows
 
@@ -86,9 +87,9 @@ class Pairs:
             shared: what the tiles of an estimated result have in common.
             workspace: keeps the one-input passes.
         """
-        structure, numbers = _split(tuple(layers), rows1.dtype)
         final = Demand.FULL if form == "positions" else Demand.POINT
-        network = Network(structure, bool(rows1.grid), ntk, final, shared.groups)
+        structure, numbers = _split(tuple(layers), rows1.dtype)
+        network = _network(structure, bool(rows1.grid), ntk, final, shared.groups)
         columns = rows1 if rows2 is None else rows2
         sizes = [
             compiled_rows(
@@ -136,43 +137,48 @@ class Pairs:
         micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
 
         def first_column(row: int) -> int:
-            # A micro-tile of one input with itself holds nothing but what `own` has exactly.
-            return 0 if right is not left else row + (edge == 1)
+            # A micro-tile of one input with itself holds nothing but what `own` has exactly; it is
+            # computed where there is no other, so that there is a tile.
+            return 0 if right is not left else row + (edge == 1 and micro_rows > 1)
 
         pairs = [(i, j) for i in range(micro_rows) for j in range(first_column(i), micro_columns)]
         run = pair_pass(network, left.grid, right.grid, edge)
         most = (len(left.x) // edge) * (len(right.x) // edge)
-        # A call that takes all micro-tiles makes the tile. Of several, each writes where its own
-        # belong; pages that none writes to take no memory.
-        entry = network.entry(left.grid, right.grid)
-        total = {
-            name: np.zeros((len(left.x), len(right.x), *entry), left.x.dtype)
-            for name in network.kernels
-        }
 
-        def compute(chunk: Sequence[Pair]) -> None:
+        def compute(chunk: Sequence[Pair]) -> dict[str, Matrix]:
             listed = listing(chunk, most)
             out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
-            made = {name: np.asarray(kernel) for name, kernel in out.items()}
+            return {name: np.asarray(kernel) for name, kernel in out.items()}
+
+        calls = in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
+        tile: dict[str, Matrix] = {}
+        for chunk, made in calls:
             if len(chunk) == len(pairs):
-                total.update(made)
-                return
+                tile = made
+                continue
+            # Each of several calls writes where its own micro-tiles belong; pages that none writes
+            # to take no memory.
+            tile = tile or {name: np.zeros(part.shape, part.dtype) for name, part in made.items()}
             for name, part in made.items():
-                matrix = total[name]
                 for i, j in chunk:
                     at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
-                    matrix[at] = part[at]
-
-        if pairs:
-            in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
-        return {name: k[: left.count, : right.count] for name, k in total.items()}
+                    tile[name][at] = part[at]
+        return {name: k[: left.count, : right.count] for name, k in tile.items()}
 
 
 @locked_cache(16)
 def _split(layers: tuple[Layer, ...], dtype: str) -> tuple[tuple[Layer, ...], Any]:
     """The structure of a network, and its numbers on the device; the same for all its tiles."""
-    structure, values = zip(*(layer.split() for layer in layers), strict=True)
-    return structure, jax.tree.map(lambda value: jnp.asarray(value, dtype), values)
+    values = tuple(layer.split()[1] for layer in layers)
+    return structure_of(layers), jax.tree.map(lambda value: jnp.asarray(value, dtype), values)
+
+
+@locked_cache(64)
+def _network(
+    structure: tuple[Layer, ...], positions: bool, ntk: bool, final: Demand, groups: int
+) -> Network:
+    """The same object for all tiles: what is kept under it is found without comparing layers."""
+    return Network(structure, positions, ntk, final, groups)
 
 
 def _positions_of_pairs(

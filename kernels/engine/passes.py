@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kernels.compiler_options import COMPILER_OPTIONS, LARGE_PRODUCTS
-from kernels.demand import Demand, Step, wanted_by
+from kernels.demand import Demand, Step, multiplies, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block
 from kernels.engine.chain import Masks, observe, run_pair
@@ -218,4 +218,5 @@ def edge_for(
     network: Network, grid1: tuple[int, ...], grid2: tuple[int, ...], chosen: Policy, rows: int
 ) -> int:
     """Inputs a side of a micro-tile."""
-    return micro_tile_edge(chosen, network.elements_per_pair(grid1, grid2), rows)
+    elements = network.elements_per_pair(grid1, grid2)
+    return micro_tile_edge(chosen, elements, multiplies(network.program().pair), rows)

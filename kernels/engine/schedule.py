@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from kernels.engine.compiled import Compiled
 from kernels.engine.workspace import Workspace
 from kernels.errors import Stopped
 
+T = TypeVar("T")
 Pair = tuple[int, int]
 ShouldStop = Callable[[], bool]
 
@@ -25,13 +27,14 @@ the other threads busy."""
 def in_calls(
     run: Compiled,
     pairs: Sequence[Pair],
-    compute: Callable[[Sequence[Pair]], None],
+    compute: Callable[[Sequence[Pair]], T],
     most: int,
     seconds: float,
     workspace: Workspace,
     should_stop: ShouldStop | None,
-) -> None:
-    """Computes all pairs, several calls at once on the threads of the workspace.
+) -> Iterator[tuple[Sequence[Pair], T]]:
+    """What `compute` makes of some of the pairs, and which, until all are there; several calls run
+    at once on the threads of the workspace.
 
     Args:
         run: the compiled function that `compute` calls; it remembers its pace.
@@ -53,13 +56,14 @@ def in_calls(
         if should_stop is not None and should_stop():
             raise Stopped
 
-    def call(chunk: Sequence[Pair]) -> None:
+    def call(chunk: Sequence[Pair]) -> tuple[Sequence[Pair], T]:
         started = perf_counter()
         with jax.enable_x64(x64):
-            compute(chunk)
+            made = compute(chunk)
         pace.took(len(chunk), perf_counter() - started)
+        return chunk, made
 
-    def calls() -> Iterator[Callable[[], None]]:
+    def calls() -> Iterator[Callable[[], tuple[Sequence[Pair], T]]]:
         done = 0
         while done < len(pairs):
             ask()
@@ -70,10 +74,9 @@ def in_calls(
     if pace.step(len(pairs), workspace.share) == len(pairs):
         # On this thread: to hand a tile's only call to another one costs a tenth of a small call.
         ask()
-        workspace.run(partial(call, pairs))
-        return
-    for _ in workspace.results(calls()):
-        pass
+        yield workspace.run(partial(call, pairs))
+    else:
+        yield from workspace.results(calls())
 
 
 def listing(pairs: Sequence[Pair], most: int) -> npt.NDArray[np.int32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from kernels.estimate.estimator import Estimator
@@ -58,9 +59,14 @@ class Place:
         return grid_after(self.below, grid)
 
 
-def places(layers: Sequence[Layer]) -> list[Place]:
+def places(layers: Sequence[Layer]) -> tuple[Place, ...]:
     """Every estimated layer of a network, depth first; numbers may be taken out."""
-    return _places(layers, (), 0)
+    return _places_of(tuple(layers))
+
+
+@lru_cache(256)
+def _places_of(layers: tuple[Layer, ...]) -> tuple[Place, ...]:
+    return tuple(_places(layers, (), 0))
 
 
 def _places(layers: Sequence[Layer], below: tuple[Layer, ...], first: int) -> list[Place]:

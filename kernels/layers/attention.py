@@ -181,6 +181,10 @@ class Attention(Layer):
         return seen.adjoint(weights)
 
     @property
+    def multiplies(self) -> bool:
+        return True
+
+    @property
     def separable(self) -> bool:
         return self.scaling == "linear" and self.residual is None
 

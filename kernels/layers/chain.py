@@ -6,6 +6,7 @@ Their kernels are engine/chain.py, and what they do at finite width is finite/ch
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from kernels.errors import SpecError
 from kernels.layers.layer import Layer
@@ -38,7 +39,14 @@ def expand_all(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def structure_of(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The layers with their numbers taken out, which compiled code depends on; see `Spec.split`."""
+    """The layers with their numbers taken out, which compiled code depends on; see `Spec.split`.
+
+    The same object for equal layers: what is kept under it is found without comparing specs."""
+    return _structure_of(tuple(layers))
+
+
+@lru_cache(256)
+def _structure_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(layer.split()[0] for layer in layers)
 
 

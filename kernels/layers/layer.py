@@ -131,6 +131,11 @@ class Layer(Spec):
         return 0 if self.pointwise else None
 
     @property
+    def multiplies(self) -> bool:
+        """Whether a block of every pair of positions goes through products of matrices."""
+        return False
+
+    @property
     def separable(self) -> bool:
         """Whether K' is A(x) K A(x')^T up to a factor and a constant: some attention is."""
         return False

@@ -17,7 +17,15 @@ from functools import cached_property
 from math import prod
 from typing import Final
 
-from kernels.demand import Demand, Step, packing_gap, plan_one_input, plan_pair, wanted_by
+from kernels.demand import (
+    Demand,
+    Step,
+    multiplies,
+    packing_gap,
+    plan_one_input,
+    plan_pair,
+    wanted_by,
+)
 from kernels.estimate.landmarks import LANDMARK_POSITIONS
 from kernels.estimate.places import group_count, places
 from kernels.layers.activation.activation import Activation
@@ -118,7 +126,7 @@ class TileMemory:
 
 
 def tile_memory(
-    work: Work, one: GroupShape, two: GroupShape | None, edge_for: Callable[[int, int], int]
+    work: Work, one: GroupShape, two: GroupShape | None, edge_for: Callable[[int, bool, int], int]
 ) -> TileMemory:
     """What a tile takes.
 
@@ -126,8 +134,8 @@ def tile_memory(
         work: what is computed.
         one: the rows.
         two: the columns; None for the rows against themselves.
-        edge_for: (entries of a pair's block, rows of the smaller group) -> inputs a side of a
-            micro-tile, by the backend's policy.
+        edge_for: (entries of a pair's block, whether these are multiplied, rows of the smaller
+            group) -> inputs a side of a micro-tile, by the backend's policy.
     """
     sides = [one] if two is None else [one, two]
     if isinstance(work.method, MonteCarlo):
@@ -175,7 +183,7 @@ def _pair_call(
     steps: Sequence[Step],
     sides: Sequence[GroupShape],
     kept: Sequence[int],
-    edge_for: Callable[[int, int], int],
+    edge_for: Callable[[int, bool, int], int],
 ) -> int:
     """Bytes of one compiled call over pairs, beside the values it returns."""
     size1, size2 = _positions(sides[0]), _positions(sides[-1])
@@ -184,7 +192,7 @@ def _pair_call(
     else:
         pair = size1 if Demand.DIAGONAL in {step.wanted_in for step in steps} else 1
     pair *= work.replicates
-    edge = edge_for(pair, min(side.rows for side in sides))
+    edge = edge_for(pair, multiplies(steps), min(side.rows for side in sides))
     # Rows are cut out of both groups before a micro-tile begins.
     cut = sum(edge * each // side.rows for each, side in zip(kept, sides, strict=True))
     cut *= 3 - len(sides)

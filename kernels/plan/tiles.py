@@ -177,7 +177,7 @@ def _rows_of_a_group(
     layers = structure_of(architecture.expanded)
     final = Demand.FULL if form == "positions" else Demand.POINT
     channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
-    heads = [] if isinstance(method, MonteCarlo) else places(layers)
+    heads = () if isinstance(method, MonteCarlo) else places(layers)
 
     @cache
     def rows(grid: tuple[int, ...]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Final, cast
 
@@ -39,8 +39,9 @@ class Architecture(BaseModel):
 
     @cached_property
     def expanded(self) -> tuple[Layer, ...]:
-        """The layers of the canonical form."""
-        return expand_all(self.layers)
+        """The layers of the canonical form; of equal networks the same object, so that what is kept
+        under it is found without comparing specs."""
+        return _first_of_equals(expand_all(self.layers))
 
     def canonical(self) -> dict[str, Any]:
         """The canonical document: defaults filled in, repetitions written out, nulls left out."""
@@ -143,6 +144,11 @@ def describe(
     *grid, channels = input_shape
     start = Signal(grid=tuple(grid), channels=channels, masked=masked)
     return Description(architecture, start, forward_all(architecture.layers, start, "/layers"))
+
+
+@lru_cache(256)
+def _first_of_equals(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    return layers
 
 
 def _all_layers(layers: tuple[Layer, ...]) -> list[Layer]:

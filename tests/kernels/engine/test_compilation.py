@@ -190,7 +190,7 @@ def test_the_gpus_policy_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch)
     layers = {"layers": [dense(), RELU, attention(), RELU, POOL]}
     x = entries((40, 60, 3))
     here = kernel_matrix(layers, x)
-    edges = [micro_tile_edge(POLICIES[name], 60 * 60, 40) for name in ("cpu", "gpu")]
+    edges = [micro_tile_edge(POLICIES[name], 60 * 60, True, 40) for name in ("cpu", "gpu")]
     assert edges[0] < edges[1]
     monkeypatch.setattr(pairs, "policy", lambda platform: POLICIES["gpu"])
     there = kernel_matrix(layers, x)

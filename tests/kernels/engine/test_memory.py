@@ -81,7 +81,7 @@ def test_what_an_input_keeps_grows_with_depth_and_the_square_of_the_length() -> 
 def test_a_group_with_itself_is_counted_once() -> None:
     network = parse_architecture({"layers": [dense(), RELU, attention(), RELU, POOL]})
     work, group = Work(network.expanded, 2, 4, False, EXACT), GroupShape(32, (512,), 16)
-    alone = tile_memory(work, group, None, lambda entries, rows: 1)
-    two = tile_memory(work, group, group, lambda entries, rows: 1)
+    alone = tile_memory(work, group, None, lambda entries, products, rows: 1)
+    two = tile_memory(work, group, group, lambda entries, products, rows: 1)
     assert (len(alone.groups), len(two.groups)) == (1, 2)
     assert two.alone - alone.alone == pytest.approx(32 * 2**20, rel=0.1)

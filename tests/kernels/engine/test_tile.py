@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ def after(calls: int) -> Callable[[], bool]:
 @pytest.mark.parametrize("calls", [0, 1])
 def test_a_tile_can_be_stopped(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Micro-tiles of one pair and calls of no time, so that there is a second call to stop before.
-    monkeypatch.setattr(pairs, "policy", lambda platform: Policy(1, 1, call_seconds=0.0))
+    monkeypatch.setattr(pairs, "policy", lambda platform: Policy(1, 1, 1, call_seconds=0.0))
     with pytest.raises(Stopped):
         compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS, should_stop=after(calls))
 
@@ -49,7 +50,7 @@ def test_a_flag_that_stays_down_changes_nothing() -> None:
 def test_the_length_of_a_call_has_no_effect_on_any_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     cpu = POLICIES["cpu"]
-    hasty = Policy(cpu.block_elements, cpu.largest_edge, call_seconds=0.0)
+    hasty = replace(cpu, call_seconds=0.0)
     monkeypatch.setattr(pairs, "policy", lambda platform: hasty)
     fast = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     for output in OUTPUTS:
@@ -61,7 +62,7 @@ def test_the_size_of_micro_tiles_is_rounding_only(
     edge: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
-    monkeypatch.setattr(pairs, "policy", lambda platform: Policy(2**30, edge))
+    monkeypatch.setattr(pairs, "policy", lambda platform: Policy(2**30, 2**30, edge))
     small = compute_tile(NETWORK, INPUTS, None, outputs=OUTPUTS).values
     for output in OUTPUTS:
         np.testing.assert_allclose(small[output], whole[output], rtol=2e-6)
