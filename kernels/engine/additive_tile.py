@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from kernels.engine.additive_group import (
 from kernels.engine.backend import Policy
 from kernels.engine.compiled import Compiled
 from kernels.engine.passes import pair_pass
-from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
+from kernels.engine.schedule import PairList, ShouldStop, all_pairs, in_calls, listing
 from kernels.engine.shortened import Shortened, enough_positions
 from kernels.engine.workspace import Workspace
 from kernels.plan.bins import Bins
@@ -53,10 +52,12 @@ def additive_tile(
     """
     pairs = _pairs(left, right)
     tile, estimate = estimated_kernels(parts, left, right, numbers, chosen, workspace, should_stop)
-    good = [pair for pair in pairs if estimate[pair] <= tolerance]
-    bad = [pair for pair in pairs if not estimate[pair] <= tolerance]
-    _replace_exactly(parts, left, right, numbers, bad, tile, chosen, workspace, should_stop)
-    return tile, max((float(estimate[pair]) for pair in good), default=0.0)
+    estimates = estimate[tuple(pairs.T)]
+    good = estimates <= tolerance
+    _replace_exactly(
+        parts, left, right, numbers, pairs[~good], tile, chosen, workspace, should_stop
+    )
+    return tile, float(estimates[good].max(initial=0.0))
 
 
 def estimated_kernels(
@@ -86,13 +87,9 @@ def _called(call: Call) -> Any:
     return run(*arguments)
 
 
-def _pairs(left: AdditiveGroup, right: AdditiveGroup) -> list[Pair]:
+def _pairs(left: AdditiveGroup, right: AdditiveGroup) -> PairList:
     """Those of a tile: all, or of a group with itself those with i < j."""
-    return [
-        (i, j)
-        for i in range(left.group.count)
-        for j in range(i + 1 if right is left else 0, right.group.count)
-    ]
+    return all_pairs(left.group.count, right.group.count, 0 if right is left else None)
 
 
 def _thin(
@@ -108,33 +105,32 @@ def _thin(
     one, two = left.packed.bins, right.packed.bins
     shapes = thin_shapes(parts, left, right)
     total = [np.zeros((one.count, two.count, *shape), left.group.x.dtype) for shape in shapes]
-    inputs = _pairs(left, right)
-    pairs = sorted({(int(one.bin[i]), int(two.bin[j])) for i, j in inputs})
-    if right is left:
-        # What bins b and b' have in common is what b' and b have, transposed.
-        pairs = sorted({(min(pair), max(pair)) for pair in pairs})
+    rows, columns = _pairs(left, right).T
+    pairs = np.stack([one.bin[rows], two.bin[columns]], axis=1)
+    # What bins b and b' have in common is what b' and b have, transposed.
+    pairs = np.unique(np.sort(pairs, axis=1) if right is left else pairs, axis=0)
     most = pairs_per_call(parts, left, right)
 
-    def compute(chunk: Sequence[Pair]) -> list[Matrix]:
+    def compute(chunk: PairList) -> list[Matrix]:
         made = _called(thin(parts, left, right, numbers, listing(chunk, most), len(chunk)))
         return [np.asarray(part)[: len(chunk)] for part in made]
 
     run, _ = thin(parts, left, right, numbers, None, 0)
     calls = in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)
     for chunk, made in calls:
-        at = tuple(np.transpose(chunk))
         for all_of_them, part in zip(total, made, strict=True):
-            all_of_them[at] = part
+            all_of_them[tuple(chunk.T)] = part
     if right is left:
-        for b, other in pairs:
-            total[0][other, b] = np.swapaxes(total[1][b, other], 1, 2)
-            total[1][other, b] = np.swapaxes(total[0][b, other], 1, 2)
+        b, other = pairs.T
+        total[0][other, b] = np.swapaxes(total[1][b, other], 2, 3)
+        total[1][other, b] = np.swapaxes(total[0][b, other], 2, 3)
     kinds = len(parts.network.kernels)
     size1, size2 = left.averages.through.shape[1], right.averages.through.shape[1]
     full = len(left.group.x), len(right.group.x)
-    rows = _of_inputs(total[0].swapaxes(3, 4), one, two, (*full, kinds, size1))
-    columns = _of_inputs(total[1].swapaxes(0, 1), two, one, (*full[::-1], kinds, size2))
-    return [rows, columns]
+    return [
+        _of_inputs(total[0].swapaxes(3, 4), one, two, (*full, kinds, size1)),
+        _of_inputs(total[1].swapaxes(0, 1), two, one, (*full[::-1], kinds, size2)),
+    ]
 
 
 def _of_inputs(thin: Matrix, bins: Bins, others: Bins, shape: tuple[int, ...]) -> Matrix:
@@ -154,7 +150,7 @@ def _replace_exactly(
     left: AdditiveGroup,
     right: AdditiveGroup,
     numbers: Any,
-    pairs: Sequence[Pair],
+    pairs: PairList,
     tile: dict[str, Matrix],
     chosen: Policy,
     workspace: Workspace,
@@ -162,9 +158,9 @@ def _replace_exactly(
 ) -> None:
     """Writes the exact kernels of the pairs into the tile."""
     one, two, network = left.group, right.group, parts.network
-    by_size: dict[int | None, list[Pair]] = {}
-    for pair in pairs:
-        by_size.setdefault(enough_positions(network, one, two, pair), []).append(pair)
+    by_size: dict[int | None, list[tuple[int, int]]] = {}
+    for i, j in pairs.tolist():
+        by_size.setdefault(enough_positions(network, one, two, (i, j)), []).append((i, j))
     most = len(one.x) * len(two.x)
     for size, alike in by_size.items():
         if size is None:
@@ -172,13 +168,14 @@ def _replace_exactly(
         else:
             run = pair_pass(network, (size,), (size,), 1, Shortened(network, size))
 
-        def compute(chunk: Sequence[Pair], run: Compiled = run) -> dict[str, Matrix]:
+        def compute(chunk: PairList, run: Compiled = run) -> dict[str, Matrix]:
             listed = listing(chunk, most)
             out = run(one.x, one.chain, two.x, two.chain, numbers, listed, len(chunk))
-            at = tuple(np.transpose(chunk))
+            at = tuple(chunk.T)
             return {name: np.asarray(kernel)[at] for name, kernel in out.items()}
 
-        calls = in_calls(run, alike, compute, most, chosen.call_seconds, workspace, should_stop)
+        those = np.array(alike)
+        calls = in_calls(run, those, compute, most, chosen.call_seconds, workspace, should_stop)
         for chunk, made in calls:
             for name, matrix in tile.items():
-                matrix[tuple(np.transpose(chunk))] = made[name]
+                matrix[tuple(chunk.T)] = made[name]

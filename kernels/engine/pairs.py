@@ -21,7 +21,7 @@ from kernels.engine.heads import heads_of_group
 from kernels.engine.landmarks import PositionKernels
 from kernels.engine.network import Network
 from kernels.engine.passes import edge_for, pair_pass, paired_kernels
-from kernels.engine.schedule import Pair, ShouldStop, in_calls, listing
+from kernels.engine.schedule import PairList, ShouldStop, all_pairs, in_calls, listing
 from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
@@ -135,17 +135,16 @@ class Pairs:
         chosen = policy(jax.default_backend())
         edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
         micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
-
-        def first_column(row: int) -> int:
+        right_of = None
+        if right is left:
             # A micro-tile of one input with itself holds nothing but what `own` has exactly; it is
             # computed where there is no other, so that there is a tile.
-            return 0 if right is not left else row + (edge == 1 and micro_rows > 1)
-
-        pairs = [(i, j) for i in range(micro_rows) for j in range(first_column(i), micro_columns)]
+            right_of = 0 if edge == 1 < micro_rows else -1
+        pairs = all_pairs(micro_rows, micro_columns, right_of)
         run = pair_pass(network, left.grid, right.grid, edge)
         most = (len(left.x) // edge) * (len(right.x) // edge)
 
-        def compute(chunk: Sequence[Pair]) -> dict[str, Matrix]:
+        def compute(chunk: PairList) -> dict[str, Matrix]:
             listed = listing(chunk, most)
             out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
             return {name: np.asarray(kernel) for name, kernel in out.items()}
@@ -159,11 +158,17 @@ class Pairs:
             # Each of several calls writes where its own micro-tiles belong; pages that none writes
             # to take no memory.
             tile = tile or {name: np.zeros(part.shape, part.dtype) for name, part in made.items()}
+            rows, columns = chunk.T
             for name, part in made.items():
-                for i, j in chunk:
-                    at = slice(i * edge, (i + 1) * edge), slice(j * edge, (j + 1) * edge)
-                    tile[name][at] = part[at]
+                here = _micro_tiles(part, edge)[rows, :, columns]
+                _micro_tiles(tile[name], edge)[rows, :, columns] = here
         return {name: k[: left.count, : right.count] for name, k in tile.items()}
+
+
+def _micro_tiles(matrix: Matrix, edge: int) -> Matrix:
+    """A view, (rows of micro-tiles, edge, columns of micro-tiles, edge, ...)."""
+    rows, columns, *entry = matrix.shape
+    return matrix.reshape(rows // edge, edge, columns // edge, edge, *entry)
 
 
 @locked_cache(16)

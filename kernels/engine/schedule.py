@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
@@ -16,7 +16,9 @@ from kernels.engine.workspace import Workspace
 from kernels.errors import Stopped
 
 T = TypeVar("T")
-Pair = tuple[int, int]
+PairList = npt.NDArray[np.int64]
+"""Pairs by their places along both sides, (m, 2)."""
+
 ShouldStop = Callable[[], bool]
 
 _WORTH_A_CALL = 0.005
@@ -26,13 +28,13 @@ the other threads busy."""
 
 def in_calls(
     run: Compiled,
-    pairs: Sequence[Pair],
-    compute: Callable[[Sequence[Pair]], T],
+    pairs: PairList,
+    compute: Callable[[PairList], T],
     most: int,
     seconds: float,
     workspace: Workspace,
     should_stop: ShouldStop | None,
-) -> Iterator[tuple[Sequence[Pair], T]]:
+) -> Iterator[tuple[PairList, T]]:
     """What `compute` makes of some of the pairs, and which, until all are there; several calls run
     at once on the threads of the workspace.
 
@@ -56,14 +58,14 @@ def in_calls(
         if should_stop is not None and should_stop():
             raise Stopped
 
-    def call(chunk: Sequence[Pair]) -> tuple[Sequence[Pair], T]:
+    def call(chunk: PairList) -> tuple[PairList, T]:
         started = perf_counter()
         with jax.enable_x64(x64):
             made = compute(chunk)
         pace.took(len(chunk), perf_counter() - started)
         return chunk, made
 
-    def calls() -> Iterator[Callable[[], tuple[Sequence[Pair], T]]]:
+    def calls() -> Iterator[Callable[[], tuple[PairList, T]]]:
         done = 0
         while done < len(pairs):
             ask()
@@ -79,7 +81,15 @@ def in_calls(
         yield from workspace.results(calls())
 
 
-def listing(pairs: Sequence[Pair], most: int) -> npt.NDArray[np.int32]:
+def all_pairs(rows: int, columns: int, right_of: int | None = None) -> PairList:
+    """Pairs (i, j) of so many rows and columns, row by row; only those with j - i > right_of, if said."""
+    left_out = np.zeros((rows, columns), bool)
+    if right_of is not None:
+        left_out = np.tri(rows, columns, right_of, bool)
+    return np.argwhere(~left_out)
+
+
+def listing(pairs: PairList, most: int) -> npt.NDArray[np.int32]:
     """Pairs as the argument of a compiled call, (most, 2), filled up with zeros."""
     listed = np.zeros((most, 2), np.int32)
     listed[: len(pairs)] = pairs
