@@ -19,6 +19,7 @@ Where to go:
     errors.py      what a caller can do wrong                                          no JAX
     matrix.py      the front door: `kernel_matrix`
     compiler_options.py   how XLA compiles what numbers come from                      no JAX
+    code_memory.py        room for what it compiled
     reference.py   docs/layers.md, from the registry (generated.py, schema_words.py)   no JAX
 
 Layers import JAX inside their rules only, so everything marked "no JAX" may be read by a

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 
+from kernels.code_memory import make_room, times_dropped
 from kernels.compiler_options import COMPILER_OPTIONS, ON_A_CPU
 
 P = ParamSpec("P")
@@ -36,26 +37,30 @@ class Compiled:
         self.jitted = jax.jit(precise, compiler_options=options)
         self.seconds_each: float | None = None
         self._lock = Lock()
-        self._shapes: set[Any] = set()
+        self._programs: set[Any] = set()
         self._ahead: set[Any] = set()
 
     def __call__(self, *arguments: Any) -> Any:
         """The function of arrays and numbers."""
-        shapes = _shapes(arguments)
-        if shapes in self._shapes:
+        program = _program(arguments)
+        if program in self._programs:
             return self.jitted(*arguments)
         with self._lock:
+            if program not in self._programs | self._ahead:
+                make_room()
+                program = _program(arguments)
             result = self.jitted(*arguments)
-            self._shapes.add(shapes)
+            self._programs.add(program)
         return result
 
     def ahead(self, *arguments: Any) -> None:
         """Compiles for later calls with arguments like these, or of these shapes."""
-        shapes = _shapes(arguments)
+        program = _program(arguments)
         with self._lock:
-            if shapes not in self._shapes | self._ahead:
+            if program not in self._programs | self._ahead:
+                make_room()
                 self.jitted.lower(*arguments).compile()
-                self._ahead.add(shapes)
+                self._ahead.add(_program(arguments))
 
     def like(self, *arguments: Any) -> Any:
         """What a call would return, with shapes in place of arrays."""
@@ -64,12 +69,13 @@ class Compiled:
     @property
     def called(self) -> bool:
         """Whether it ever was: then it is compiled for most of what will come."""
-        return bool(self._shapes)
+        return bool(self._programs)
 
 
-def _shapes(arguments: Any) -> Any:
+def _program(arguments: Any) -> Any:
+    """Which program a call takes: by its shapes, and anew once all programs were dropped."""
     leaves, tree = jax.tree.flatten(arguments)
-    return (tree, *map(_shape, leaves))
+    return (times_dropped(), tree, *map(_shape, leaves))
 
 
 def _shape(leaf: Any) -> Any:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kernels.code_memory import make_room
 from kernels.compiler_options import COMPILER_OPTIONS
 from kernels.finite.empirical import empirical_nngp, empirical_ntk, traced_bytes
 from kernels.finite.gradients import Function, bytes_a_pair, gradients
@@ -123,6 +124,7 @@ def sampler(
             keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbered)
             return jax.vmap(lambda own: sample(numbers, own, rows1, rows2))(keys)
 
+    make_room()
     return jax.jit(run, compiler_options=COMPILER_OPTIONS)
 
 

@@ -1,6 +1,7 @@
 """How often things are compiled, for which machines, and with which precision rules."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels import code_memory
 from kernels.demand import Demand
 from kernels.engine import pairs, passes
 from kernels.engine.backend import POLICIES, micro_tile_edge
@@ -115,6 +117,30 @@ def test_what_is_compiled_ahead_is_not_compiled_again(compilations: Callable[[],
     assert compilations() == 1
     np.testing.assert_allclose(run(np.ones((7, 5), np.float32), 2), 2 * np.tanh(1), rtol=1e-6)
     assert compilations() == 1
+
+
+def test_compiled_code_is_dropped_before_there_are_too_many_mappings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compilations: Callable[[], int]
+) -> None:
+    # XLA's compiler aborts the process at vm.max_map_count, some thousand programs.
+    network = {"layers": [dense(), RELU, attention(), RELU, POOL]}
+    first = kernel_matrix(network, entries((9, 7, 3)))
+    compiled, dropped = compilations(), code_memory.times_dropped()
+    kernel_matrix(network, entries((9, 7, 3)))
+    assert (compilations(), code_memory.times_dropped()) == (compiled, dropped)
+
+    most = tmp_path / "max_map_count"
+    most.write_text("1")
+    monkeypatch.setattr(code_memory, "_MOST", most)
+    kernel_matrix(network, entries((9, 8, 3)))
+    monkeypatch.undo()
+    assert code_memory.times_dropped() > dropped
+
+    compiled = compilations()
+    again = kernel_matrix(network, entries((9, 7, 3)))
+    assert compilations() > compiled
+    for name, kernel in first.items():
+        np.testing.assert_array_equal(again[name], kernel)
 
 
 def test_threads_compile_for_the_additive_method_what_its_tiles_need() -> None:
