@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -111,7 +111,12 @@ class Pairs:
             return workspace.once((tuple(layers), network, inputs, size, shared), made, inputs)
 
         left = group(rows1, sizes[0])
-        return cls(network, numbers, left, left if rows2 is None else group(rows2, sizes[1]))
+        right = left if rows2 is None else group(rows2, sizes[1])
+        if rows2 is not None and right is left:
+            # The same inputs on both sides, as rows and columns of a whole rectangle all the same:
+            # only a group against itself is half a tile.
+            right = replace(left)
+        return cls(network, numbers, left, right)
 
     def own(self) -> Rows:
         """Each input of the left side with itself, exactly."""

@@ -74,7 +74,7 @@ def refusals(store: Redis) -> int:
 class Job:
     """nngp and ntk of `n` inputs of some positions, under way as soon as this is made."""
 
-    def __init__(self, running: Running, n: int = 224, positions: int = 40, seed: int = 0) -> None:
+    def __init__(self, running: Running, n: int = 400, positions: int = 40, seed: int = 0) -> None:
         self._running = running
         random = np.random.default_rng(seed)
         self.x = random.standard_normal((n, positions, 4)).astype("float32")

@@ -12,9 +12,11 @@ import pytest
 from kernels.engine import pairs
 from kernels.engine.backend import POLICIES, Policy
 from kernels.engine.tile import compute_tile
+from kernels.engine.workspace import Workspace
 from kernels.errors import Stopped
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
+from kernels.method import EXACT, Additive, Method
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import POOL, RELU, attention, conv, dense, entries, masks
 
@@ -73,6 +75,23 @@ def test_x_against_x_is_exactly_symmetric(dtype: str) -> None:
     for matrix in kernel_matrix(LAYERS, X, mask1=MASK, dtype=dtype).values():
         np.testing.assert_array_equal(matrix, matrix.T)
         assert np.linalg.eigvalsh(matrix.astype(np.float64)).min() > -1e-5
+
+
+@pytest.mark.parametrize("method", [EXACT, Additive()], ids=lambda method: method.type)
+def test_the_same_inputs_on_both_sides_make_a_whole_tile(method: Method) -> None:
+    # A worker has one object for the same rows, whose one-input pass tiles share.
+    layers = [dense(), RELU, attention(), RELU, POOL, dense()]
+    architecture, rows = parse_architecture({"layers": layers}), read_inputs(entries((9, 40, 3)))
+    with Workspace(2) as workspace:
+        own, crossed = (
+            compute_tile(
+                architecture, rows, columns, outputs=("nngp", "ntk"), method=method,
+                workspace=workspace,
+            )
+            for columns in (None, rows)
+        )  # fmt: skip
+    for name, kernel in own.values.items():
+        np.testing.assert_allclose(crossed.values[name], kernel, rtol=2e-3)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
