@@ -9,11 +9,13 @@ from typing import Final
 
 COMPILER_OPTIONS: Final = {
     "xla_cpu_multi_thread_eigen": False,
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
 }
-"""Tiles are the unit of parallelism, so XLA should use no threads of its own. By default it uses
-half of an AVX-512 register, and elementwise layers take a quarter longer; processors without such
-registers do not care. XLA then compiles arctan and arccos wrongly, which no rule may use:
+"""Tiles are the unit of parallelism, so XLA should use no threads of its own: loops that it cuts up
+for all cores get in each other's way and carry blocks from one core's cache to another's. By default
+it uses half of an AVX-512 register, and elementwise layers take a quarter longer; processors without
+such registers do not care. XLA then compiles arctan and arccos wrongly, which no rule may use:
 tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy."""
 
 LARGE_PRODUCTS: Final = COMPILER_OPTIONS | {"xla_cpu_experimental_ynn_fusion_type": ""}
@@ -21,9 +23,3 @@ LARGE_PRODUCTS: Final = COMPILER_OPTIONS | {"xla_cpu_experimental_ynn_fusion_typ
 computes them instead of YNNPACK, which is up to a fifth slower where a side is no multiple of 64
 (GFlop/s of a core at 184: 197 against 235, at 492: 227 against 253). Never for small ones: XLA needs
 more than 20 GB to compile a chain of products of 14 x 14 that YNNPACK may not have."""
-
-ON_A_CPU: Final = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner,cse_barrier_expander"}
-"""Without the first, loops are not cut up for all cores, where they got in each other's way and
-carried blocks from one core's cache to another's. Without the second, a barrier keeps apart what
-lies below it and above it (kernels/layers/fusion.py): XLA drops barriers for a CPU before it fuses,
-for others after that, and to its CPU runtime they are no operations."""

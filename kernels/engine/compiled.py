@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 
 from kernels.code_memory import make_room, times_dropped
-from kernels.compiler_options import COMPILER_OPTIONS, ON_A_CPU
+from kernels.compiler_options import COMPILER_OPTIONS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +32,6 @@ class Compiled:
             with jax.default_matmul_precision("highest"):
                 return function(*arguments)
 
-        if jax.default_backend() == "cpu":
-            options = options | ON_A_CPU
         self.jitted = jax.jit(precise, compiler_options=options)
         self.seconds_each: float | None = None
         self._lock = Lock()

@@ -72,11 +72,12 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
         count: Array,
     ) -> tuple[Array, Array]:
         def at(rows: Any, index: Array) -> Any:
-            return materialised(
-                jax.tree.map(
+            def cut() -> Any:
+                return jax.tree.map(
                     lambda leaf: lax.dynamic_index_in_dim(leaf, index, keepdims=False), rows
                 )
-            )
+
+            return materialised(cut)
 
         def body(m: Array, out: tuple[Array, Array]) -> tuple[Array, Array]:
             one, u1 = at(((x1, chain1), through1), pairs[m, 0])

@@ -23,11 +23,12 @@ def over_rows(function: Callable[..., Any], positions: int, count: Array, *rows:
         return jax.vmap(function)(*rows)
 
     def row(at: Any) -> Any:
-        return materialised(
-            jax.tree.map(
+        def cut() -> Any:
+            return jax.tree.map(
                 lambda leaf: lax.dynamic_index_in_dim(leaf, at, keepdims=False), list(rows)
             )
-        )
+
+        return materialised(cut)
 
     def body(at: Array, out: Any) -> Any:
         return jax.tree.map(

@@ -26,7 +26,6 @@ from kernels.engine.kept import Chain
 from kernels.engine.network import Network
 from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
-from kernels.layers.fusion import materialised
 
 Heads = tuple[Array, ...]
 
@@ -176,7 +175,7 @@ def pair_pass(
             def cut(leaf: Array) -> Array:
                 return lax.dynamic_slice_in_dim(leaf, at * edge, edge)
 
-            found = materialised(jax.tree.map(cut, side))
+            found = jax.tree.map(cut, side)
             return found if shortened is None else shortened(*found)
 
         entry = network.entry(grid1, grid2)

@@ -8,7 +8,7 @@ half; "valid" pads nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial, reduce
+from functools import reduce
 from itertools import product
 from math import prod
 from operator import add
@@ -98,21 +98,23 @@ def _sum_at_once(x: Array, slides: Sequence[Slide], padding: Padding) -> Array:
             counts[axis] = window_count(n, window, stride, padding)
             pads[axis] = padding_of(n, window, stride, padding)
 
-    def shifted(term: Array, offsets: tuple[int, ...]) -> Array:
-        for (axes, _, stride), offset in zip(slides, offsets, strict=True):
-            for axis in axes:
-                end = offset + (counts[axis] - 1) * stride + 1
-                term = lax.slice_in_dim(term, offset, end, stride, axis)
-        return term
+    def total() -> Array:
+        padded = x
+        if any(low or high for low, high in pads):
+            padded = jnp.pad(x, pads, mode=_PAD_MODES[padding])
 
-    if all(slide.window == 1 for slide in slides):
-        return shifted(x, (0,) * len(slides))
-    # Computed before it is padded: for its own positions, and once.
-    padded = materialised(x)
-    if any(low or high for low, high in pads):
-        padded = jnp.pad(padded, pads, mode=_PAD_MODES[padding])
-    offsets = product(*(range(slide.window) for slide in slides))
-    return materialised(reduce(add, map(partial(shifted, padded), offsets)))
+        def shifted(offsets: tuple[int, ...]) -> Array:
+            term = padded
+            for (axes, _, stride), offset in zip(slides, offsets, strict=True):
+                for axis in axes:
+                    end = offset + (counts[axis] - 1) * stride + 1
+                    term = lax.slice_in_dim(term, offset, end, stride, axis)
+            return term
+
+        return reduce(add, map(shifted, product(*(range(slide.window) for slide in slides))))
+
+    # Padded inside: what is below is then computed for its own positions, and once.
+    return total() if all(slide.window == 1 for slide in slides) else materialised(total)
 
 
 def window_entries(

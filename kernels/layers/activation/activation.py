@@ -44,11 +44,13 @@ class Activation(Layer):
     def pair(self, block: Block, site: Site) -> Block:
         p, q = site.broadcast(site.left.seen, site.right.seen)
 
-        value, slope = self.dual(site.numbers, p, q, block.nngp, site.coincide())
-        kernels = block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
+        def kernels() -> Block:
+            value, slope = self.dual(site.numbers, p, q, block.nngp, site.coincide())
+            return block._replace(nngp=value, ntk=None if block.ntk is None else slope * block.ntk)
+
         # XLA would compute it again in each loop that reads it, a sum over positions for one. Full
         # blocks are read by products and windows, which write them to memory as it is.
-        return kernels if site.form is Demand.FULL else materialised(kernels)
+        return kernels() if site.form is Demand.FULL else materialised(kernels)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool
