@@ -28,6 +28,8 @@ from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 
 Heads = tuple[Array, ...]
+_Filled = tuple[Array, dict[str, Array]]
+"""How many micro-tiles are done, and the tile so far, by name."""
 
 _SMALL: Final = 128
 """Positions up to which products of matrices are small (kernels/engine/compiled.py)."""
@@ -152,10 +154,10 @@ def pair_pass(
 ) -> Compiled:
     """Compiled (x1, chain1, x2, chain2, numbers, pairs, count) -> (n1, n2, *entry) by name.
 
-    `pairs` (m, 2) lists micro-tiles by their place along both sides; the first `count` of them
-    are computed, each with `edge` inputs a side, and the rest of the result is zero. Rows of both
-    sides are multiples of `edge`. Inputs that come at more positions than `grid1` and `grid2` are
-    cut to these by `shortened`.
+    `pairs` (m, 2) lists micro-tiles by their place along both sides, row by row; the first `count`
+    of them are computed, each with `edge` inputs a side, and the rest of the result is zero. Rows of
+    both sides are multiples of `edge`. Inputs that come at more positions than `grid1` and `grid2`
+    are cut to these by `shortened`.
     """
     steps = network.program().pair
 
@@ -180,17 +182,29 @@ def pair_pass(
 
         entry = network.entry(grid1, grid2)
 
-        def body(k: Array, out: dict[str, Array]) -> dict[str, Array]:
-            row, column = pairs[k, 0], pairs[k, 1]
-            block = micro_tile(*rows((x1, chain1), row), *rows((x2, chain2), column)).named()
-            place = (row * edge, column * edge, *[jnp.zeros_like(row)] * len(entry))
-            return {
-                name: lax.dynamic_update_slice(total, block[name], place)
-                for name, total in out.items()
-            }
+        def row(state: _Filled) -> _Filled:
+            """The listed micro-tiles of one row, from the k-th on: it is cut out once for all."""
+            place = pairs[state[0], 0]
+            left = rows((x1, chain1), place)
+
+            def listed(state: _Filled) -> Array:
+                return (state[0] < count) & (pairs[state[0], 0] == place)
+
+            def column(state: _Filled) -> _Filled:
+                k, out = state
+                to = pairs[k, 1]
+                block = micro_tile(*left, *rows((x2, chain2), to)).named()
+                at = (place * edge, to * edge, *[jnp.zeros_like(to)] * len(entry))
+                return k + 1, {
+                    name: lax.dynamic_update_slice(total, block[name], at)
+                    for name, total in out.items()
+                }
+
+            return lax.while_loop(listed, column, state)
 
         empty = jnp.zeros((len(x1), len(x2), *entry), x1.dtype)
-        return lax.fori_loop(0, count, body, dict.fromkeys(network.kernels, empty))
+        start = (jnp.zeros_like(count), dict.fromkeys(network.kernels, empty))
+        return lax.while_loop(lambda state: state[0] < count, row, start)[1]
 
     large = edge == 1 and not network.replicates and min(prod(grid1), prod(grid2)) > _SMALL
     return Compiled(run, LARGE_PRODUCTS if large else COMPILER_OPTIONS)
