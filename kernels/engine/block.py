@@ -49,6 +49,10 @@ class Block(NamedTuple):
             return Block(nngp, self.ntk)
         return Block(nngp, function(self.ntk))
 
+    def plus(self, constant: Any) -> Block:
+        """Both kernels with the same added to every entry, to a tangent kernel that is zero too."""
+        return Block(self.nngp + constant, None if self.ntk is None else self.ntk + constant)
+
     def filled(self) -> Block:
         """The same with both kernels in one shape."""
         kernels = self.named()

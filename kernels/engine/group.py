@@ -14,7 +14,7 @@ from jax import Array
 from kernels.engine.heads import Heads
 from kernels.engine.kept import Chain, doubts
 from kernels.engine.network import Network
-from kernels.engine.passes import one_input_pass
+from kernels.engine.passes import inputs_pass, one_input_pass
 from kernels.inputs import Inputs
 from kernels.result import ErrorEstimate
 
@@ -28,7 +28,7 @@ class Group:
         count: how many are real; what is computed of the others is never read.
         grid: their position sizes.
         lengths: positions of each up to the last real one, (count,); () for vectors and images.
-        x: (size, P, channels) or (size, channels).
+        x: (size, P, channels) or (size, channels), mixed already where the network wants them so.
         chain: what the one-input pass kept, `size` along every first axis.
         beyond_landmarks: see `Heads`.
     """
@@ -62,6 +62,8 @@ class Group:
         mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
         x = jax.device_put(_filled(flat, size))
         real = None if mask is None else jax.device_put(mask)
+        if network.mixes_inputs:
+            x = inputs_pass(network, grid)(x, (real, real), numbers, count)
         filled = tuple(_filled(each, size) for each in heads.kept)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
         chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)

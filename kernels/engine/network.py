@@ -11,6 +11,7 @@ from kernels.engine.chain import Program
 from kernels.estimate.places import places
 from kernels.layers.chain import grid_after
 from kernels.layers.layer import Layer
+from kernels.layers.mixed_inputs import MixedInputs
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Network:
         """Of an estimated network: how often the pair pass computes what is above the estimate,
         for all heads and for all but each group of them (kernels/estimate); else 0."""
         return self.groups + 1 if places(self.layers) else 0
+
+    @property
+    def mixes_inputs(self) -> bool:
+        """Whether its inputs are mixed before anything is made of them."""
+        return bool(self.layers) and isinstance(self.layers[0], MixedInputs)
 
     @cached_property
     def forms(self) -> set[Demand]:

@@ -1,4 +1,4 @@
-"""The compiled functions: the one-input pass over a group, the pair pass over micro-tiles.
+"""The compiled functions: the passes over a group's inputs, the pair pass over micro-tiles.
 
 Each is compiled once per structure and shape; numbers such as w_std are arguments. Shapes come
 from buckets and powers of two, so there are few.
@@ -19,13 +19,14 @@ from jax import Array, lax
 from kernels.compiler_options import COMPILER_OPTIONS, LARGE_PRODUCTS
 from kernels.demand import Demand, Step, multiplies, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
-from kernels.engine.block import Block
+from kernels.engine.block import Block, Side, Site
 from kernels.engine.chain import Masks, observe, run_pair
 from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.kept import Chain
 from kernels.engine.network import Network
 from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
+from kernels.layers.mixed_inputs import MixedInputs
 
 Heads = tuple[Array, ...]
 _Filled = tuple[Array, dict[str, Array]]
@@ -110,6 +111,24 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
             return replicates(numbers, heads)
 
         return over_rows(one, prod(grid), count, x, *masks, heads)
+
+    return Compiled(run)
+
+
+@locked_cache(64)
+def inputs_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
+    """Compiled (x, masks, numbers, count) -> (n, P, channels): the inputs of a network that starts
+    with `MixedInputs` as its pairs meet them. Arguments are those of `one_input_pass`."""
+    layer = network.layers[0]
+    assert isinstance(layer, MixedInputs)
+
+    def run(x: Array, masks: Masks, numbers: Sequence[Any], count: Array) -> Array:
+        def one(x: Array, rows: Array | None, columns: Array | None) -> Array:
+            left, right = (Side(grid, mask, None, None) for mask in (rows, columns))
+            site = Site(left, right, Demand.FULL, Demand.FULL, numbers[0], identical=True)
+            return layer.mixed(x, site)
+
+        return over_rows(one, prod(grid), count, x, *masks)
 
     return Compiled(run)
 

@@ -24,6 +24,7 @@ from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
 from kernels.layers.chain import grid_after
 from kernels.layers.layer import Layer
+from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.memory import TileMemory, Work, tile_memory
@@ -104,7 +105,8 @@ def needs(
     """
     channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
     kinds = 2 if "ntk" in outputs else 1
-    work = Work(architecture.expanded, kinds, itemsize, form == "positions", method)
+    layers = with_mixed_inputs(architecture.expanded, method)
+    work = Work(layers, kinds, itemsize, form == "positions", method)
     return _planned(work, tuple(groups), channels)
 
 
@@ -166,6 +168,7 @@ def _compute(
     workspace: Workspace,
     should_stop: ShouldStop | None,
 ) -> TileResult:
+    layers = with_mixed_inputs(tuple(layers), method)
     shared = Shared.of(layers, landmarks)
     pairs = Pairs.of(layers, rows1, rows2, ntk, form, shared, workspace)
     network, left, right = pairs.network, pairs.left, pairs.right

@@ -213,11 +213,12 @@ class Attention(Layer):
 
             moments = mean_over_heads if self.estimates else second_moments
             return moments(self, block, site)
-        # A readout's weights went through A already.
-        mixed = self.values if site.form is Demand.READOUT else self._mixed
-        nngp, ntk = mixed(block, site)
+        return (self.unmixed if site.form is Demand.READOUT else self._mixed)(block, site)
+
+    def unmixed(self, block: Block, site: Site) -> Block:
+        """The kernels above of a pair whose weights, or inputs, went through A already."""
         bias = site.constant(site.numbers["b_std"] ** 2)
-        return block._replace(nngp=nngp + bias, ntk=None if ntk is None else ntk + bias)
+        return self.values(block, site).plus(bias)
 
     def values(self, block: Block, site: Site) -> Block:
         """ov^2 K and ov^2 (Theta + 2 K)."""
@@ -228,18 +229,18 @@ class Attention(Layer):
         ntk = None if block.ntk is None else scale * (block.ntk + 2 * block.nngp)
         return block._replace(nngp=scale * block.nngp, ntk=ntk)
 
-    def _mixed(self, block: Block, site: Site) -> tuple[Array, Array | None]:
-        """ov^2 A K A'^T and ov^2 A (Theta + 2 K) A'^T; their diagonals where that is wanted."""
+    def _mixed(self, block: Block, site: Site) -> Block:
+        """ov^2 A K A'^T + b^2 and ov^2 A (Theta + 2 K) A'^T + b^2; their diagonals where that is
+        wanted."""
         from kernels.mechanisms.mixing import congruence, congruence_diagonal, congruences
 
-        nngp, ntk = self.values(block, site)
+        values, bias = self.values(block, site), site.constant(site.numbers["b_std"] ** 2)
         left, right = site.left.seen, site.right.seen
-        if site.wanted is Demand.DIAGONAL:
-            diagonal = congruence_diagonal(left, nngp, right)
-            return diagonal, None if ntk is None else congruence_diagonal(left, ntk, right)
-        if ntk is None:
-            return congruence(left, nngp, right), None
-        return congruences(left, nngp, ntk, right)
+        if values.ntk is not None and site.wanted is not Demand.DIAGONAL:
+            nngp, ntk = congruences(left, values.nngp, values.ntk, right)
+            return block._replace(nngp=nngp, ntk=ntk).plus(bias)
+        product = congruence_diagonal if site.wanted is Demand.DIAGONAL else congruence
+        return values.map(lambda k: product(left, k, right)).plus(bias)
 
     def with_positions(self, k: Array, site: Site) -> Array:
         """K with the embeddings' covariance merged in at real positions."""

@@ -21,6 +21,7 @@ from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, pl
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after, structure_of
+from kernels.layers.mixed_inputs import MixedInputs, with_mixed_inputs
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.tiles import Tile, TilePlan
 from kernels.spec.architecture import Architecture
@@ -88,7 +89,7 @@ def tile_cost(
     positions: bool,
 ) -> float:
     """Nominal seconds of one tile: `rows` inputs of `grids` on either side."""
-    layers = structure_of(architecture.expanded)
+    layers = structure_of(with_mixed_inputs(architecture.expanded, method))
     size = 2.0 if dtype == "float64" else 1.0
     both = 2.0 if "ntk" in outputs else 1.0
     pairs = rows[0] if form == "diagonal" else rows[0] * rows[1]
@@ -106,6 +107,8 @@ def tile_cost(
         pair = _additive(steps, span, *grids)
     own = plan_one_input(layers, positions, final)
     one = sum(n * _chain(own, grid, grid) for n, grid in zip(rows, grids, strict=True))
+    if isinstance(layers[0], MixedInputs):
+        one += sum(n * _mixing_inputs(prod(grid)) for n, grid in zip(rows, grids, strict=True))
     # One-input results are kept between the tiles of a row or column: half of them, say.
     return _CALL_S + size * both * (pairs * pair + one / 2)
 
@@ -118,6 +121,11 @@ def _chain(steps: Sequence[Step], grid1: tuple[int, ...], grid2: tuple[int, ...]
         total += sum(_chain(branch, grid1, grid2) for branch in step.branches)
         grid1, grid2 = (step.layer.output_grid(grid) for grid in (grid1, grid2))
     return total
+
+
+def _mixing_inputs(positions: int) -> float:
+    """Seconds for one raw input to be mixed: its logits and what becomes of them."""
+    return _OTHER_PASSES * _PASS_S * positions**2
 
 
 def _additive(

@@ -32,6 +32,7 @@ from kernels.layers.activation.activation import Activation
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.layer import Layer
+from kernels.layers.mixed_inputs import MixedInputs
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.bins import BIN_LENGTH
 from kernels.plan.input_memory import TABLE_TERMS, VECTORS, kept_by_input
@@ -243,14 +244,18 @@ def _one_input_pass(work: Work, steps: Sequence[Step], side: GroupShape) -> int:
         work.structure, bool(side.grid), Demand.FULL if work.every_position else Demand.NOTHING
     )
     wanted = {wanted_by(own, Demand.NOTHING), *(step.wanted_in for step in _every_step(own))}
-    observed = _ONE_INPUT_BLOCKS * size**2 if Demand.FULL in wanted else 4 * len(steps) * size
+    mixes_inputs = bool(steps) and isinstance(steps[0].layer, MixedInputs)
+    every_pair = Demand.FULL in wanted or mixes_inputs
+    observed = _ONE_INPUT_BLOCKS * size**2 if every_pair else 4 * len(steps) * size
     # Each input with itself: a pair, both sides of which are cut out of the group.
     block = size**2 if _full(work, steps) else size
     blocks = _pair_blocks(steps, work.outputs)
     pair = blocks * block * work.itemsize
     pair += 2 * kept_by_input(work.structure, side.grid, side.channels, work.itemsize, work.final)
+    # Raw inputs are there beside the mixed ones until all are mixed.
+    raw = side.rows * size * side.channels * work.itemsize if mixes_inputs else 0
     # With a tolerance of the mixing's error, the pass may be run again.
-    return at_once * max(observed * work.itemsize, pair)
+    return raw + at_once * max(observed * work.itemsize, pair)
 
 
 def _heads(layers: Sequence[Layer], sides: Sequence[GroupShape], itemsize: int) -> int:

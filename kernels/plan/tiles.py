@@ -19,6 +19,7 @@ from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
 from kernels.layers.chain import structure_of
+from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import bucket_grids, one_bucket
 from kernels.plan.groups import group_rows
@@ -174,7 +175,7 @@ def plan_tiles(
 def _rows_of_a_group(
     architecture: Architecture, inputs: Inputs, form: Form, most: int, method: Method
 ) -> Callable[[tuple[int, ...]], int]:
-    layers = structure_of(architecture.expanded)
+    layers = structure_of(with_mixed_inputs(architecture.expanded, method))
     final = Demand.FULL if form == "positions" else Demand.POINT
     channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
     heads = () if isinstance(method, MonteCarlo) else places(layers)

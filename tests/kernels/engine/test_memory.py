@@ -10,8 +10,9 @@ import pytest
 from kernels.demand import Demand
 from kernels.engine.backend import POLICIES, micro_tile_edge
 from kernels.engine.network import Network
-from kernels.engine.passes import edge_for, one_input_pass, pair_pass
+from kernels.engine.passes import edge_for, inputs_pass, one_input_pass, pair_pass
 from kernels.inputs import read_inputs
+from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT
 from kernels.plan.groups import filled_group
 from kernels.plan.input_memory import kept_by_input
@@ -29,6 +30,8 @@ NETWORKS: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
     ),
     "conv": ([*[conv(3, 3), RELU] * 3, POOL], (3, 12, 12, 3)),
     "flatten": ([*[conv(3, 3), RELU] * 4, FLATTEN], (9, 16, 16, 3)),
+    "attention_first": ([attention(), RELU, POOL], (5, 128, 4)),
+    "attention_to_flatten": ([attention(), RELU, FLATTEN], (9, 128, 4)),
     "low_rank": (
         [dense(), RELU, attention(mechanism={"type": "softmax", "rank": 16}), RELU, POOL],
         (4, 128, 4),
@@ -38,15 +41,16 @@ NETWORKS: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_planned_is_at_least_what_code_takes_and_at_most_twice(name: str) -> None:
-    layers, shape = NETWORKS[name]
+    document, shape = NETWORKS[name]
     inputs = read_inputs(entries(shape), dtype="float32")
-    architecture = parse_architecture({"layers": layers})
+    architecture = parse_architecture({"layers": document})
     policy = POLICIES["cpu"]
-    work = Work(architecture.expanded, 2, 4, False, EXACT)
+    layers = with_mixed_inputs(architecture.expanded, EXACT)
+    work = Work(layers, 2, 4, False, EXACT)
     group = filled_group(work, len(inputs), inputs.grid, shape[-1])
     planned = tile_memory(work, group, group, lambda *sizes: micro_tile_edge(policy, *sizes))
 
-    structure, values = zip(*(layer.split() for layer in architecture.expanded), strict=True)
+    structure, values = zip(*(layer.split() for layer in layers), strict=True)
     numbers = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), values)
     network = Network(structure, bool(inputs.grid), True)
     flat = jnp.zeros((group.rows, *([int(np.prod(inputs.grid))] if inputs.grid else []), shape[-1]))
@@ -63,6 +67,12 @@ def test_planned_is_at_least_what_code_takes_and_at_most_twice(name: str) -> Non
     assert taken <= planned.call <= 2 * taken
 
     kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((flat, chain)))
+    if network.mixes_inputs:
+        mixing = inputs_pass(network, inputs.grid).jitted.lower(flat, (None, None), numbers, 1)
+        found = mixing.compile().memory_analysis()
+        assert found is not None
+        assert found.temp_size_in_bytes + found.output_size_in_bytes <= planned.own
+
     # Vectors are counted generously, which short inputs of few channels show.
     assert kept <= planned.groups[0] <= 2 * kept + 2**20
 
