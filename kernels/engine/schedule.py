@@ -40,7 +40,7 @@ def in_calls(
 
     Args:
         run: the compiled function that `compute` calls; it remembers its pace.
-        pairs: what is to be computed, each once.
+        pairs: what is to be computed, each once; there may be none (i < j of a single input).
         compute: computes some of them; may run on another thread.
         most: pairs a call can take.
         seconds: how long a call should take.
@@ -50,6 +50,8 @@ def in_calls(
     Raises:
         Stopped: `should_stop` said so.
     """
+    if not len(pairs):
+        return
     pace = _Pace(run, most, seconds)
     # x64 is a setting of the thread, which a call has to carry to the one it runs on.
     x64 = jax.config.read("jax_enable_x64")

@@ -84,6 +84,17 @@ def test_flat_attention_is_additive_and_not_computed_exactly() -> None:
     assert 0 < errors(made, exact) < 1e-5
 
 
+@pytest.mark.parametrize("form", ["itself", "both sides"])
+def test_one_input_alone(form: str) -> None:
+    """Of which there are no pairs i < j; the last group of any job may be one."""
+    x = walks(1)
+    x2 = None if form == "itself" else x
+    made, exact = both(NETWORKS["flat"], 1e-2, x1=x, x2=x2, dtype="float64")
+    assert errors(made, exact) <= 1e-2
+    if form == "itself":
+        assert made["ntk"] == exact["ntk"] and made.error_estimate == {"additive": 0.0}
+
+
 def test_the_estimate_is_given_and_not_violated() -> None:
     made, exact = both(NETWORKS["flat"], 1e-2, x1=walks(7), dtype="float64")
     assert set(made.error_estimate) == {"additive"}
