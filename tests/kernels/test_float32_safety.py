@@ -116,6 +116,15 @@ def test_a_gaussian_bump_is_right_where_its_determinant_overflows(size: float) -
     assert max(found.values()) < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["rbf", "cos", "sin"])
+def test_waves_stay_bounded_where_distances_are_all_rounding(kind: str) -> None:
+    """Variances of 1e16: those of u - v for nearly equal, of u + v for opposite inputs are noise."""
+    x = 1e8 * np.random.default_rng(5).normal(size=(40, 8))
+    x = np.vstack([x, x * (1 + 1e-9), -x])
+    kernel = kernel_matrix({"layers": [{"type": "dense"}, {"type": kind}]}, x, outputs=("nngp",))
+    assert np.abs(kernel["nngp"]).max() <= 1
+
+
 @pytest.mark.parametrize(("b", "size"), [(-1.0, 8e18), (0.4, 3.0)])
 def test_a_gaussian_that_leaves_its_range_is_named(x: np.ndarray, b: float, size: float) -> None:
     """1 + 4 p of one input alone overflows; or the mean of exp(b u^2) does not exist."""

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 
 def _means(p: Array, q: Array, c: Array, coincide: Array | bool) -> tuple[Array, Array]:
-    """E[cos(u - v)] and E[cos(u + v)]: exp(-(p + q -+ 2 c) / 2), the first 1 where u is v."""
+    """E[cos(u - v)] and E[cos(u + v)]: exp(-(p + q -+ 2 c) / 2), the first 1 where u is v.
+
+    Both exponents are minus half a variance. Of nearly equal (or opposite) inputs it is all rounding,
+    which may be of either sign, and large where p and q are: it must not make a mean above 1.
+    """
     import jax.numpy as jnp
 
-    difference = jnp.where(coincide, 0, p + q - 2 * c)
-    return jnp.exp(-difference / 2), jnp.exp(-(p + q + 2 * c) / 2)
+    of_difference = jnp.where(coincide, 0, jnp.maximum(p + q - 2 * c, 0))
+    of_sum = jnp.maximum(p + q + 2 * c, 0)
+    return jnp.exp(-of_difference / 2), jnp.exp(-of_sum / 2)
 
 
 class _Wave(Activation):
