@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kernels.demand import Demand
 from kernels.layers.layer import Layer
 from kernels.spec.model import Numbers, PositiveFraction
 from kernels.spec.signal import Signal
@@ -37,9 +36,6 @@ class Dropout(Layer):
     @property
     def pointwise(self) -> bool:
         return True
-
-    def demand(self, wanted: Demand) -> Demand:
-        return Demand.FULL if wanted is Demand.READOUT else wanted
 
     def pair(self, block: Block, site: Site) -> Block:
         import jax.numpy as jnp
