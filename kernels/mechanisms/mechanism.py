@@ -77,6 +77,11 @@ class Mechanism(Spec):
         """
         raise NotImplementedError
 
+    def factor_columns(self, causal: bool) -> int | None:
+        """Columns of the two thin factors in which A(x) is kept of inputs long enough for them
+        (`mixing.cheaper_in_factors`); None where it is kept itself. Memory is planned by it."""
+        return None
+
     def within_tolerance(self) -> Mechanism:
         """The same, exact for every input whose error the caller does not tolerate; if slower."""
         return self

@@ -55,10 +55,14 @@ class Mixing(NamedTuple):
         return self._replace(write=where(real[:, None], self.write, 0))
 
 
+def cheaper_in_factors(size: int, columns: int) -> bool:
+    """Whether A K A'^T takes fewer operations with two factors (P, m), 4 P m (P + m), than with A
+    itself, 4 P^3; `size` is P and `columns` m."""
+    return columns * (size + columns) < size**2
+
+
 def of_factors(write: Array, read: Array, exact: Array, visible: Array | None) -> Mixing:
     """The mixing matrix `write` `read`, thin where that makes pairs cheaper, with its error.
-
-    A K A'^T takes 4 P m (P + m) operations in factors and 4 P^3 without.
 
     Args:
         write: (P, m).
@@ -70,8 +74,7 @@ def of_factors(write: Array, read: Array, exact: Array, visible: Array | None) -
 
     weights = matmul(write, read)
     error = deviation(weights, exact, visible)
-    size, rank = write.shape
-    if rank * (size + rank) < size**2:
+    if cheaper_in_factors(*write.shape):
         return Mixing(read, write, error)
     return Mixing(weights, error=error)
 

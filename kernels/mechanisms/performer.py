@@ -84,6 +84,9 @@ class Performer(Mechanism):
         )
         return (warning,)
 
+    def factor_columns(self, causal: bool) -> int | None:
+        return None if causal else self.features
+
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         import jax.numpy as jnp
 

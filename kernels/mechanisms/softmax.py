@@ -65,6 +65,10 @@ class Softmax(Mechanism):
             "/rank",
         )
 
+    def factor_columns(self, causal: bool) -> int | None:
+        # Of a group in which some input is not within the tolerance all are dense.
+        return self.rank if self.tolerance is None else None
+
     def within_tolerance(self) -> Mechanism:
         if self.tolerance is None:
             return self

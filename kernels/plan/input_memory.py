@@ -11,8 +11,7 @@ from kernels.estimate.places import group_count
 from kernels.layers.attention import Attention
 from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
-from kernels.mechanisms.performer import Performer
-from kernels.mechanisms.softmax import Softmax
+from kernels.mechanisms.mixing import cheaper_in_factors
 
 VECTORS: Final = 2
 """Numbers that a position keeps for a layer: variance, readout weight or mask (at most)."""
@@ -63,9 +62,7 @@ def _kept(steps: Sequence[Step], grid: tuple[int, ...], groups: int, above: bool
 
 def _mixing_entries(attention: Attention, size: int) -> int:
     """Numbers of A(x): two thin factors where the mechanism keeps those."""
-    mechanism, rank = attention.mechanism, size
-    if isinstance(mechanism, Performer):
-        rank = mechanism.features
-    elif isinstance(mechanism, Softmax) and mechanism.rank and mechanism.tolerance is None:
-        rank = mechanism.rank
-    return 2 * rank * size if rank * (size + rank) < size**2 else size**2
+    columns = attention.mechanism.factor_columns(attention.causal)
+    if columns is None or not cheaper_in_factors(size, columns):
+        return size**2
+    return 2 * columns * size

@@ -77,6 +77,21 @@ def test_planned_is_at_least_what_code_takes_and_at_most_twice(name: str) -> Non
     assert kept <= planned.groups[0] <= 2 * kept + 2**20
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mechanism", [{"type": "performer", "features": 16}, {"type": "softmax"}])
+def test_a_mixing_matrix_is_counted_as_it_is_kept(mechanism: dict[str, Any], causal: bool) -> None:
+    """In two thin factors, or dense: random features are of no use where positions are cut off."""
+    layers = [dense(), attention(mechanism, causal=causal), RELU, POOL]
+    expanded = parse_architecture({"layers": layers}).expanded
+    structure, values = zip(*(layer.split() for layer in expanded), strict=True)
+    numbers = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), values)
+    run = one_input_pass(Network(structure, True, True), (128,)).jitted
+    kept = jax.eval_shape(run, jnp.zeros((1, 128, 4)), (None, None), numbers, (), 1)
+    taken = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+    planned = kept_by_input(expanded, (128,), 4, 4, Demand.POINT)
+    assert taken <= planned <= taken + 16 * 4 * 128
+
+
 def test_what_an_input_keeps_grows_with_depth_and_the_square_of_the_length() -> None:
     def kept(depth: int, size: int) -> int:
         layers = [dense(), *[attention(), RELU] * depth, POOL]
