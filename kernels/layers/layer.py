@@ -10,7 +10,7 @@ parts that are kept apart because one is done n times and the other n^2 times:
 A third part is the same layer at finite width, the independent check of the limit: `weights` and
 `apply`, in the NTK parameterization (kernels/finite).
 
-Methods that raise NotImplementedError are for layers to define: `forward` and `pair` by all, the
+Methods that raise `_undefined` are for layers to define: `forward`, `pair` and `apply` by all, the
 others by those whose facts (`observes`, `separable`, a readout in `demand`) say that they are asked.
 They are not abstract, since a layer that is never asked need not have them.
 
@@ -75,7 +75,7 @@ class Layer(Spec):
         Raises:
             SpecError: the layer cannot act on such a signal; the pointer is relative to it.
         """
-        raise NotImplementedError
+        raise self._undefined("forward")
 
     def steps_inside(self, signal: Signal, pointer: str) -> Iterator[tuple[str, Signal]]:
         """The signal after each layer inside this one, by the layer's pointer below `pointer`."""
@@ -185,7 +185,7 @@ class Layer(Spec):
             cov: K(x, x) below the layer, (P, P), (P,) or () as `observes` asked for.
             site: the one input's own site (left and right are the same side).
         """
-        raise NotImplementedError
+        raise self._undefined("observe")
 
     def doubt(self, seen: Any) -> Doubt | None:
         """How far off is what `observe` returned; None where it is exact."""
@@ -204,14 +204,14 @@ class Layer(Spec):
             mask: the real positions below, (P,) bool, or None.
             size: the number P of positions below.
         """
-        raise NotImplementedError
+        raise self._undefined("readout")
 
     def values(self, block: Block, site: Site) -> Block:
         """Of a separable layer, what A(x) and A(x')^T are multiplied to on either side.
 
         Arguments are those of `pair`.
         """
-        raise NotImplementedError
+        raise self._undefined("values")
 
     def pair(self, block: Block, site: Site) -> Block:
         """The layer's map of (nngp, ntk) for two inputs.
@@ -220,7 +220,7 @@ class Layer(Spec):
             block: the kernels below, in the form `site.form`.
             site: both sides of the pair, the layer's numbers, and the form of the block.
         """
-        raise NotImplementedError
+        raise self._undefined("pair")
 
     def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
         """At finite width: the numbers, and what follows from them on a grid of positions.
@@ -267,8 +267,14 @@ class Layer(Spec):
         Returns:
             (*output grid, output channels); masked positions are zeroed afterwards.
         """
-        raise NotImplementedError
+        raise self._undefined("apply")
 
     def numbers(self) -> Numbers:
         """The numbers alone; see `Spec.split`."""
         return self.split()[1]
+
+    def _undefined(self, method: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} does not define `{method}`, which what it says of itself asks "
+            f"for (docs/adding-a-layer.md)"
+        )

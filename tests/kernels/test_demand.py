@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 
 from kernels.demand import Demand, plan_one_input, plan_pair
+from kernels.layers.layer import Layer
+from kernels.layers.structure import Repeat
+from kernels.registry import LAYERS
 from kernels.spec.architecture import parse_architecture
+from tests.kernels.finite.cases import CASES
 from tests.kernels.networks import FLATTEN, LAYER_NORM, POOL, RELU, attention, conv, dense, parallel
 
 FULL, DIAGONAL, READOUT, POINT = Demand.FULL, Demand.DIAGONAL, Demand.READOUT, Demand.POINT
@@ -73,3 +77,21 @@ def test_join_is_the_least_that_serves_both() -> None:
     assert DIAGONAL.join(NOTHING) is DIAGONAL
     assert READOUT.join(DIAGONAL) is FULL
     assert READOUT.join(READOUT) is READOUT
+
+
+def test_a_layer_defines_what_its_facts_say_it_is_asked_for() -> None:
+    """Some would be found out only by the network in which they are asked."""
+    seen: set[type[Layer]] = set()
+    for case in CASES.values():
+        for layer in parse_architecture({"layers": case.layers}).every_layer():
+            asked = {
+                "observe": layer.observes is not NOTHING,
+                "readout": layer.demand(READOUT) is READOUT,
+                "values": layer.separable,
+            }
+            names = {"forward", "apply"} | {name for name, is_asked in asked.items() if is_asked}
+            for name in names:
+                defined = getattr(type(layer), name) is not getattr(Layer, name)
+                assert defined, f"{layer.name()} does not define {name}"
+            seen.add(type(layer))
+    assert seen == set(LAYERS) - {Repeat}, "no case with some layer"
