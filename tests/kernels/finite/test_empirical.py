@@ -1,5 +1,6 @@
 """The empirical kernels of one network, and the Jacobians they must agree with."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -63,19 +64,32 @@ def whole_jacobian(outputs: Any, weights: Any, rows: Row) -> np.ndarray[Any, Any
     """(n, k, number of weights), all at once."""
     flat, build = ravel_pytree(weights)
     every = jax.vmap(lambda v, row: outputs(build(v), row), in_axes=(None, 0))
-    return np.asarray(jax.jacfwd(every)(flat, rows))
+    return np.asarray(jax.jit(jax.jacfwd(every))(flat, rows))
+
+
+IN_CHUNKS = ((2, 2), (1, 3), (4, 4))
+"""Rows at once and rows held, of 3 and 4: how rows are cut does not depend on the network."""
 
 
 @pytest.mark.parametrize(
-    "name", ["dense", pytest.param("conv", marks=pytest.mark.slow), "random_logits", "attention"]
+    ("name", "chunks"),
+    [
+        ("dense", IN_CHUNKS),
+        pytest.param("conv", IN_CHUNKS, marks=pytest.mark.slow),
+        ("random_logits", IN_CHUNKS[:1]),
+        ("attention", IN_CHUNKS[:1]),
+    ],
 )
-def test_the_ntk_is_the_trace_of_the_whole_jacobians(name: str) -> None:
+def test_the_ntk_is_the_trace_of_the_whole_jacobians(
+    name: str, chunks: tuple[tuple[int, int], ...]
+) -> None:
     with jax.enable_x64(True):
         outputs, weights, one, two = made(name)
         j1, j2 = (whole_jacobian(outputs, weights, rows) for rows in (one, two))
         expected = np.einsum("ikw,jkw->ij", j1, j2) / j1.shape[1]
-        for at_once, held in ((2, 2), (1, 3), (4, 4)):
-            found = empirical_ntk(outputs, weights, one, two, at_once, held)
+        for at_once, held in chunks:
+            ntk = partial(empirical_ntk, outputs, at_once=at_once, held=held)
+            found = jax.jit(ntk)(weights, one, two)
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -110,9 +124,10 @@ def test_the_nngp_is_the_mean_product_of_the_outputs() -> None:
     with jax.enable_x64(True):
         outputs, weights, one, two = made("attention")
         every = jax.vmap(lambda row: outputs(weights, row))
-        f1, f2 = np.asarray(every(one)), np.asarray(every(two))
+        f1, f2 = (np.asarray(jax.jit(every)(rows)) for rows in (one, two))
         expected = f1 @ f2.T / f1.shape[1]
-        np.testing.assert_allclose(empirical_nngp(outputs, weights, one, two, 2), expected)
+        nngp = jax.jit(partial(empirical_nngp, outputs, at_once=2))
+        np.testing.assert_allclose(nngp(weights, one, two), expected)
 
 
 def test_the_bytes_of_gradients_are_counted() -> None:
