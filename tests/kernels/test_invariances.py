@@ -51,6 +51,16 @@ def check(problem: Problem) -> None:
     back = {"mask1": halves["mask2"], "mask2": halves["mask1"]}
     assert_same(matrices(layers, x[1:], x[:1], **back), {o: k.T for o, k in cross.items()})
 
+    # The very same inputs on both sides are a whole rectangle; but an input there is another one, and
+    # an angle of zero, or what dropout keeps, is known on the diagonal of X against X alone.
+    both = matrices(layers, x, x, mask1=mask, mask2=mask)
+    apart = ~np.eye(4, dtype=bool)
+    assert_same({o: k * apart for o, k in both.items()}, {o: k * apart for o, k in whole.items()})
+
+    # The diagonal alone is that of the matrix, bit for bit.
+    for output, diagonal in matrices(layers, x, **given_mask, form="diagonal").items():
+        np.testing.assert_array_equal(diagonal, np.diag(whole[output]))
+
     # A covariance, and a Gram matrix of gradients.
     for kernel in whole.values():
         smallest = np.linalg.eigvalsh(kernel)[0]
