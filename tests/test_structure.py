@@ -169,7 +169,7 @@ def test_every_module_and_public_class_or_function_is_documented(root: Path) -> 
 
 
 def test_a_folder_says_what_its_modules_are(root: Path) -> None:
-    for package in sorted(root.glob("[ks]er*/*/__init__.py")):
+    for package in sorted(root.glob("[ks]er*/*/**/__init__.py")):
         there = {file.name for file in package.parent.glob("*.py")} - {package.name}
         said = ast.get_docstring(ast.parse(package.read_text())) or ""
         listed = set(re.findall(r"(?<![\w/])\w+\.py", said))
