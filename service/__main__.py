@@ -49,13 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from service.processes.supervisor import Supervisor
+    from service.processes.supervisor import Supervisor, cpus, workers_for
 
     settings = _in_data_dir(options, settings)
     workers = options.workers
     if workers is None and not os.environ.get("GRAMD_WORKERS"):
-        # Two, so that one is at work while the other is started again; no more than cores.
-        workers = min(2, os.cpu_count() or 1)
+        workers = workers_for(len(cpus()))
     if workers is not None:
         settings = replace(settings, workers=workers)
     return Supervisor(settings, options.host, options.port).run()

@@ -19,6 +19,7 @@ landmarks.py      what these see above a nonlinearity,
 replicates.py     and the error bars
 workspace.py      what the tiles of a process share: threads, memory, one-input results
 backend.py        what depends on the machine: micro-tiles, threads
-compiled.py       compiled functions that threads share
+compiled.py       compiled functions that threads share,
+program_lock.py   and processes, through the folder where compiled code is kept
 diagnosis.py      which layer to blame when a kernel is not finite
 """

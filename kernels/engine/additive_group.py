@@ -108,9 +108,10 @@ def both_effects(
 def compile_ahead(
     parts: Parts, left: Group, right: Group, numbers: Any, workspace: Workspace
 ) -> None:
-    """Has free threads compile what two groups need, while their averages still are compiled and
-    computed on this one. Only ever for the first tile of a network."""
-    if _averages(parts, left, numbers)[0].called:
+    """Compiles what two groups need, on free threads too, each what nobody else is compiling. Only
+    ever for the first tile of a network."""
+    averages = _averages(parts, left, numbers)
+    if averages[0].called:
         return
     one = _shapes(parts, left, numbers)
     two = one if right is left else _shapes(parts, right, numbers)
@@ -122,18 +123,21 @@ def compile_ahead(
 
     n, m = len(left.x), len(right.x)
     listed = np.zeros((pairs_per_call(parts, one, two), 2), np.int32)
+    products = thin(parts, one, two, numbers, listed, 0)
     first = effects_of_one(parts, one, two, numbers, shape(n, m, kinds, one.averages.u.shape[1]))
     second = effects_of_one(parts, two, one, numbers, shape(m, n, kinds, two.averages.u.shape[1]))
     effects = [run.like(*arguments) for run, arguments in (first, second)]
     both = both_effects(parts, one, two, numbers, *effects)
     x64 = jax.config.read("jax_enable_x64")
 
-    def compiled(run: Compiled, arguments: tuple[Any, ...]) -> None:
+    def compiled() -> None:
         with jax.enable_x64(x64):
-            run.ahead(*arguments)
+            for run, arguments in (averages, products, both, first, second):
+                run.ahead(*arguments)
 
-    for run, arguments in (thin(parts, one, two, numbers, listed, 0), both, first, second):
-        workspace.aside(lambda run=run, arguments=arguments: compiled(run, arguments))
+    for _ in range(workspace.threads - 1):
+        workspace.aside(compiled)
+    compiled()
 
 
 def _averages(parts: Parts, group: Group, numbers: Any) -> Call:

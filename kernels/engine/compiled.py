@@ -1,26 +1,35 @@
-"""Compiled functions that the threads of a process share."""
+"""Compiled functions that the threads of a process share, and what processes share through a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from threading import Lock
-from typing import Any, ParamSpec, TypeVar
+from time import perf_counter
+from typing import Any, Final, ParamSpec, TypeVar
 
 import jax
+import jax.monitoring
 
 from kernels.code_memory import make_room, times_dropped
 from kernels.compiler_options import COMPILER_OPTIONS
+from kernels.engine.program_lock import program_lock
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+WAITED: Final = "/gramd/program_wait_duration"
+"""What `jax.monitoring` is told of a call that waited for a program that another one was compiling."""
 
 
 class Compiled:
     """A compiled function; of threads that need the same shapes, one compiles and others wait.
 
+    So do processes that keep compiled code in one folder (`backend.keep_compiled_code`).
+
     Attributes:
         jitted: what JAX makes of it, for lowering it elsewhere.
+        called: whether it ever was: then it is compiled for most of what will come.
         seconds_each: of a function of a list, what an item took when it was last called.
     """
 
@@ -33,41 +42,51 @@ class Compiled:
                 return function(*arguments)
 
         self.jitted = jax.jit(precise, compiler_options=options)
+        self.called = False
         self.seconds_each: float | None = None
         self._lock = Lock()
         self._programs: set[Any] = set()
-        self._ahead: set[Any] = set()
 
     def __call__(self, *arguments: Any) -> Any:
         """The function of arrays and numbers."""
-        program = _program(arguments)
-        if program in self._programs:
-            return self.jitted(*arguments)
-        with self._lock:
-            if program not in self._programs | self._ahead:
-                make_room()
-                program = _program(arguments)
-            result = self.jitted(*arguments)
-            self._programs.add(program)
-        return result
+        if _program(arguments) not in self._programs:
+            asked = perf_counter()
+            with self._lock:
+                _say_waited(asked)
+                self._compile(arguments, wait=True)
+        self.called = True
+        return self.jitted(*arguments)
 
     def ahead(self, *arguments: Any) -> None:
-        """Compiles for later calls with arguments like these, or of these shapes."""
-        program = _program(arguments)
-        with self._lock:
-            if program not in self._programs | self._ahead:
-                make_room()
-                self.jitted.lower(*arguments).compile()
-                self._ahead.add(_program(arguments))
+        """Compiles for later calls with arguments like these, or of these shapes; where another
+        thread or process is at it, that is enough."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._compile(arguments, wait=False)
+            finally:
+                self._lock.release()
 
     def like(self, *arguments: Any) -> Any:
         """What a call would return, with shapes in place of arrays."""
         return jax.eval_shape(self.jitted, *arguments)
 
-    @property
-    def called(self) -> bool:
-        """Whether it ever was: then it is compiled for most of what will come."""
-        return bool(self._programs)
+    def _compile(self, arguments: Any, wait: bool) -> None:
+        """Has the program, unless it need not `wait` for another process that is compiling it."""
+        if _program(arguments) in self._programs:
+            return
+        make_room()
+        lowered = self.jitted.lower(*arguments)
+        asked = perf_counter()
+        folder = jax.config.values["jax_compilation_cache_dir"]
+        with program_lock(folder, lowered.as_text, wait) as free:
+            if free or wait:
+                _say_waited(asked)
+                lowered.compile()
+                self._programs.add(_program(arguments))
+
+
+def _say_waited(since: float) -> None:
+    jax.monitoring.record_event_duration_secs(WAITED, perf_counter() - since)
 
 
 def _program(arguments: Any) -> Any:

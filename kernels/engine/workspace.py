@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Condition, Semaphore, get_ident
 from types import TracebackType
@@ -169,7 +170,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         running: deque[Future[T]] = deque()
         try:
             for call in calls:
-                running.append(self._pool.submit(self.run, call))
+                running.append(self._pool.submit(copy_context().run, self.run, call))
                 if len(running) > ahead:
                     yield running.popleft().result()
             while running:

@@ -54,8 +54,9 @@ def parser() -> argparse.ArgumentParser:
             help=f"where the embedded stores keep their data ({default_data_dir(os.environ)})",
         )  # fmt: skip
     serve.add_argument(
-        "--workers", type=_workers, metavar="N", help="worker processes (GRAMD_WORKERS, else 2)"
-    )
+        "--workers", type=_workers, metavar="N",
+        help="worker processes (GRAMD_WORKERS, else one for every 8 CPUs)",
+    )  # fmt: skip
     # The supervisor hands the API a socket that is bound already.
     api.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     return main

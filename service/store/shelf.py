@@ -45,11 +45,13 @@ class Shelf:
         name = (tenant, digest)
         found = self._rows.get(name)
         if found is None:
-            found = await self._store.rows(tenant, digest)
-            if found is None:
+            fetched = await self._store.rows(tenant, digest)
+            if fetched is None:
                 raise InputsGone(f"the rows {digest} are no longer stored")
-            if name not in self._rows:
-                self._rows[name] = found
+            # Two tiles that fetch the same rows get one object: what is computed of these rows is
+            # kept under it.
+            found = self._rows.setdefault(name, fetched)
+            if found is fetched:
                 self._bytes += found.x.nbytes
             while self._bytes > self._capacity and len(self._rows) > 1:
                 _, dropped = self._rows.popitem(last=False)

@@ -261,9 +261,10 @@ def _span(task: Task) -> AbstractContextManager[Span]:
 
 def _timed(compute: Compute, *args: Any) -> tuple[TileResult, float, float]:
     """The result, the seconds it took, and those of them that went into compiling."""
-    started, compiled = time.monotonic(), compiling.spent()
-    result = compute(*args)
-    return result, time.monotonic() - started, compiling.spent() - compiled
+    started = time.monotonic()
+    with compiling.counted() as spent:
+        result = compute(*args)
+    return result, time.monotonic() - started, spent.seconds
 
 
 def _noun(task: Task) -> str:

@@ -97,18 +97,19 @@ async def _work(settings: Settings, slots: int) -> int:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    with ThreadPoolExecutor(slots, thread_name_prefix="tile") as pool:
+    # What tiles share: what they compile, the one-input results of their groups, and the threads that
+    # a tile's calls run on, so that one tile alone uses every CPU too.
+    with (
+        Workspace(slots, settings.worker_memory_bytes) as workspace,
+        ThreadPoolExecutor(slots, thread_name_prefix="tile") as pool,
+    ):
         async with open_service(settings) as service:
             problems = await service.store_problems()
             if problems:
                 raise StartError("; ".join(problems))
             device_kind, jax_version = await loop.run_in_executor(pool, warm_up)
             card = WorkerCard(name, slots, device_kind, jax_version)
-            # The tiles of a row need the same one-input results.
-            sharing = partial(
-                compute, workspace=Workspace(memory_bytes=settings.worker_memory_bytes)
-            )
-            tiler = Tiler(service, sharing, pool, card, _overdue)
+            tiler = Tiler(service, partial(compute, workspace=workspace), pool, card, _overdue)
             background = [
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(_sweep(service)),

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from service.processes.embedded import servers
-from service.processes.supervisor import shares_of
+from service.processes.supervisor import shares_of, workers_for
 
 from .serving import PATIENCE_S, Served, alive, until
 
@@ -98,6 +98,7 @@ def test_a_deep_data_directory_is_no_obstacle(
 
 
 def test_workers_share_the_cpus() -> None:
+    assert [workers_for(cpus) for cpus in (0, 1, 2, 15, 16, 64)] == [1, 1, 1, 1, 2, 8]
     assert shares_of([0, 1, 2, 5, 7], 2) == [[0, 1], [2, 5]]
     assert shares_of([3], 2) == shares_of([], 2) == [None, None]
 

@@ -1,5 +1,6 @@
 """Inputs, datasets and tiles come back as they went in, within the quota, per tenant."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from service.records import KernelRequest
 from service.state import Service, open_service
 from service.store.datasets import PIECE
 from service.store.inputs import pack, packed_size, unpack
+from service.store.shelf import Shelf
 
 
 @given(
@@ -40,6 +42,16 @@ def test_rows_come_back_as_they_went_in(
     if mask is not None and back.mask is not None:
         np.testing.assert_array_equal(back.mask, mask)
     assert back.digest() == Inputs(x, mask).digest()
+
+
+async def test_tiles_that_fetch_the_same_rows_at_once_share_them(service: Service) -> None:
+    # What is computed of rows is kept under the object.
+    rows = read_inputs(np.eye(3))
+    await service.inputs.put("default", "a job", ("a network", "{}"), {rows.digest(): rows})
+    shelf = Shelf(service.inputs, capacity=2**20)
+    one, two = await asyncio.gather(*(shelf.rows("default", rows.digest()) for _ in range(2)))
+    assert one is two is await shelf.rows("default", rows.digest())
+    np.testing.assert_array_equal(one.x, rows.x)
 
 
 async def test_a_tile_comes_back_as_it_went_in(service: Service) -> None:
