@@ -8,7 +8,7 @@ included, and the accuracy of kernel regression with both kernels.
 
     make bench-imdb DATA=path/to/imdb.npz ARGS="--service --methods additive"
 
-computes them through a service as well, whose every worker compiles anew, too: from arrays that are sent to
+computes them through a service as well, which compiles everything anew, too: from arrays that are sent to
 matrices that have come. It is started in a folder of its own, and is ready before that begins.
 """
 

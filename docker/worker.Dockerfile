@@ -22,9 +22,9 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent gr
     && install -d -o 10001 -g 10001 /var/cache/gramd
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-# The last one: glibc gives large freed buffers back (service/processes/supervisor.py).
+# The last two: glibc gives large freed buffers back (service/processes/supervisor.py).
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRAMD_COMPILE_DIR=/var/cache/gramd \
-    MALLOC_MMAP_THRESHOLD_=2097152
+    MALLOC_MMAP_THRESHOLD_=8388608 MALLOC_TRIM_THRESHOLD_=33554432
 WORKDIR /app
 USER 10001:10001
 VOLUME ["/var/cache/gramd"]

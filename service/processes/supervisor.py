@@ -37,7 +37,7 @@ HEALTHY_S = 20.0
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 30.0
 # Tiles that one worker computes at once share what it compiles, the one-input results and the memory:
-# 600 film reviews took two workers of one CPU each a third longer than one of two. But Python's part
+# 200 film reviews took two workers of one CPU each a quarter longer than one of two. But Python's part
 # of a tile, some 10 ms of 150 at the least, is one thread's at a time.
 CPUS_OF_A_WORKER = 8
 POLL_S = 0.1
@@ -48,7 +48,12 @@ TURN_S = 10.0
 LOAD_S = 120.0
 # glibc raises this limit by itself to what was freed last, and then keeps freed buffers: a worker's
 # memory went to 1.6 times its plan (docs/performance.md). It reads the variable when it starts.
-WORKER_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "2097152"}
+# Without the second limit, and with 2 MiB for the first, a ninth of the time of film reviews went into
+# pages given back and made anew.
+WORKER_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "8388608",
+    "MALLOC_TRIM_THRESHOLD_": "33554432",
+}
 # The API keeps the memory of what it has sent, 64 MiB at most, for what it sends next, whichever of
 # its threads put it together: a sixth of the time of a fetch were pages given back and made anew.
 API_MALLOC = {
