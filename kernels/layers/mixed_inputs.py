@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kernels.demand import Demand
+from kernels.demand import Demand, additive_span
 from kernels.layers.attention import Attention
 from kernels.layers.layer import Layer
-from kernels.method import Exact, Method
+from kernels.method import Additive, Method, MonteCarlo
 
 if TYPE_CHECKING:
     from jax import Array
@@ -71,10 +71,12 @@ def _of_attention(site: Site) -> Site:
 def with_mixed_inputs(layers: tuple[Layer, ...], method: Method) -> tuple[Layer, ...]:
     """The canonical layers as the engine computes them: an attention over raw inputs goes into these.
 
-    Not one that approximates, whose error is told pair by pair, nor for the additive method, which
-    does without its products anyway.
+    Not one that approximates, whose error is told pair by pair, nor the one that the additive method
+    evaluates, which does without products anyway.
     """
-    return _moved(layers) if isinstance(method, Exact) else layers
+    span = additive_span(layers) if isinstance(method, Additive) else None
+    stays = isinstance(method, MonteCarlo) or (span is not None and span.attention == 0)
+    return layers if stays else _moved(layers)
 
 
 @lru_cache(64)

@@ -19,6 +19,7 @@ from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
 from kernels.layers.chain import structure_of
+from kernels.layers.layer import Layer
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import bucket_grids, one_bucket
@@ -153,12 +154,13 @@ def plan_tiles(
     # A finite network has embeddings for the caller's positions, whatever bucket an input is in.
     estimated = isinstance(method, MonteCarlo)
     margin = None if form == "positions" or estimated else architecture.margin()
-    if isinstance(method, Additive) and packing_gap(architecture.expanded) is not None:
+    layers = with_mixed_inputs(architecture.expanded, method)
+    if isinstance(method, Additive) and packing_gap(layers) is not None:
         grids = [one_bucket(side, margin) for side in sides]
     else:
         grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
-    limit = _rows_of_a_group(architecture, inputs1, form, most, method)
+    limit = _rows_of_a_group(structure_of(layers), inputs1, form, most, method)
     if form == "diagonal" and inputs2 is not None:
         # Row i meets row i only, so both sides are grouped alike.
         joint = list(zip(*grids, strict=True))
@@ -173,9 +175,8 @@ def plan_tiles(
 
 
 def _rows_of_a_group(
-    architecture: Architecture, inputs: Inputs, form: Form, most: int, method: Method
+    layers: tuple[Layer, ...], inputs: Inputs, form: Form, most: int, method: Method
 ) -> Callable[[tuple[int, ...]], int]:
-    layers = structure_of(with_mixed_inputs(architecture.expanded, method))
     final = Demand.FULL if form == "positions" else Demand.POINT
     channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
     heads = () if isinstance(method, MonteCarlo) else places(layers)

@@ -8,7 +8,7 @@ import pytest
 from kernels.demand import multiplies, plan_pair
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.matrix import kernel_matrix, memory_needed
-from kernels.method import EXACT, Additive
+from kernels.method import EXACT, Additive, MonteCarlo
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import (
     FLATTEN,
@@ -87,6 +87,7 @@ def test_no_pair_is_multiplied() -> None:
     ("first", "method"),
     [
         (attention(), Additive()),
+        (attention(), MonteCarlo(width=8, samples=2)),
         (attention({"type": "softmax", "rank": 4}), EXACT),
         (attention({"type": "performer", "features": 8}), EXACT),
         (attention("identity", scaling="sqrt"), EXACT),
