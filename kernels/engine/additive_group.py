@@ -16,6 +16,7 @@ from kernels.engine.effects import combined, main_effects, thin_products
 from kernels.engine.group import Group
 from kernels.engine.kept import Chain
 from kernels.engine.packed import Packed, packed, packed_shapes
+from kernels.engine.schedule import all_pairs, listing
 from kernels.engine.workspace import Workspace
 
 Matrix = npt.NDArray[Any]
@@ -79,7 +80,7 @@ def pairs_per_call(parts: Parts, one: AdditiveGroup, two: AdditiveGroup) -> int:
 
 
 def thin(
-    parts: Parts, one: AdditiveGroup, two: AdditiveGroup, numbers: Any, listed: Any, count: int
+    parts: Parts, one: AdditiveGroup, two: AdditiveGroup, numbers: Any, listed: Any, count: Any
 ) -> Call:
     """The thin products of listed pairs of bins."""
     sides = [(side.packed.x, side.packed.chain, side.packed.through) for side in (one, two)]
@@ -122,8 +123,8 @@ def compile_ahead(
         return jax.ShapeDtypeStruct(axes, dtype)
 
     n, m = len(left.x), len(right.x)
-    listed = np.zeros((pairs_per_call(parts, one, two), 2), np.int32)
-    products = thin(parts, one, two, numbers, listed, 0)
+    none = listing(all_pairs(0, 0), pairs_per_call(parts, one, two))
+    products = thin(parts, one, two, numbers, *none)
     first = effects_of_one(parts, one, two, numbers, shape(n, m, kinds, one.averages.u.shape[1]))
     second = effects_of_one(parts, two, one, numbers, shape(m, n, kinds, two.averages.u.shape[1]))
     effects = [run.like(*arguments) for run, arguments in (first, second)]

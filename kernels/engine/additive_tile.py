@@ -112,7 +112,7 @@ def _thin(
     most = pairs_per_call(parts, left, right)
 
     def compute(chunk: PairList) -> list[Matrix]:
-        made = _called(thin(parts, left, right, numbers, listing(chunk, most), len(chunk)))
+        made = _called(thin(parts, left, right, numbers, *listing(chunk, most)))
         return [np.asarray(part)[: len(chunk)] for part in made]
 
     run, _ = thin(parts, left, right, numbers, None, 0)
@@ -169,8 +169,8 @@ def _replace_exactly(
             run = pair_pass(network, (size,), (size,), 1, Shortened(network, size))
 
         def compute(chunk: PairList, run: Compiled = run) -> dict[str, Matrix]:
-            listed = listing(chunk, most)
-            out = run(one.x, one.chain, two.x, two.chain, numbers, listed, len(chunk))
+            sides = one.x, one.chain, two.x, two.chain
+            out = run(*sides, numbers, *listing(chunk, most))
             at = tuple(chunk.T)
             return {name: np.asarray(kernel)[at] for name, kernel in out.items()}
 

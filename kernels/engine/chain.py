@@ -268,4 +268,10 @@ def _narrowed(k: Array, wanted: Demand, weights1: Array | None, weights2: Array 
 def _narrowed_block(
     block: Block, wanted: Demand, one: Observed | Chain, two: Observed | Chain
 ) -> Block:
-    return block.map(lambda k: _narrowed(k, wanted, weights1=one.weights, weights2=two.weights))
+    weights1, weights2 = one.weights, two.weights
+    if wanted is Demand.READOUT and block.ntk is not None and block.ntk.ndim == 2:
+        assert weights1 is not None and weights2 is not None
+        # One product for the columns of both: XLA makes loops of a product of two vectors.
+        rows = jnp.stack([jnp.matmul(weights1, k) for k in (block.nngp, block.ntk)])
+        return Block(*jnp.matmul(rows, weights2))
+    return block.map(lambda k: _narrowed(k, wanted, weights1, weights2))

@@ -92,7 +92,7 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
         shape = len(pairs), len(parts.network.kernels)
         rows = jnp.zeros((*shape, sizes[0], through2.shape[2]), x1.dtype)
         columns = jnp.zeros((*shape, through1.shape[2], sizes[1]), x1.dtype)
-        return lax.fori_loop(0, count, body, (rows, columns))
+        return lax.fori_loop(jnp.zeros_like(count), count, body, (rows, columns))
 
     return Compiled(run)
 

@@ -137,21 +137,24 @@ class Pairs:
         """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
         those with row < column, and some others."""
         left, right, network = self.left, self.right, self.network
+        if right is left and left.count == 1:
+            # Nothing but what `own` has exactly: not worth a function of its own.
+            empty = np.zeros((1, 1, *network.entry(left.grid, left.grid)), left.rows.dtype)
+            return dict.fromkeys(network.kernels, empty)
         chosen = policy(jax.default_backend())
         edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
         micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
         right_of = None
         if right is left:
-            # A micro-tile of one input with itself holds nothing but what `own` has exactly; it is
-            # computed where there is no other, so that there is a tile.
-            right_of = 0 if edge == 1 < micro_rows else -1
+            # A micro-tile of one input with itself holds nothing but what `own` has exactly.
+            right_of = 0 if edge == 1 else -1
         pairs = all_pairs(micro_rows, micro_columns, right_of)
         run = pair_pass(network, left.grid, right.grid, edge)
         most = (len(left.x) // edge) * (len(right.x) // edge)
 
         def compute(chunk: PairList) -> dict[str, Matrix]:
-            listed = listing(chunk, most)
-            out = run(left.x, left.chain, right.x, right.chain, self.numbers, listed, len(chunk))
+            sides = left.x, left.chain, right.x, right.chain
+            out = run(*sides, self.numbers, *listing(chunk, most))
             return {name: np.asarray(kernel) for name, kernel in out.items()}
 
         calls = in_calls(run, pairs, compute, most, chosen.call_seconds, workspace, should_stop)

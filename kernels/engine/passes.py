@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kernels.compiler_options import COMPILER_OPTIONS, LARGE_PRODUCTS
+from kernels.compiler_options import COMPILER_OPTIONS, LARGE_PRODUCTS, QUICKLY
 from kernels.demand import Demand, Step, multiplies, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block, Side, Site
@@ -225,8 +225,12 @@ def pair_pass(
         start = (jnp.zeros_like(count), dict.fromkeys(network.kernels, empty))
         return lax.while_loop(lambda state: state[0] < count, row, start)[1]
 
-    large = edge == 1 and not network.replicates and min(prod(grid1), prod(grid2)) > _SMALL
-    return Compiled(run, LARGE_PRODUCTS if large else COMPILER_OPTIONS)
+    # Long sequences come in every pair of buckets, images on one grid.
+    many = edge == 1 and len(grid1) == 1 and multiplies(steps)
+    options = COMPILER_OPTIONS | QUICKLY if many else COMPILER_OPTIONS
+    if edge == 1 and not network.replicates and min(prod(grid1), prod(grid2)) > _SMALL:
+        options = options | LARGE_PRODUCTS
+    return Compiled(run, options)
 
 
 def _all_pairs(kernels_of: Callable[..., Block]) -> Callable[..., Block]:

@@ -91,11 +91,15 @@ def all_pairs(rows: int, columns: int, right_of: int | None = None) -> PairList:
     return np.argwhere(~left_out)
 
 
-def listing(pairs: PairList, most: int) -> npt.NDArray[np.int32]:
-    """Pairs as the argument of a compiled call, (most, 2), filled up with zeros."""
-    listed = np.zeros((most, 2), np.int32)
+def listing(pairs: PairList, most: int) -> tuple[npt.NDArray[np.uint32], np.uint32]:
+    """Pairs as arguments of a compiled call: (most, 2), filled up with zeros, and how many they are.
+
+    Without a sign: what might be negative JAX counts from the end, which is a loop of its own to
+    compile wherever it is an index.
+    """
+    listed = np.zeros((most, 2), np.uint32)
     listed[: len(pairs)] = pairs
-    return listed
+    return listed, np.uint32(len(pairs))
 
 
 class _Pace:
