@@ -16,7 +16,7 @@ import pytest
 from scipy import special
 
 import kernels
-from kernels.compiler_options import COMPILER_OPTIONS
+from kernels.compiler_options import COMPILER_OPTIONS, QUICKLY
 
 PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "arctan2": (lambda x: jnp.arctan2(x, 1 - x), lambda x: np.arctan2(x, 1 - x)),
@@ -52,12 +52,15 @@ def test_no_rule_uses_what_is_compiled_wrongly() -> None:
     assert not found
 
 
+@pytest.mark.parametrize(
+    "options", [COMPILER_OPTIONS, COMPILER_OPTIONS | QUICKLY], ids=["", "quickly"]
+)
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_what_numpy_says(name: str, dtype: str) -> None:
+def test_it_is_what_numpy_says(name: str, dtype: str, options: dict[str, Any]) -> None:
     ours, theirs = PAIRS[name]
     with jax.enable_x64(dtype == "float64"):
-        compiled = jax.jit(ours, compiler_options=COMPILER_OPTIONS)
+        compiled = jax.jit(ours, compiler_options=options)
         for size in (5, 16, 67, 1024):
             x = (np.random.default_rng(size).normal(size=size) * 2).astype(dtype)
             expected = theirs(x.astype("float64"))
