@@ -20,7 +20,9 @@ tests/kernels/engine/test_elementary.py holds those that rules do use to NumPy."
 
 QUICKLY: Final = {
     "xla_backend_optimization_level": 1,
-    "xla_disable_hlo_passes": "cpu-parallel-task-assigner,while-loop-invariant-code-motion",
+    "xla_disable_hlo_passes": (
+        f"{COMPILER_OPTIONS['xla_disable_hlo_passes']},while-loop-invariant-code-motion"
+    ),
 }
 """Beside COMPILER_OPTIONS, for functions that come in many shapes and mostly multiply matrices: a fifth
 less time to compile, and as fast. LLVM's level 1 vectorises loops, but makes windows over images up to

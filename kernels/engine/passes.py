@@ -33,7 +33,7 @@ _Filled = tuple[Array, dict[str, Array]]
 """How many micro-tiles are done, and the tile so far, by name."""
 
 _SMALL: Final = 128
-"""Positions up to which products of matrices are small (kernels/engine/compiled.py)."""
+"""Positions up to which products of matrices are small, see `LARGE_PRODUCTS`."""
 
 _FEW: Final = 8
 """Channels up to which products of channels are added one by one."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kernels.demand import Demand
 from kernels.finite.width import Normal, Width
-from kernels.layers.layer import Layer
+from kernels.layers.layer import LinearAtEachPosition
 from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from kernels.engine.block import Block, Site
 
 
-class Dense(Layer):
+class Dense(LinearAtEachPosition):
     """Fully connected: every channel of a position to every unit."""
 
     type: Literal["dense"] = "dense"
@@ -28,17 +27,6 @@ class Dense(Layer):
 
     def forward(self, signal: Signal) -> Signal:
         return signal.as_weighted()
-
-    @property
-    def pointwise(self) -> bool:
-        return True
-
-    def demand(self, wanted: Demand) -> Demand:
-        return wanted
-
-    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
-        assert weights is not None
-        return weights
 
     def pair(self, block: Block, site: Site) -> Block:
         return weighted(block, site)

@@ -273,8 +273,17 @@ class Layer(Spec):
         """The numbers alone; see `Spec.split`."""
         return self.split()[1]
 
-    def _undefined(self, method: str) -> NotImplementedError:
-        return NotImplementedError(
-            f"{type(self).__name__} does not define `{method}`, which what it says of itself asks "
-            f"for (docs/adding-a-layer.md)"
-        )
+
+class LinearAtEachPosition(Layer):
+    """Base of layers that do one linear thing to every position: a readout goes through them as it is."""
+
+    @property
+    def pointwise(self) -> bool:
+        return True
+
+    def demand(self, wanted: Demand) -> Demand:
+        return wanted
+
+    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
+        assert weights is not None
+        return weights

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from kernels.demand import Demand, additive_span
+from kernels.demand import additive_span
 from kernels.layers.attention import Attention
-from kernels.layers.layer import Layer
+from kernels.layers.layer import Layer, LinearAtEachPosition
 from kernels.method import Additive, Method, MonteCarlo
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kernels.engine.block import Block, Site
 
 
-class MixedInputs(Layer):
+class MixedInputs(LinearAtEachPosition):
     """What an attention does to a pair of inputs that were mixed already; no layer of a document.
 
     Attributes:
@@ -36,17 +36,6 @@ class MixedInputs(Layer):
         "K' = ov_std^2 K + b_std^2, Theta' = ov_std^2 (Theta + 2 K) + b_std^2, of inputs A x"
     )
     source: ClassVar[str] = Attention.source
-
-    @property
-    def pointwise(self) -> bool:
-        return True
-
-    def demand(self, wanted: Demand) -> Demand:
-        return wanted
-
-    def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
-        assert weights is not None
-        return weights
 
     def mixed(self, x: Array, site: Site) -> Array:
         """A x, (P, channels), of one raw input.

@@ -45,7 +45,7 @@ class _Pool(Windowed):
 
     def _divisor(self) -> int:
         """Of the kernel, which is the square of the signal's."""
-        raise NotImplementedError
+        raise self._undefined("_divisor")
 
 
 class AvgPool(_Pool):

@@ -33,11 +33,11 @@ class _Elementwise(Mechanism):
 
     def weight(self, logits: Array) -> Array:
         """The weight of each logit."""
-        raise NotImplementedError
+        raise self._undefined("weight")
 
     def slope(self, logits: Array) -> Array:
         """The derivative of the weight; zero at a logit of zero that is not seen."""
-        raise NotImplementedError
+        raise self._undefined("slope")
 
 
 class IdentityScores(_Elementwise):

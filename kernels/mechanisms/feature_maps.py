@@ -51,11 +51,11 @@ class FeatureMap(Spec):
 
     def moments(self, logits: Array) -> tuple[Array, Array]:
         """R off the diagonal, whatever where a norm is 0, and the norms."""
-        raise NotImplementedError
+        raise self._undefined("moments")
 
     def features(self, u: Array) -> Array:
         """phi of queries or keys (T, d), (T, features)."""
-        raise NotImplementedError
+        raise self._undefined("features")
 
 
 class ReLUFeatures(FeatureMap):

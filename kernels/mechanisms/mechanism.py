@@ -75,7 +75,7 @@ class Mechanism(Spec):
         Returns:
             weights, zero where a key is not visible; a row that sees nothing is zero.
         """
-        raise NotImplementedError
+        raise self._undefined("mixing")
 
     def factor_columns(self, causal: bool) -> int | None:
         """Columns of the two thin factors in which A(x) is kept of inputs long enough for them
@@ -127,8 +127,8 @@ class Mechanism(Spec):
             logits: (T, T), not symmetric; rows are queries.
             visible: as in `mixing`.
         """
-        raise NotImplementedError
+        raise self._undefined("kept")
 
     def head(self, kept: Array) -> Head:
         """The weights of one head and their derivative by its logits."""
-        raise NotImplementedError
+        raise self._undefined("head")

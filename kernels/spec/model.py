@@ -126,6 +126,13 @@ class Spec(BaseModel):
                 structure[name] = value
         return type(self).model_construct(**structure), numbers
 
+    def _undefined(self, method: str) -> NotImplementedError:
+        """What a method raises that a family of specs leaves to its members."""
+        return NotImplementedError(
+            f"{type(self).__name__} does not define `{method}`, which what it says of itself asks "
+            f"for (docs/adding-a-layer.md)"
+        )
+
     def canonical(self) -> dict[str, Any]:
         """The JSON object with every default filled in; what is null is left out."""
         return self.model_dump(mode="json", exclude_none=True)

@@ -116,7 +116,7 @@ def attentions(draw: st.DrawFn) -> list[Layer]:
 def networks(draw: st.DrawFn, rank: int) -> list[Layer]:
     """A network for inputs of `rank` position axes that ends without positions.
 
-    It opens with a dense layer, so that residuals and empty branches are allowed everywhere.
+    It opens with weights, so that residuals and empty branches are allowed everywhere.
     """
 
     # What keeps the grid, so that the branches of a sum fit each other.
@@ -133,7 +133,7 @@ def networks(draw: st.DrawFn, rank: int) -> list[Layer]:
         st.lists(branches, min_size=1, max_size=2),
         st.booleans(),
     )
-    layers: list[Layer] = [draw(denses)]
+    layers: list[Layer] = draw(keeping)
     for _ in range(draw(st.integers(0, 3))):
         kind = draw(st.sampled_from(["activation", "linear", "sum", "norm"]))
         if kind == "activation":

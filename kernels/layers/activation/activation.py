@@ -64,7 +64,7 @@ class Activation(Layer):
             c: covariances.
             coincide: where u and v are one variable, so that c = p = q up to rounding.
         """
-        raise NotImplementedError
+        raise self._undefined("dual")
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
@@ -78,4 +78,4 @@ class Activation(Layer):
             numbers: the layer's numbers.
             x: any array.
         """
-        raise NotImplementedError
+        raise self._undefined("function")

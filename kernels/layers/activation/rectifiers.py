@@ -27,7 +27,7 @@ class _Rectifier(Activation):
 
     def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
         """The slope a below zero and the slope b above."""
-        raise NotImplementedError
+        raise self._undefined("slopes")
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

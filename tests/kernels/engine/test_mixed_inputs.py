@@ -10,6 +10,7 @@ from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.matrix import kernel_matrix, memory_needed
 from kernels.method import EXACT, Additive, MonteCarlo
 from kernels.spec.architecture import parse_architecture
+from tests.kernels.agreement import assert_as_defined
 from tests.kernels.networks import (
     FLATTEN,
     POOL,
@@ -62,6 +63,12 @@ def test_kernels_are_those_of_pairs_that_are_multiplied(name: str) -> None:
 @pytest.mark.parametrize("end", ENDS)
 def test_whatever_follows(end: str) -> None:
     compare([ATTENTIONS["positions"], *ENDS[end]], entries((4, 12, 3)))
+
+
+@pytest.mark.parametrize("mask", ["none", "holes"])
+def test_kernels_are_as_defined(mask: str) -> None:
+    layers = [ATTENTIONS["positions"], RELU, POOL, dense()]
+    assert_as_defined(layers, (2, 5, 2), (3, 5, 2), mask)
 
 
 def test_two_sides_and_their_diagonal() -> None:
