@@ -1,8 +1,9 @@
 """Buckets of lengths, so that short inputs are not computed at the length of the longest.
 
-A few fixed edges bound both the padding and the number of shapes that have to be compiled: two an
-octave up to 256 positions, four above, where products of attention take most of the time and grow
-with the cube of the padding.
+A few fixed edges, four an octave, bound both the padding and the number of shapes that have to be
+compiled. Every pair of lengths is a function to compile, half a second each, so that a few inputs of
+one edge are better computed with those of the next: 64 reviews need 26 functions instead of 62, and
+an eighth more arithmetic.
 """
 
 from __future__ import annotations
@@ -14,21 +15,40 @@ import numpy.typing as npt
 
 from kernels.inputs import Inputs
 
-_SHORTEST: Final = 32
-"""Below this an input costs less than compiling another shape would."""
+Grid = tuple[int, ...]
 
-_COARSE: Final = 256
-"""Up to this many positions the padding costs less than compiling more shapes would."""
+_SHORT: Final = 256
+"""Lengths below this have edges as far apart as its octave's: 32 positions cost less than compiling
+for another shape would."""
 
 
 def bucket_length(length: int) -> int:
     """The smallest bucket edge that holds `length` positions."""
-    octave = 1 << (length - 1).bit_length()
-    step = max(_SHORTEST, octave // (4 if octave <= _COARSE else 8))
+    return _edge(length, 8)
+
+
+def family(grid: Grid, full: float) -> Grid:
+    """Equal for grids whose inputs are better computed together, at the largest of them.
+
+    Where inputs fill up to half a group these are sequences of two neighbouring edges, where they
+    fill up to an eighth those of an octave.
+
+    Args:
+        grid: position sizes.
+        full: inputs of that grid over those of a full group.
+    """
+    if len(grid) != 1 or full > 1 / 2:
+        return grid
+    return (_edge(grid[0], 4 if full > 1 / 8 else 2),)
+
+
+def _edge(length: int, parts: int) -> int:
+    """The next of the edges that divide the upper half of an octave into `parts` / 2."""
+    step = max(_SHORT, 1 << (length - 1).bit_length()) // parts
     return -(-length // step) * step
 
 
-def bucket_grids(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:
+def bucket_grids(inputs: Inputs, margin: int | None) -> list[Grid]:
     """The position grid at which each input is computed.
 
     Only masked sequences are cut, and only where the network makes that inert: everything else
@@ -40,6 +60,6 @@ def bucket_grids(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:
     return [(min(bucket_length(int(length) + margin), inputs.grid[0]),) for length in lengths]
 
 
-def one_bucket(inputs: Inputs, margin: int | None) -> list[tuple[int, ...]]:
+def one_bucket(inputs: Inputs, margin: int | None) -> list[Grid]:
     """The same for inputs that are packed side by side: all in the bucket of the longest."""
     return [max(bucket_grids(inputs, margin))] * len(inputs)

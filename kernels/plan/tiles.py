@@ -1,18 +1,19 @@
 """Tiles: the pieces of a result that are computed, cached and served as one.
 
-The inputs of a side are put into groups of one bucket each, in caller order; only the last group
-of a bucket may be smaller than the rest, and it is never topped up. So two requests whose inputs
-share a prefix, and a request extended by new rows, share their full groups and find their tiles.
+The inputs of a side are put into groups of one bucket each, in caller order, full ones first; what is
+left over is a group of its own, or joins what a longer bucket has left over. So two requests whose
+inputs share a prefix, and a request extended by new rows, share their full groups and find their tiles.
 A tile is a group of x1 against a group of x2; X against X has only those with row <= col.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import isqrt, prod
+from operator import ge
 from typing import Any, Final, TypeVar
 
 from kernels.demand import Demand, packing_gap
@@ -22,7 +23,7 @@ from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
-from kernels.plan.buckets import bucket_grids, one_bucket
+from kernels.plan.buckets import Grid, bucket_grids, family, one_bucket
 from kernels.plan.groups import group_rows
 from kernels.spec.architecture import Architecture, describe
 
@@ -165,11 +166,12 @@ def plan_tiles(
         # Row i meets row i only, so both sides are grouped alike.
         joint = list(zip(*grids, strict=True))
         size = {pair: min(limit(grid) for grid in pair) for pair in joint}
-        together = list(_grouped(joint, size.__getitem__))
+        together = list(_grouped(joint, size.__getitem__, _family_of_both))
         groups = [tuple(RowGroup(rows, pair[i]) for pair, rows in together) for i in (0, 1)]
     else:
         groups = [
-            tuple(RowGroup(rows, grid) for grid, rows in _grouped(side, limit)) for side in grids
+            tuple(RowGroup(rows, grid) for grid, rows in _grouped(side, limit, family))
+            for side in grids
         ]
     return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
 
@@ -199,16 +201,44 @@ def _rows_with_heads(found: Sequence[Place], grid: tuple[int, ...]) -> int:
 
 
 def _grouped(
-    buckets_of_rows: Sequence[Bucket], rows_of_a_group: Callable[[Bucket], int]
+    buckets_of_rows: Sequence[Bucket],
+    rows_of_a_group: Callable[[Bucket], int],
+    family_of: Callable[[Bucket, float], Hashable],
 ) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
-    """Rows of one bucket in caller order, cut into groups; only the last may be smaller."""
+    """Rows of one bucket in caller order, cut into full groups; what is left over goes, if it is
+    little, with what is left over of the next longer bucket of its family."""
     buckets: dict[Bucket, list[int]] = {}
     for row, bucket in enumerate(buckets_of_rows):
         buckets.setdefault(bucket, []).append(row)
+    left_over: dict[Bucket, list[int]] = {bucket: [] for bucket in buckets}
     for bucket, rows in sorted(buckets.items()):
         size = rows_of_a_group(bucket)
-        for start in range(0, len(rows), size):
-            yield bucket, tuple(rows[start : start + size])
+        full = len(rows) - len(rows) % size
+        yield from _cut(bucket, rows[:full], size)
+        rest = left_over[bucket] + rows[full:]
+        part = len(rest) / size
+        longer = [
+            other
+            for other in buckets
+            if other != bucket
+            and all(map(ge, other, bucket))
+            and family_of(other, part) == family_of(bucket, part)
+        ]
+        if longer:
+            left_over[min(longer)] += rest
+        else:
+            yield from _cut(bucket, sorted(rest), size)
+
+
+def _family_of_both(pair: tuple[Grid, ...], full: float) -> tuple[Grid, ...]:
+    return tuple(family(grid, full) for grid in pair)
+
+
+def _cut(
+    bucket: Bucket, rows: Sequence[int], size: int
+) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
+    for start in range(0, len(rows), size):
+        yield bucket, tuple(rows[start : start + size])
 
 
 def _plan(

@@ -1,8 +1,7 @@
 """More rows for a job: its own rows, as they are stored, with new ones behind them.
 
-Groups of rows depend on nothing but their rows, so the larger job finds every tile of full groups
-in the cache, and computes those with the new rows, and with the last group of the old ones where
-that was not full.
+Full groups of rows depend on nothing but their rows, so the larger job finds all tiles of these in
+the cache, and computes those with the new rows, and with old ones that were left over.
 """
 
 from __future__ import annotations

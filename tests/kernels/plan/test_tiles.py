@@ -114,7 +114,12 @@ def test_an_extension_keeps_every_full_group(more: int) -> None:
     largest = {
         g.grid: max(len(o.rows) for o in after.groups1 if o.grid == g.grid) for g in before.groups1
     }
-    full = {group for group in before.groups1 if len(group.rows) == largest[group.grid]}
+    own = [min(bucket_length(int(length)), 200) for length in part.lengths]
+    full = {
+        group
+        for group in before.groups1
+        if len(group.rows) == largest[group.grid] and {own[i] for i in group.rows} == {*group.grid}
+    }
     assert full
     assert full <= set(after.groups1)
 
@@ -131,9 +136,50 @@ def test_bucket_edges_hold_what_falls_into_them() -> None:
     assert all(edge >= n for n, edge in enumerate(edges, start=1))
     assert edges == sorted(edges)
     assert all(bucket_length(edge) == edge for edge in set(edges))
-    assert len(set(edges)) <= 20
+    assert len(set(edges)) <= 24
     assert all(edge <= 1.5 * n for n, edge in enumerate(edges, start=1) if n > 64)
-    assert all(edge <= 1.25 * n for n, edge in enumerate(edges, start=1) if n > 256)
+    assert all(edge <= 1.25 * n for n, edge in enumerate(edges, start=1) if n > 128)
+
+
+def of_lengths(counts: dict[int, int], size: int = 600) -> Inputs:
+    """So many sequences of each length."""
+    lengths = np.repeat(list(counts), list(counts.values()))
+    return read_inputs(np.ones((len(lengths), size, 1)), np.arange(size) < lengths[:, None])
+
+
+@pytest.mark.parametrize(
+    ("counts", "groups"),
+    [
+        ({300: 3}, {(320, 3)}),  # nobody to join
+        ({300: 16, 380: 1}, {(384, 17)}),  # half a group: two neighbouring edges
+        ({300: 17, 380: 1}, {(320, 17), (384, 1)}),
+        ({380: 1, 430: 1}, {(448, 2)}),  # an eighth: an octave
+        ({380: 5, 430: 1}, {(384, 5), (448, 1)}),
+        ({250: 1, 260: 1}, {(256, 1), (320, 1)}),  # never into another octave
+        ({300: 33, 380: 33}, {(320, 32), (384, 32), (384, 2)}),  # full groups stay what they are
+        ({260: 2, 350: 2, 400: 2, 500: 2}, {(512, 8)}),  # one after the other
+        ({10: 1, 40: 1, 70: 1, 100: 1}, {(128, 4)}),
+    ],
+)
+def test_a_few_inputs_are_computed_with_longer_ones(
+    counts: dict[int, int], groups: set[tuple[int, int]]
+) -> None:
+    plan = plan_tiles(ATTENTION, of_lengths(counts))
+    assert {(group.grid[0], len(group.rows)) for group in plan.groups1} == groups
+
+
+def test_a_few_pairs_are_computed_with_longer_ones_on_both_sides() -> None:
+    """Never with one that is longer on one side only."""
+    one, two = (of_lengths(dict(zip(sizes, (1, 1, 1), strict=True))) for sizes in (
+        (270, 370, 500), (380, 290, 500)
+    ))  # fmt: skip
+    plan = plan_tiles(ATTENTION, one, two, form="diagonal")
+    assert [group.grid for group in plan.groups1] == [(512,)]
+    one, two = one.take([0, 1]), two.take([0, 1])
+    plan = plan_tiles(ATTENTION, one, two, form="diagonal")
+    assert [(a.grid, b.grid) for a, b in zip(plan.groups1, plan.groups2, strict=True)] == [
+        ((320,), (384,)), ((384,), (320,))
+    ]  # fmt: skip
 
 
 TRIMMING: dict[str, list[dict[str, Any]]] = {
@@ -165,10 +211,10 @@ TIED_TO_THE_CALLERS_LENGTH: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("name", TRIMMING)
 def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
     """Masked inputs of two buckets in one request, against the same inputs really cut."""
-    layers, lengths = {"layers": TRIMMING[name]}, (3, 33)
-    x, mask = entries((2, 68, 2)), np.arange(68)[None] < np.array(lengths)[:, None]
+    layers, lengths = {"layers": TRIMMING[name]}, (3, 130)
+    x, mask = entries((2, 170, 2)), np.arange(170)[None] < np.array(lengths)[:, None]
     plan = plan_tiles(parse_architecture(layers), read_inputs(x, mask))
-    assert {group.grid for group in plan.groups1} == {(32,), (64,)}
+    assert {group.grid for group in plan.groups1} == {(32,), (160,)}
     together = kernel_matrix(layers, x, mask1=mask, dtype="float64")
     one, two = (x[i : i + 1, :length] for i, length in enumerate(lengths))
     alone = kernel_matrix(layers, one, two, dtype="float64")
@@ -179,9 +225,9 @@ def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_A_MARGIN)
 def test_buckets_keep_the_margin_that_valid_windows_need(name: str) -> None:
     """Cut to their buckets, against all positions that the caller sent."""
-    network, lengths = parse_architecture({"layers": WITH_A_MARGIN[name]}), (2, 9, 24, 50)
-    mask = np.arange(80)[None] < np.array(lengths)[:, None]
-    inputs = read_inputs(entries((4, 80, 2)), mask, dtype="float64")
+    network, lengths = parse_architecture({"layers": WITH_A_MARGIN[name]}), (2, 9, 24, 131)
+    mask = np.arange(170)[None] < np.array(lengths)[:, None]
+    inputs = read_inputs(entries((4, 170, 2)), mask, dtype="float64")
     assert len({group.grid for group in plan_tiles(network, inputs).groups1}) == 2
     whole = compute_tile(network, inputs, None, outputs=("nngp", "ntk")).values
     cut = kernel_matrix(network, inputs.x, mask1=mask, dtype="float64")
