@@ -30,10 +30,10 @@ async def fetched(client: Any, path: str) -> np.ndarray:
 
 async def test_rows_of_mixed_lengths_keep_their_order(client, working):
     rng = np.random.default_rng(0)
-    n, m, length = 5, 3, 40
+    n, m, length = 5, 3, 140
     x = rng.standard_normal((n + m, length, 3))
     # Lengths of several buckets, in no order: the worker sees them in groups of one bucket each.
-    lengths = [3, 40, 5, 40, 2, 40, 4, 3]
+    lengths = [3, 140, 5, 140, 2, 140, 4, 3]
     mask = np.arange(length) < np.array(lengths)[:, None]
     x[~mask] = 0
     y = rng.standard_normal(n)

@@ -162,8 +162,8 @@ async def test_evicted_tiles_that_nobody_computes_are_503(client, service, job, 
 async def test_inputs_of_mixed_lengths_come_back_in_the_callers_order(client, working):
     """Buckets put inputs of one length together; the matrix must not show it."""
     rng = np.random.default_rng(1)
-    x = rng.standard_normal((9, 80, 2))
-    mask = np.arange(80) < rng.permutation([3, 70, 20, 80, 5, 40, 77, 1, 33])[:, None]
+    x = rng.standard_normal((9, 150, 2))
+    mask = np.arange(150) < rng.permutation([3, 140, 20, 150, 5, 40, 147, 1, 33])[:, None]
     body = {"architecture": ATTENTION, "x1": x.tolist(), "mask1": mask.tolist()}
     async with working():
         job = (await client.post("/v1/kernels", json=body, headers=WAIT)).json()
