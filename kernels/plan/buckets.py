@@ -8,6 +8,7 @@ an eighth more arithmetic.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy.typing as npt
 from kernels.inputs import Inputs
 
 Grid = tuple[int, ...]
+Bucket = tuple[Grid, ...]
+"""Grids at which a row is computed: one, or those of both sides where row i meets row i only."""
 
 _SHORT: Final = 256
 """Lengths below this have edges as far apart as its octave's: 32 positions cost less than compiling
@@ -25,27 +28,6 @@ for another shape would."""
 def bucket_length(length: int) -> int:
     """The smallest bucket edge that holds `length` positions."""
     return _edge(length, 8)
-
-
-def family(grid: Grid, full: float) -> Grid:
-    """Equal for grids whose inputs are better computed together, at the largest of them.
-
-    Where inputs fill up to half a group these are sequences of two neighbouring edges, where they
-    fill up to an eighth those of an octave.
-
-    Args:
-        grid: position sizes.
-        full: inputs of that grid over those of a full group.
-    """
-    if len(grid) != 1 or full > 1 / 2:
-        return grid
-    return (_edge(grid[0], 4 if full > 1 / 8 else 2),)
-
-
-def _edge(length: int, parts: int) -> int:
-    """The next of the edges that divide the upper half of an octave into `parts` / 2."""
-    step = max(_SHORT, 1 << (length - 1).bit_length()) // parts
-    return -(-length // step) * step
 
 
 def bucket_grids(inputs: Inputs, margin: int | None) -> list[Grid]:
@@ -63,3 +45,58 @@ def bucket_grids(inputs: Inputs, margin: int | None) -> list[Grid]:
 def one_bucket(inputs: Inputs, margin: int | None) -> list[Grid]:
     """The same for inputs that are packed side by side: all in the bucket of the longest."""
     return [max(bucket_grids(inputs, margin))] * len(inputs)
+
+
+def grouped(
+    buckets: Sequence[Bucket], rows_of_a_group: Callable[[Bucket], int]
+) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
+    """Groups of rows with the bucket in which each is computed.
+
+    Rows of one bucket fill groups in the caller's order. What is left over goes, if it is little,
+    with what is left over of the next longer bucket.
+
+    Args:
+        buckets: of every row.
+        rows_of_a_group: of a full group in a bucket.
+    """
+    rows_in: dict[Bucket, list[int]] = {}
+    for row, bucket in enumerate(buckets):
+        rows_in.setdefault(bucket, []).append(row)
+    left_over: dict[Bucket, list[int]] = {bucket: [] for bucket in rows_in}
+    for bucket, rows in sorted(rows_in.items()):
+        size = rows_of_a_group(bucket)
+        full = len(rows) - len(rows) % size
+        yield from _cut(bucket, rows[:full], size)
+        rest = left_over[bucket] + rows[full:]
+        longer = [other for other in rows_in if _may_join(bucket, other, len(rest) / size)]
+        if longer:
+            left_over[min(longer)] += rest
+        else:
+            yield from _cut(bucket, sorted(rest), size)
+
+
+def _cut(
+    bucket: Bucket, rows: Sequence[int], size: int
+) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
+    for start in range(0, len(rows), size):
+        yield bucket, tuple(rows[start : start + size])
+
+
+def _may_join(bucket: Bucket, other: Bucket, full: float) -> bool:
+    """Whether inputs of a bucket that fill so much of a group are better computed in another one:
+    up to half a group in the neighbouring one, up to an eighth in any of the octave."""
+    parts = 4 if full > 1 / 8 else 2
+    return (
+        full <= 1 / 2
+        and other != bucket
+        and all(
+            len(one) == 1 and one <= two and _edge(one[0], parts) == _edge(two[0], parts)
+            for one, two in zip(bucket, other, strict=True)
+        )
+    )
+
+
+def _edge(length: int, parts: int) -> int:
+    """The next of the edges that divide the upper half of an octave into `parts` / 2."""
+    step = max(_SHORT, 1 << (length - 1).bit_length()) // parts
+    return -(-length // step) * step

@@ -9,12 +9,11 @@ A tile is a group of x1 against a group of x2; X against X has only those with r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import isqrt, prod
-from operator import ge
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
@@ -23,11 +22,9 @@ from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
-from kernels.plan.buckets import Grid, bucket_grids, family, one_bucket
+from kernels.plan.buckets import Grid, bucket_grids, grouped, one_bucket
 from kernels.plan.groups import group_rows
 from kernels.spec.architecture import Architecture, describe
-
-Bucket = TypeVar("Bucket", bound=tuple[Any, ...])
 
 _TILE_ENTRIES: Final = 2**18
 """Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):
@@ -162,17 +159,14 @@ def plan_tiles(
         grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
     limit = _rows_of_a_group(structure_of(layers), inputs1, form, most, method)
-    if form == "diagonal" and inputs2 is not None:
-        # Row i meets row i only, so both sides are grouped alike.
-        joint = list(zip(*grids, strict=True))
-        size = {pair: min(limit(grid) for grid in pair) for pair in joint}
-        together = list(_grouped(joint, size.__getitem__, _family_of_both))
-        groups = [tuple(RowGroup(rows, pair[i]) for pair, rows in together) for i in (0, 1)]
-    else:
-        groups = [
-            tuple(RowGroup(rows, grid) for grid, rows in _grouped(side, limit, family))
-            for side in grids
-        ]
+
+    def groups_of(*alike: list[Grid]) -> list[tuple[RowGroup, ...]]:
+        found = list(grouped(list(zip(*alike, strict=True)), lambda grids: min(map(limit, grids))))
+        return [tuple(RowGroup(rows, grids[i]) for grids, rows in found) for i in range(len(alike))]
+
+    # Row i of a diagonal meets row i only, so both sides are grouped alike.
+    alike = form == "diagonal" and inputs2 is not None
+    groups = groups_of(*grids) if alike else [groups_of(side)[0] for side in grids]
     return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
 
 
@@ -198,47 +192,6 @@ def _rows_with_heads(found: Sequence[Place], grid: tuple[int, ...]) -> int:
     entries = sum(heads * size**2 for heads, size in sizes)
     products = sum(heads * size**3 for heads, size in sizes)
     return min(_ESTIMATED_ROWS, _HEAD_ENTRIES // entries, isqrt(_HEAD_PRODUCTS // products))
-
-
-def _grouped(
-    buckets_of_rows: Sequence[Bucket],
-    rows_of_a_group: Callable[[Bucket], int],
-    family_of: Callable[[Bucket, float], Hashable],
-) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
-    """Rows of one bucket in caller order, cut into full groups; what is left over goes, if it is
-    little, with what is left over of the next longer bucket of its family."""
-    buckets: dict[Bucket, list[int]] = {}
-    for row, bucket in enumerate(buckets_of_rows):
-        buckets.setdefault(bucket, []).append(row)
-    left_over: dict[Bucket, list[int]] = {bucket: [] for bucket in buckets}
-    for bucket, rows in sorted(buckets.items()):
-        size = rows_of_a_group(bucket)
-        full = len(rows) - len(rows) % size
-        yield from _cut(bucket, rows[:full], size)
-        rest = left_over[bucket] + rows[full:]
-        part = len(rest) / size
-        longer = [
-            other
-            for other in buckets
-            if other != bucket
-            and all(map(ge, other, bucket))
-            and family_of(other, part) == family_of(bucket, part)
-        ]
-        if longer:
-            left_over[min(longer)] += rest
-        else:
-            yield from _cut(bucket, sorted(rest), size)
-
-
-def _family_of_both(pair: tuple[Grid, ...], full: float) -> tuple[Grid, ...]:
-    return tuple(family(grid, full) for grid in pair)
-
-
-def _cut(
-    bucket: Bucket, rows: Sequence[int], size: int
-) -> Iterator[tuple[Bucket, tuple[int, ...]]]:
-    for start in range(0, len(rows), size):
-        yield bucket, tuple(rows[start : start + size])
 
 
 def _plan(
