@@ -1,7 +1,8 @@
 """gramd's side of `make bench`: a server on standard input and output, as peer.py is.
 
-Each line {"workload": name} is answered by {"seconds": s, "peak_bytes": b}, the time of a run
-through `kernel_matrix` and the most memory that this process has taken so far.
+Each line {"workload": name} is answered by {"seconds": s, "peak_bytes": b, "compiled": c}, the time
+of a run through `kernel_matrix`, and the most memory that this process has taken and the functions that
+it has compiled so far.
 """
 
 from __future__ import annotations
@@ -10,14 +11,25 @@ import json
 import resource
 import sys
 
+import jax.monitoring
+
 from benchmarks.timing import seconds_of
 from benchmarks.workloads import WORKLOADS, Data, Layers
 from kernels.matrix import kernel_matrix
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
 def main() -> None:
     found = {workload.name: workload for workload in WORKLOADS}
     made: dict[str, Data] = {}
+    compiled: list[str] = []
+
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
+        if event == _COMPILED:
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
     for line in sys.stdin:
         workload = found[json.loads(line)["workload"]]
         data = made.setdefault(workload.name, workload.data())
@@ -30,7 +42,8 @@ def main() -> None:
 
         seconds = seconds_of(run) / len(networks)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
+        answer = {"seconds": seconds, "peak_bytes": peak, "compiled": len(compiled)}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
