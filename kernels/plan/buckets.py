@@ -21,8 +21,7 @@ Bucket = tuple[Grid, ...]
 """Grids at which a row is computed: one, or those of both sides where row i meets row i only."""
 
 _SHORT: Final = 256
-"""Lengths below this have edges as far apart as its octave's: 32 positions cost less than compiling
-for another shape would."""
+"""Up to this length edges are 32 positions apart, which cost less than compiling for another shape."""
 
 
 def bucket_length(length: int) -> int:
@@ -53,7 +52,7 @@ def grouped(
     """Groups of rows with the bucket in which each is computed.
 
     Rows of one bucket fill groups in the caller's order. What is left over goes, if it is little,
-    with what is left over of the next longer bucket.
+    with what is left over of the next longer bucket that it may join.
 
     Args:
         buckets: of every row.
@@ -83,8 +82,11 @@ def _cut(
 
 
 def _may_join(bucket: Bucket, other: Bucket, full: float) -> bool:
-    """Whether inputs of a bucket that fill so much of a group are better computed in another one:
-    up to half a group in the neighbouring one, up to an eighth in any of the octave."""
+    """Whether inputs of a bucket that fill so much of a group are better computed in another one.
+
+    Edges go in pairs, and pairs in octaves: up to half a group joins the longer edge of its pair, up to
+    an eighth any longer one of its octave.
+    """
     parts = 4 if full > 1 / 8 else 2
     return (
         full <= 1 / 2

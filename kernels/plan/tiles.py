@@ -159,15 +159,19 @@ def plan_tiles(
         grids = [bucket_grids(side, margin) for side in sides]
     most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
     limit = _rows_of_a_group(structure_of(layers), inputs1, form, most, method)
-
-    def groups_of(*alike: list[Grid]) -> list[tuple[RowGroup, ...]]:
-        found = list(grouped(list(zip(*alike, strict=True)), lambda grids: min(map(limit, grids))))
-        return [tuple(RowGroup(rows, grids[i]) for grids, rows in found) for i in range(len(alike))]
-
     # Row i of a diagonal meets row i only, so both sides are grouped alike.
-    alike = form == "diagonal" and inputs2 is not None
-    groups = groups_of(*grids) if alike else [groups_of(side)[0] for side in grids]
+    together = [grids] if form == "diagonal" else [[side] for side in grids]
+    groups = [groups for sides in together for groups in _groups(sides, limit)]
     return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
+
+
+def _groups(
+    sides: Sequence[Sequence[Grid]], rows_of_a_group: Callable[[Grid], int]
+) -> list[tuple[RowGroup, ...]]:
+    """The groups of each side, of the same rows in all of them."""
+    buckets = list(zip(*sides, strict=True))
+    found = list(grouped(buckets, lambda bucket: min(map(rows_of_a_group, bucket))))
+    return [tuple(RowGroup(rows, bucket[i]) for bucket, rows in found) for i in range(len(sides))]
 
 
 def _rows_of_a_group(

@@ -170,9 +170,7 @@ def test_a_few_inputs_are_computed_with_longer_ones(
 
 def test_a_few_pairs_are_computed_with_longer_ones_on_both_sides() -> None:
     """Never with one that is longer on one side only."""
-    one, two = (of_lengths(dict(zip(sizes, (1, 1, 1), strict=True))) for sizes in (
-        (270, 370, 500), (380, 290, 500)
-    ))  # fmt: skip
+    one, two = (of_lengths(dict.fromkeys(sizes, 1)) for sizes in ((270, 370, 500), (380, 290, 500)))
     plan = plan_tiles(ATTENTION, one, two, form="diagonal")
     assert [group.grid for group in plan.groups1] == [(512,)]
     one, two = one.take([0, 1]), two.take([0, 1])
@@ -210,16 +208,18 @@ TIED_TO_THE_CALLERS_LENGTH: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", TRIMMING)
 def test_buckets_have_no_effect_on_the_numbers(name: str) -> None:
-    """Masked inputs of two buckets in one request, against the same inputs really cut."""
-    layers, lengths = {"layers": TRIMMING[name]}, (3, 130)
-    x, mask = entries((2, 170, 2)), np.arange(170)[None] < np.array(lengths)[:, None]
+    """Masked inputs of two buckets in one request, one of them with an input of a third, against the
+    same inputs really cut."""
+    layers, lengths = {"layers": TRIMMING[name]}, (3, 33, 130)
+    x, mask = entries((3, 170, 2)), np.arange(170)[None] < np.array(lengths)[:, None]
     plan = plan_tiles(parse_architecture(layers), read_inputs(x, mask))
-    assert {group.grid for group in plan.groups1} == {(32,), (160,)}
+    assert [(group.grid, group.rows) for group in plan.groups1] == [((64,), (0, 1)), ((160,), (2,))]
     together = kernel_matrix(layers, x, mask1=mask, dtype="float64")
-    one, two = (x[i : i + 1, :length] for i, length in enumerate(lengths))
-    alone = kernel_matrix(layers, one, two, dtype="float64")
-    for output in ("nngp", "ntk"):
-        np.testing.assert_allclose(alone[output][0, 0], together[output][0, 1], rtol=1e-7)
+    cut = [x[i : i + 1, :length] for i, length in enumerate(lengths)]
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        alone = kernel_matrix(layers, cut[i], cut[j], dtype="float64")
+        for output in ("nngp", "ntk"):
+            np.testing.assert_allclose(alone[output][0, 0], together[output][i, j], rtol=1e-7)
 
 
 @pytest.mark.parametrize("name", WITH_A_MARGIN)
