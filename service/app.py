@@ -21,7 +21,8 @@ from service.context import RequestContext
 from service.contract.openapi import describe_api
 from service.errors import ServiceError
 from service.http.body_room import BodyRoom
-from service.http.problems import InvalidRequest, Problem, UnknownResource, problem_response
+from service.http.problem_response import problem_response
+from service.http.problems import InvalidRequest, Problem, UnknownResource
 from service.metrics import RequestMetrics
 from service.routes import (
     architectures,

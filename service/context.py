@@ -14,7 +14,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service import tracing
 from service.http.body_room import give_back
-from service.http.problems import problem_response
+from service.http.problem_response import problem_response
 from service.logs import get_logger
 from service.metrics import RequestMetrics
 

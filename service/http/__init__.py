@@ -8,6 +8,7 @@ queries.py           query parameters, Accept, Prefer
 conditional.py       ETags and byte ranges
 idempotency.py       Idempotency-Key: one resource for a request, however often it is sent
 presence.py          waiting only while the client is there
-problems.py          every error as one document; allowed_methods.py: for 405
+problems.py          what goes wrong, and the one table from error to status
+problem_response.py  every error as one document; allowed_methods.py: for 405
 protocol.py          bytes that are no HTTP
 """

@@ -17,14 +17,13 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
-from starlette.requests import Request
 
 from kernels.errors import KernelError
 from service.errors import ServiceError
@@ -91,9 +90,8 @@ class Claim:
     again: bool = False
 
 
-def read_key(request: Request) -> str | None:
-    """The request's key, None without one; raises InvalidRequest for what is none."""
-    given = request.headers.getlist(HEADER.lower())
+def read_key(given: Sequence[str]) -> str | None:
+    """The key in a request's headers of that name; raises InvalidRequest for what is none."""
     if not given:
         return None
     match = _KEY.fullmatch(given[0].strip())

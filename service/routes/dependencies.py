@@ -12,7 +12,7 @@ from starlette.requests import Request
 from structlog.contextvars import bind_contextvars
 
 from service.errors import UnknownDataset, UnknownJob
-from service.http.idempotency import read_key
+from service.http import idempotency
 from service.http.queries import waiting_seconds
 from service.state import Service
 
@@ -84,7 +84,7 @@ def dataset_id_of(dataset_id: Annotated[str, Path(description="id of a dataset")
 
 def idempotency_key_of(request: Request) -> str | None:
     """The request's Idempotency-Key, None without one; raises InvalidRequest for what is none."""
-    return read_key(request)
+    return idempotency.read_key(request.headers.getlist(idempotency.HEADER))
 
 
 JobId = Annotated[str, Depends(job_id_of)]

@@ -8,7 +8,7 @@ compose does. What containers provide is replaced here and nowhere else:
 | the host names redis-jobs, redis-tiles and their port 6379 | 127.0.0.1 and a free port each |
 | the API's 0.0.0.0:8000 | 127.0.0.1 and a free port |
 | the volumes /data and /var/cache/gramd | folders below the test's own |
-| python of the image | python of this environment |
+| python of the image | python of this environment, which finds only what the image has (images.py) |
 | redis-server, redis-cli of the image | the embedded redis-server; a client that answers alike |
 """
 
@@ -24,6 +24,7 @@ from pathlib import Path
 import yaml
 
 from service.processes.embedded import find_redis_server
+from tests.docker.images import hide_from, lock_of
 
 VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<text>[^}]*))?\})")
 # The image's redis-cli, as far as the health checks use it.
@@ -74,6 +75,9 @@ class Stack:
         (self._bin / "redis-cli").write_text(REDIS_CLI.format(python=sys.executable))
         for script in ("python", "redis-cli"):
             (self._bin / script).chmod(0o700)
+        for name, service in self._services.items():
+            if "build" in service:
+                hide_from(self._of_image(name), lock_of(self._project, service))
 
     @property
     def url(self) -> str:
@@ -144,8 +148,12 @@ class Stack:
         stated = self._services[name].get("environment", {})
         own = {key: self._adapt(name, str(value)) for key, value in stated.items()}
         # Nothing of this shell gets in but what a process cannot do without.
-        base = {"PATH": f"{self._bin}:/usr/bin:/bin", "PYTHONPATH": str(self._project)}
+        modules = f"{self._of_image(name)}:{self._project}"
+        base = {"PATH": f"{self._bin}:/usr/bin:/bin", "PYTHONPATH": modules}
         return base | {"HOME": os.environ.get("HOME", "/")} | own
+
+    def _of_image(self, name: str) -> Path:
+        return self._folder / "images" / name
 
     def _adapt(self, name: str, text: str) -> str:
         text = interpolate(text, self._environ)
