@@ -66,6 +66,9 @@ test-faults: install ## kill, stop and starve the processes of a running service
 test-hostile: install ## 20,000 requests that mean no good, with counts by status
 	$(BIN)/python -m pytest -s -p no:randomly tests/hostile $(ARGS)
 
+test-images: install ## build the images and run compose.yaml, where there is a container engine
+	$(BIN)/python -m pytest -p no:randomly tests/docker/test_containers.py $(ARGS)
+
 STORES := .venv-stores
 test-object-stores: install $(STORES)/.installed ## large results in servers that speak S3 and Azure (moto, Azurite)
 	$(BIN)/python -m pytest -p no:randomly tests/service/front/test_object_stores.py $(ARGS)
@@ -189,5 +192,5 @@ clean: ## remove what the tools, the service and the demo made (not .venv)
 
 .PHONY: help install demo example-heads example-lipschitz example-invertible example-favor \
 	example-retrieval serve accuracy bench bench-peer bench-imdb bench-growth bench-service bench-load bench-attention \
-	bench-memory results-digits $(RESULTS) test test-all test-faults test-hostile test-object-stores lint format types \
+	bench-memory results-digits $(RESULTS) test test-all test-faults test-hostile test-images test-object-stores lint format types \
 	generated openapi docs site screenshots client cov audit sbom lock clean

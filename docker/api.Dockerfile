@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The HTTP front end: no JAX in it. Build from the project's top:
 #   docker build -f docker/api.Dockerfile -t gramd-api .
 ARG PYTHON_IMAGE=python:3.11.9-slim-bookworm

@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # A worker process: kernels on JAX. On a CPU, and with GPU wheels, from the project's top:
 #   docker build -f docker/worker.Dockerfile -t gramd-worker .
 #   docker build -f docker/worker.Dockerfile --build-arg REQUIREMENTS=cuda -t gramd-worker-gpu .
