@@ -33,7 +33,7 @@ from service.http.problems import (
     TooLarge,
     UnsupportedMedia,
 )
-from service.http.strict_json import MAX_DEPTH, read_json
+from service.http.strict_json import MAX_DEPTH, MAX_NAMES, read_json
 
 JSON = "application/json"
 NPY = "application/x-npy"
@@ -57,6 +57,7 @@ LIMITS: dict[str, int | float] = {
     "max_part_headers": MAX_PART_HEADERS,
     "max_part_header_bytes": MAX_PART_HEADER_BYTES,
     "max_json_depth": MAX_DEPTH,
+    "max_json_names": MAX_NAMES,
     "body_pause_s": PAUSE_SECONDS,
 }
 

@@ -85,6 +85,7 @@ class PredictionBody(BaseModel):
     outputs: list[Output] | None = Field(
         default=None,
         min_length=1,
+        max_length=4,
         description=(
             'any of "mean" (m) or (m, outputs), "variance" (m), "covariance" (m, m) (one for all'
             " outputs, of the function without the noise of a target) and, for classification,"
