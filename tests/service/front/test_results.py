@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kernels.inputs import Form
 from kernels.plan.placement import mirrored
-from kernels.plan.tiles import RowGroup, Tile, TilePlan
+from kernels.plan.tiles import RowGroup, TilePlan
 from service.records import Layout
 from service.results import reading, windows
 from service.results.windows import Window, open_window
@@ -185,15 +185,8 @@ def plan_of(
     """A plan whose groups are the given rows."""
     groups1 = tuple(RowGroup(tuple(rows), ()) for rows in sizes1)
     groups2 = groups1 if sizes2 is None else tuple(RowGroup(tuple(rows), ()) for rows in sizes2)
-    pairs = [
-        (row, col)
-        for row in range(len(groups1))
-        for col in range(len(groups2))
-        if (row == col if form == "diagonal" else sizes2 is not None or row <= col)
-    ]
-    tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(pairs))
     n1, n2 = (sum(len(group.rows) for group in groups) for groups in (groups1, groups2))
-    return TilePlan(n1, n2, sizes2 is None, form, entry, groups1, groups2, tiles)
+    return TilePlan(n1, n2, sizes2 is None, form, entry, groups1, groups2)
 
 
 def partitions(n: int) -> st.SearchStrategy[list[list[int]]]:
