@@ -11,7 +11,7 @@ from kernels.result import ErrorEstimate, largest
 from service import tracing
 from service.errors import TilesMissing, UnknownJob
 from service.jobs import blueprint
-from service.jobs.admission import check_request, check_result, is_too_large
+from service.jobs.admission import check_plan, check_request, check_result, is_too_large
 from service.jobs.events import Events
 from service.jobs.first_fields import first_fields
 from service.jobs.forecasts import Forecasts
@@ -85,7 +85,9 @@ class Jobs:
     async def _create(self, tenant: str, request: KernelRequest, job_id: str) -> JobRecord:
         check_request(request, await self._records.unfinished(tenant), self._settings)
         secret = await self._tenants.secret(tenant)
-        drawn = await asyncio.to_thread(blueprint.draw, request, secret)
+        plan = await asyncio.to_thread(blueprint.plan_of, request)
+        check_plan(plan, self._settings)
+        drawn = await asyncio.to_thread(blueprint.draw, request, plan, secret)
         maximum = await ceiling(self._tiles_client)
         check_result(drawn, self._settings, maximum)
         if is_too_large(drawn, maximum):
