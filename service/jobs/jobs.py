@@ -102,7 +102,9 @@ class Jobs:
             errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
         document = (request.architecture.digest, request.architecture.canonical_json())
         moment = await now(self._client)
-        fields = first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
+        fields = await asyncio.to_thread(
+            first_fields, tenant, job_id, request, drawn, len(done), moment, self._settings
+        )
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         missing = sorted(set(range(len(drawn.digests))) - set(done))
         forecast = await self._forecasts.forecast(tenant, request, drawn, missing)
@@ -113,15 +115,17 @@ class Jobs:
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
-        pending = blueprint.pending_entries(
-            drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
-        )
+        pending = await asyncio.to_thread(
+            blueprint.pending_entries,
+            drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing,
+        )  # fmt: skip
+        layout = await asyncio.to_thread(drawn.layout, request)
         ref = keys.ref(tenant, job_id)
         async with room_for(self._tiles, tenant, job_id, drawn, missing):
             await self._inputs.put(tenant, job_id, document, drawn.rows)
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
-            await self._records.write(ref, fields, drawn.layout(request), pending, done)
+            await self._records.write(ref, fields, layout, pending, done)
         log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(done))
         if pending:
             await self._dispatch.pump()
