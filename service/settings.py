@@ -43,7 +43,8 @@ class Settings:
 
     # One request's body: comfortably the largest worked example (1,000 x 492 x 50 float32, 98 MB).
     max_body_bytes: int = 256 * MIB
-    # Bodies of all requests that one API process is reading: what it may hold in memory of them.
+    # Bodies of all requests that one API process is reading: what it may hold in memory of them. One
+    # tenant gets half (service.http.body_room).
     max_reading_bytes: int = 1 * GIB
     # Job inputs and datasets of one tenant in Redis A, which evicts nothing.
     max_input_bytes: int = 2 * GIB
@@ -124,8 +125,9 @@ class Settings:
                 bounds = BOUNDS.get(name, (1, MOST))
                 changes[name] = read_value(variable, text, getattr(defaults, name), bounds)
         settings = replace(defaults, **changes)
-        if settings.max_reading_bytes < settings.max_body_bytes:
-            raise StartError("GRAMD_MAX_READING_BYTES must be at least GRAMD_MAX_BODY_BYTES")
+        if settings.max_reading_bytes < 2 * settings.max_body_bytes:
+            # One tenant gets half of it, in which one body must have room.
+            raise StartError("GRAMD_MAX_READING_BYTES must be at least twice GRAMD_MAX_BODY_BYTES")
         return settings
 
     def require_stores(self) -> tuple[str, str]:

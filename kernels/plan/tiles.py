@@ -9,11 +9,13 @@ A tile is a group of x1 against a group of x2; X against X has only those with r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import accumulate
 from math import isqrt, prod
-from typing import Final
+from typing import Final, overload
 
 from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
@@ -64,6 +66,54 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Tiles(Sequence[Tile]):
+    """The tiles of a plan, row by row. Each is made when it is asked for: how many there are is known
+    before there are any, and a plan takes no more memory than its groups.
+
+    Attributes:
+        rows: groups of x1.
+        cols: groups of x2.
+        symmetric: only tiles with row <= col.
+        diagonal: only tiles (k, k).
+    """
+
+    rows: int
+    cols: int
+    symmetric: bool
+    diagonal: bool
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __iter__(self) -> Iterator[Tile]:
+        places = ((row, col) for row in range(self.rows) for col in self._cols(row))
+        return (Tile(index, row, col) for index, (row, col) in enumerate(places))
+
+    @overload
+    def __getitem__(self, index: int) -> Tile: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Tile]: ...
+    def __getitem__(self, index: int | slice) -> Tile | Sequence[Tile]:
+        found = range(len(self))[index]
+        return self._tile(found) if isinstance(found, int) else [self._tile(i) for i in found]
+
+    def _tile(self, index: int) -> Tile:
+        row = bisect_right(self._ends, index)
+        return Tile(index, row, self._cols(row)[index - self._ends[row]])
+
+    def _cols(self, row: int) -> range:
+        """The columns of a row's tiles."""
+        if self.diagonal:
+            return range(row, row + 1)
+        return range(row if self.symmetric else 0, self.cols)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The index after the last tile of every row."""
+        return list(accumulate(len(self._cols(row)) for row in range(self.rows)))
+
+
+@dataclass(frozen=True)
 class TilePlan:
     """All tiles of one result.
 
@@ -76,7 +126,6 @@ class TilePlan:
             for "positions".
         groups1: the groups of x1.
         groups2: the groups of x2.
-        tiles: in the order in which they should be computed.
     """
 
     n1: int
@@ -86,7 +135,12 @@ class TilePlan:
     entry: tuple[int, ...]
     groups1: tuple[RowGroup, ...]
     groups2: tuple[RowGroup, ...]
-    tiles: tuple[Tile, ...]
+
+    @cached_property
+    def tiles(self) -> Tiles:
+        """In the order in which they should be computed."""
+        sides = len(self.groups1), len(self.groups2)
+        return Tiles(*sides, self.symmetric, self.form == "diagonal")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,7 +179,7 @@ class TilePlan:
         n1, n2 = document["n1"], document["n2"]
         # Plans of the first version, which a store may still hold, were of matrices only.
         form, entry = document.get("form", "matrix"), tuple(document.get("entry", ()))
-        return _plan((n1, n2), sides, form, entry)
+        return cls(n1, n2, len(sides) == 1, form, entry, sides[0], sides[-1])
 
 
 def plan_tiles(
@@ -162,7 +216,8 @@ def plan_tiles(
     # Row i of a diagonal meets row i only, so both sides are grouped alike.
     together = [grids] if form == "diagonal" else [[side] for side in grids]
     groups = [groups for sides in together for groups in _groups(sides, limit)]
-    return _plan((len(inputs1), len(sides[-1])), groups, form, entry)
+    size = len(inputs1), len(sides[-1])
+    return TilePlan(*size, inputs2 is None, form, entry, groups[0], groups[-1])
 
 
 def _groups(
@@ -196,21 +251,3 @@ def _rows_with_heads(found: Sequence[Place], grid: tuple[int, ...]) -> int:
     entries = sum(heads * size**2 for heads, size in sizes)
     products = sum(heads * size**3 for heads, size in sizes)
     return min(_ESTIMATED_ROWS, _HEAD_ENTRIES // entries, isqrt(_HEAD_PRODUCTS // products))
-
-
-def _plan(
-    size: tuple[int, int],
-    sides: Sequence[tuple[RowGroup, ...]],
-    form: Form,
-    entry: tuple[int, ...],
-) -> TilePlan:
-    """The plan of one side against itself, or of two sides."""
-    groups1, groups2, symmetric = sides[0], sides[-1], len(sides) == 1
-    places = (
-        (row, col)
-        for row in range(len(groups1))
-        for col in range(len(groups2))
-        if (row == col if form == "diagonal" else row <= col or not symmetric)
-    )
-    tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(places))
-    return TilePlan(*size, symmetric, form, entry, groups1, groups2, tiles)

@@ -82,5 +82,7 @@ def read_targets(y: npt.NDArray[Any], task: Task, rows: int, pointer: str = "/y"
     classes, place = np.unique(labels.astype(np.int64), return_inverse=True)
     if len(classes) < 2:
         raise InputError(f"expected at least two classes, got only {classes[0]}", pointer)
-    one_hot = np.eye(len(classes))[place] - 1 / len(classes)
+    # In place: the array may take as much as the kernels of its rows do.
+    one_hot = np.full((rows, len(classes)), -1 / len(classes))
+    one_hot[np.arange(rows), place] += 1
     return Targets(one_hot, False, tuple(classes.tolist()))

@@ -27,6 +27,8 @@ MAX_DEPTH: Final = 32
 """Nesting of lists and objects in an architecture document."""
 MAX_LAYERS: Final = 512
 """Layers of a network with repetitions written out; more would compile for minutes."""
+MAX_VALUES: Final = 2**15
+"""Values in an architecture document, lists and objects among them: 64 for each of its layers."""
 
 
 class Architecture(BaseModel):
@@ -123,9 +125,16 @@ def parse_architecture(document: object) -> Architecture:
     mapping = cast("Mapping[str, Any]", document)
     _check_size(mapping)
     try:
-        return Architecture.model_validate(dict(mapping))
+        architecture = Architecture.model_validate(dict(mapping))
     except ValidationError as error:
         raise spec_error(error, document) from None
+    if not architecture.expanded:
+        raise SpecError(
+            "no layers are left: a parallel of one empty branch hands on what comes in; expected "
+            "at least one layer that does something",
+            "/layers",
+        )
+    return architecture
 
 
 def describe(
@@ -157,21 +166,29 @@ def _all_layers(layers: tuple[Layer, ...]) -> list[Layer]:
 
 
 def _check_size(document: Mapping[str, Any]) -> None:
-    """Refuses nesting and repetition beyond the limits before anything recursive touches them."""
+    """Refuses nesting, length and repetition beyond the limits before anything recursive, or
+    anything that describes every mistake, touches them."""
     stack: list[tuple[Any, str, int]] = [(document, "", 0)]
+    values = 0
     while stack:
         node, pointer, depth = stack.pop()
         if depth > MAX_DEPTH:
             raise SpecError(f"nested more than {MAX_DEPTH} deep; flatten the document", pointer)
-        if isinstance(node, Mapping):
-            stack += [(value, f"{pointer}/{key}", depth + 1) for key, value in node.items()]
-        elif isinstance(node, list | tuple):
-            stack += [(value, f"{pointer}/{i}", depth + 1) for i, value in enumerate(node)]
-    total = _count(document.get("layers"))
-    if total > MAX_LAYERS:
+        if not isinstance(node, Mapping | list | tuple):
+            continue
+        values += len(node)
+        if values > MAX_VALUES:
+            raise SpecError(
+                f"more than {MAX_VALUES} values, lists and objects among them, are no network",
+                pointer,
+            )
+        named = node.items() if isinstance(node, Mapping) else enumerate(node)
+        stack += [(value, f"{pointer}/{key}", depth + 1) for key, value in named]
+    # How many there are is not said: it may have more digits than Python writes.
+    if _count(document.get("layers")) > MAX_LAYERS:
         raise SpecError(
-            f"{total} layers with repetitions written out are more than the {MAX_LAYERS} that "
-            f"one network may have",
+            f"with repetitions written out these are more than the {MAX_LAYERS} layers that one "
+            f"network may have",
             "/layers",
         )
 

@@ -21,13 +21,18 @@ def shapes_of(request: PredictionRequest) -> dict[str, tuple[int, ...]]:
     return {name: shapes[name] for name in request.outputs}
 
 
+def check_training_rows(rows: int, settings: Settings) -> None:
+    """What can be seen before targets are made of labels; raises OverLimit."""
+    _check_rows(rows, settings.max_prediction_rows, "training rows")
+
+
 def check_prediction(request: PredictionRequest, settings: Settings, maximum: int | None) -> None:
     """What one worker can hold; `maximum` is the tile store's ceiling in bytes, None without one.
 
     Raises OverLimit.
     """
     limit = settings.max_prediction_rows
-    _check_rows(len(request.train), limit, "training rows")
+    check_training_rows(len(request.train), settings)
     if "covariance" in request.outputs or (
         request.spread and isinstance(request.method, MonteCarlo)
     ):

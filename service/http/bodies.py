@@ -2,8 +2,8 @@
 
     Content-Encoding, Content-Type    415 before a byte is read
     Content-Length                    413 before a byte is read, 503 when too many are being read
-    the bytes                         counted while they come: 413 past the limit, 400 when they do
-                                      not match Content-Length, 408 when they stop coming
+    the bytes                         counted while they come: 413 past the limit, 503 as above, 400
+                                      when they do not match Content-Length, 408 when they stop
     the parts of a form               each at most once, headers bounded; part of the same count
 
 The framework's own readers are not used: their limits are not ours, and they answer in their own
@@ -24,7 +24,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from kernels.spec.pointers import escape
-from service.http.body_room import take
+from service.http.body_room import expect, take
 from service.http.content_digest import ContentDigest
 from service.http.problems import (
     InvalidRequest,
@@ -33,7 +33,7 @@ from service.http.problems import (
     TooLarge,
     UnsupportedMedia,
 )
-from service.http.strict_json import MAX_DEPTH, read_json
+from service.http.strict_json import MAX_DEPTH, MAX_NAMES, read_json
 
 JSON = "application/json"
 NPY = "application/x-npy"
@@ -57,6 +57,7 @@ LIMITS: dict[str, int | float] = {
     "max_part_headers": MAX_PART_HEADERS,
     "max_part_header_bytes": MAX_PART_HEADER_BYTES,
     "max_json_depth": MAX_DEPTH,
+    "max_json_names": MAX_NAMES,
     "body_pause_s": PAUSE_SECONDS,
 }
 
@@ -177,7 +178,7 @@ async def _chunks(
     announced = _content_length(request.headers)
     if announced is not None and announced > limit:
         raise _too_large(limit, announced)
-    take(request, announced or 0)
+    expect(request, announced or 0)
     came = 0
     stream = request.stream()
     while True:
@@ -193,7 +194,7 @@ async def _chunks(
         came += len(chunk)
         if came > limit:
             raise _too_large(limit, came)
-        take(request, max(0, came - max(announced or 0, came - len(chunk))))
+        take(request, came)
         if digest is not None:
             digest.update(chunk)
         yield chunk

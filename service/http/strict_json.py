@@ -2,7 +2,8 @@
 
 Refused, with the place: NaN and Infinity (not JSON), names that occur twice in one object (readers
 disagree on which one counts), lone surrogates (not Unicode), integers too long to convert, and
-nesting past a limit that is checked before anything recurses.
+nesting past a limit that is checked before anything recurses. So are objects of more names than any
+body has, since every unknown one would be described.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from service.http.problems import InvalidRequest, MalformedRequest
 # An architecture of ten nested branches is 30 deep; Python's own readers recurse and give up near
 # 1,000.
 MAX_DEPTH = 100
+# Of one object; the bodies of the contract have a dozen, and what is numerous stands in lists.
+MAX_NAMES = 1000
 
 # One whole string, or what is left of one that never ends. Possessive, so a hostile body costs one
 # pass.
@@ -31,7 +34,7 @@ def read_json(data: bytes | bytearray) -> Any:
     """The value of a JSON text in UTF-8.
 
     Raises MalformedRequest with the position of what is wrong, or InvalidRequest for nesting past
-    MAX_DEPTH.
+    MAX_DEPTH and for an object of more than MAX_NAMES names.
     """
     depth = _depth(data)
     if depth > MAX_DEPTH:
@@ -76,9 +79,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedRequest(f"the name {twice[:60]!r} occurs twice in one object")
+    if len(pairs) > MAX_NAMES:
+        raise InvalidRequest(
+            "an object of the JSON has too many names", limit=MAX_NAMES, actual=len(pairs)
+        )
+    value: dict[str, Any] = {}
+    for name, item in pairs:
+        if name in value:
+            raise MalformedRequest(f"the name {name[:60]!r} occurs twice in one object")
+        value[name] = item
     return value

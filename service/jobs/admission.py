@@ -3,6 +3,7 @@
 import math
 
 from kernels.method import MonteCarlo
+from kernels.plan.tiles import TilePlan
 from service.errors import OverLimit, TooMany, TooMuch
 from service.jobs.blueprint import Blueprint
 from service.records import KernelRequest
@@ -23,17 +24,22 @@ def is_too_large(drawn: Blueprint, maximum: int | None) -> bool:
     return maximum is not None and drawn.result_bytes > result_ceiling(maximum)
 
 
-def check_request(request: KernelRequest, unfinished: int, settings: Settings) -> None:
-    """What can be seen before anything is planned; the tenant has `unfinished` jobs.
-
-    Raises OverLimit.
-    """
-    rows = max(len(request.inputs1.x), 0 if request.inputs2 is None else len(request.inputs2.x))
+def check_rows(rows: int, settings: Settings) -> None:
+    """What can be seen of one side before anything looks at row after row; raises OverLimit."""
     if rows > settings.max_rows:
         raise TooMuch(
             "max_rows", settings.max_rows, rows,
             f"one side of the matrix has {rows} rows, {settings.max_rows} are allowed",
         )  # fmt: skip
+
+
+def check_request(request: KernelRequest, unfinished: int, settings: Settings) -> None:
+    """What can be seen before anything is planned; the tenant has `unfinished` jobs.
+
+    Raises OverLimit.
+    """
+    for side in (request.inputs1, request.inputs2):
+        check_rows(0 if side is None else len(side), settings)
     if isinstance(request.method, MonteCarlo):
         work = request.method.width * request.method.heads * request.method.samples
         if work > settings.max_monte_carlo_work:
@@ -49,17 +55,22 @@ def check_request(request: KernelRequest, unfinished: int, settings: Settings) -
         )  # fmt: skip
 
 
+def check_plan(plan: TilePlan, settings: Settings) -> None:
+    """What the plan shows before any of its tiles has a name; raises OverLimit."""
+    tiles = len(plan.tiles)
+    if tiles > settings.max_tiles:
+        raise TooMuch(
+            "max_tiles", settings.max_tiles, tiles,
+            f"the job would have {tiles} tiles, "
+            f"{settings.max_tiles} are allowed; ask for fewer rows at a time",
+        )  # fmt: skip
+
+
 def check_result(drawn: Blueprint, settings: Settings, maximum: int | None) -> None:
-    """What the plan shows; `maximum` is the tile store's ceiling in bytes, None without one.
+    """What the results take; `maximum` is the tile store's ceiling in bytes, None without one.
 
     Raises OverLimit.
     """
-    if len(drawn.digests) > settings.max_tiles:
-        raise TooMuch(
-            "max_tiles", settings.max_tiles, len(drawn.digests),
-            f"the job would have {len(drawn.digests)} tiles, "
-            f"{settings.max_tiles} are allowed; ask for fewer rows at a time",
-        )  # fmt: skip
     if drawn.tile_bytes > MAX_TILE_BYTES:
         raise TooMuch(
             "max_tile_bytes", MAX_TILE_BYTES, drawn.tile_bytes,

@@ -63,11 +63,16 @@ class Blueprint:
         )
 
 
-def draw(request: KernelRequest, secret: bytes) -> Blueprint:
-    """Plan a request. Hashes every byte of the inputs, so it belongs on a thread."""
-    plan = plan_tiles(
+def plan_of(request: KernelRequest) -> TilePlan:
+    """Which tiles a request has. Looks at the length of every input, so it belongs on a thread."""
+    return plan_tiles(
         request.architecture, request.inputs1, request.inputs2, request.form, request.method
     )
+
+
+def draw(request: KernelRequest, plan: TilePlan, secret: bytes) -> Blueprint:
+    """Name the tiles of a request's plan, of which `check_plan` has said that they are not too many.
+    Hashes every byte of the inputs, so it belongs on a thread."""
     method = request.method.model_dump()
     rows: dict[str, Inputs] = {}
 

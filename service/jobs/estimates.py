@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from service.errors import OverLimit
 from service.jobs import blueprint
-from service.jobs.admission import check_request, check_result, is_too_large
+from service.jobs.admission import check_plan, check_request, check_result, is_too_large
 from service.jobs.forecasts import Basis, Forecasts, Seconds
 from service.records import KernelRequest
 from service.settings import Settings
@@ -99,9 +99,14 @@ class Estimates:
         self._settings = settings
 
     async def estimate(self, tenant: str, request: KernelRequest) -> EstimateResource:
-        """The estimate of a request; nothing is stored."""
+        """The estimate of a request; nothing is stored.
+
+        Raises OverLimit for more tiles than are named to count those that are cached.
+        """
+        plan = await asyncio.to_thread(blueprint.plan_of, request)
+        check_plan(plan, self._settings)
         secret = await self._tenants.secret(tenant)
-        drawn = await asyncio.to_thread(blueprint.draw, request, secret)
+        drawn = await asyncio.to_thread(blueprint.draw, request, plan, secret)
         if self._settings.results_url and is_too_large(drawn, await ceiling(self._tiles_client)):
             drawn = drawn.far()
         there = await self._tiles.exists(tenant, drawn.digests)

@@ -11,7 +11,7 @@ from kernels.result import ErrorEstimate, largest
 from service import tracing
 from service.errors import TilesMissing, UnknownJob
 from service.jobs import blueprint
-from service.jobs.admission import check_request, check_result, is_too_large
+from service.jobs.admission import check_plan, check_request, check_result, is_too_large
 from service.jobs.events import Events
 from service.jobs.first_fields import first_fields
 from service.jobs.forecasts import Forecasts
@@ -85,7 +85,9 @@ class Jobs:
     async def _create(self, tenant: str, request: KernelRequest, job_id: str) -> JobRecord:
         check_request(request, await self._records.unfinished(tenant), self._settings)
         secret = await self._tenants.secret(tenant)
-        drawn = await asyncio.to_thread(blueprint.draw, request, secret)
+        plan = await asyncio.to_thread(blueprint.plan_of, request)
+        check_plan(plan, self._settings)
+        drawn = await asyncio.to_thread(blueprint.draw, request, plan, secret)
         maximum = await ceiling(self._tiles_client)
         check_result(drawn, self._settings, maximum)
         if is_too_large(drawn, maximum):
@@ -100,7 +102,9 @@ class Jobs:
             errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
         document = (request.architecture.digest, request.architecture.canonical_json())
         moment = await now(self._client)
-        fields = first_fields(tenant, job_id, request, drawn, len(done), moment, self._settings)
+        fields = await asyncio.to_thread(
+            first_fields, tenant, job_id, request, drawn, len(done), moment, self._settings
+        )
         fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
         missing = sorted(set(range(len(drawn.digests))) - set(done))
         forecast = await self._forecasts.forecast(tenant, request, drawn, missing)
@@ -111,15 +115,17 @@ class Jobs:
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
-        pending = blueprint.pending_entries(
-            drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
-        )
+        pending = await asyncio.to_thread(
+            blueprint.pending_entries,
+            drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing,
+        )  # fmt: skip
+        layout = await asyncio.to_thread(drawn.layout, request)
         ref = keys.ref(tenant, job_id)
         async with room_for(self._tiles, tenant, job_id, drawn, missing):
             await self._inputs.put(tenant, job_id, document, drawn.rows)
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
-            await self._records.write(ref, fields, drawn.layout(request), pending, done)
+            await self._records.write(ref, fields, layout, pending, done)
         log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(done))
         if pending:
             await self._dispatch.pump()

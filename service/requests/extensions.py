@@ -20,6 +20,7 @@ from kernels.spec.architecture import Architecture
 from service.errors import UnknownJob
 from service.http.problems import Gone, InvalidInput, InvalidRequest
 from service.http.strict_json import read_json
+from service.jobs.admission import check_rows
 from service.records import JobRecord, KernelRequest
 from service.requests.kernels import (
     MASKS,
@@ -30,6 +31,7 @@ from service.requests.kernels import (
     read_side,
 )
 from service.requests.sources import Source, read_sources
+from service.settings import Settings
 from service.state import Service
 from service.store import keys
 
@@ -41,8 +43,8 @@ class ExtensionBody(ArraysBody):
 async def read_extension(
     service: Service, tenant: str, job_id: str, value: Any, parts: Mapping[str, bytearray]
 ) -> KernelRequest:
-    """The request for the extended matrix; raises InvalidRequest, UnknownJob, and Gone when what the
-    job was made of has expired."""
+    """The request for the extended matrix; raises InvalidRequest, UnknownJob, OverLimit for a side of
+    too many rows, and Gone when what the job was made of has expired."""
     body = read_fields(ExtensionBody, value)
     record = await service.jobs.get(tenant, job_id)
     if record.state == "expired":
@@ -76,7 +78,9 @@ async def read_extension(
             raise _gone()
     architecture = await run_sync(_parse, text)
     datasets = (*layout["datasets"], *body.datasets)
-    return await run_sync(_build, record, architecture, old, arrays, landmarks, datasets)
+    return await run_sync(
+        _build, record, architecture, old, arrays, landmarks, datasets, service.settings
+    )
 
 
 def _gone() -> Gone:
@@ -115,7 +119,7 @@ def _in_order(groups: tuple[RowGroup, ...], found: list[Inputs], grid: tuple[int
 
 def _build(
     record: JobRecord, architecture: Architecture, old: list[Inputs], arrays: Mapping[str, Source],
-    landmarks: Inputs | None, datasets: tuple[str, ...],
+    landmarks: Inputs | None, datasets: tuple[str, ...], settings: Settings,
 ) -> KernelRequest:  # fmt: skip
     method = parse_method(record.method)
     # More masked positions behind a sequence are no news to these networks; landmarks and finite
@@ -128,9 +132,13 @@ def _build(
     )
     with as_body_errors():
         sides = [
-            _extended(inputs, read_side(number, arrays, record.dtype), f"/x{number}", inert)
+            _extended(
+                inputs, read_side(number, arrays, record.dtype, settings), f"/x{number}", inert
+            )
             for number, inputs in enumerate(old, start=1)
         ]
+        for side in sides:
+            check_rows(len(side), settings)
         inputs1, inputs2 = sides[0], sides[1] if len(sides) > 1 else None
         form = cast("Form", record.form)
         warnings = check_job(architecture, inputs1, inputs2, form, method)

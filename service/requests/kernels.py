@@ -26,8 +26,10 @@ from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.spec.architecture import Architecture, parse_architecture
 from kernels.spec.pointers import describe, escape, locate
 from service.http.problems import InvalidArchitecture, InvalidInput, InvalidRequest
+from service.jobs.admission import check_rows
 from service.records import KernelRequest
 from service.requests.sources import Array, DatasetReference, Source, read_sources
+from service.settings import Settings
 from service.store.datasets import DatasetStore
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -148,9 +150,14 @@ def _in_words_of(detail: str, places: Mapping[str, str]) -> str:
 
 
 async def read_kernel_request(
-    value: Any, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+    value: Any,
+    parts: Mapping[str, bytearray],
+    tenant: str,
+    datasets: DatasetStore,
+    settings: Settings,
 ) -> KernelRequest:
-    """The request that a JSON value and the .npy parts beside it make; raises InvalidRequest."""
+    """The request that a JSON value and the .npy parts beside it make; raises InvalidRequest, and
+    OverLimit for a side of too many rows."""
     body = read_fields(KernelBody, value)
     if len(set(body.outputs)) != len(body.outputs):
         raise InvalidRequest("every output is named once", pointer="/outputs")
@@ -162,25 +169,29 @@ async def read_kernel_request(
             " .npy file",
             pointer="/x1",
         )
-    return await run_sync(_build, body, architecture, arrays)
+    return await run_sync(_build, body, architecture, arrays, settings)
 
 
-def read_side(number: int, arrays: Mapping[str, Source], dtype: str) -> Inputs | None:
-    """The inputs of one side, None when it is absent; raises InvalidRequest, InputError."""
+def read_side(
+    number: int, arrays: Mapping[str, Source], dtype: str, settings: Settings
+) -> Inputs | None:
+    """The inputs of one side, None when it is absent; raises InvalidRequest, InputError, OverLimit."""
     x = arrays[f"x{number}"].read(f"x{number}")
     if x is None:
         return None
     mask = arrays[f"mask{number}"].read(f"mask{number}")
-    return read_inputs(x, mask, dtype=dtype, name=f"x{number}")
+    inputs = read_inputs(x, mask, dtype=dtype, name=f"x{number}")
+    check_rows(len(inputs), settings)
+    return inputs
 
 
 def _build(
-    body: KernelBody, architecture: Architecture, arrays: Mapping[str, Source]
+    body: KernelBody, architecture: Architecture, arrays: Mapping[str, Source], settings: Settings
 ) -> KernelRequest:
     """The heavy part, run in a thread: arrays read, cast and checked."""
 
     with as_body_errors():
-        inputs1, inputs2 = (read_side(side, arrays, body.dtype) for side in (1, 2))
+        inputs1, inputs2 = (read_side(side, arrays, body.dtype, settings) for side in (1, 2))
         assert inputs1 is not None, "checked by read_kernel_request"
         warnings = check_job(architecture, inputs1, inputs2, body.form, body.method)
     return KernelRequest(

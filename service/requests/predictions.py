@@ -18,10 +18,13 @@ from kernels.plan.landmarks import choose_landmarks
 from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, LeaveOneOut
 from kernels.predict.targets import Task, read_targets
 from kernels.spec.architecture import Architecture
+from service.answers.admission import check_training_rows
 from service.answers.records import Output, PredictionRequest
 from service.http.problems import InvalidRequest
+from service.jobs.admission import check_rows
 from service.requests.kernels import as_body_errors, read_architecture, read_fields
 from service.requests.sources import Array, DatasetReference, Source, array_source, read_sources
+from service.settings import Settings
 from service.store.datasets import DatasetStore
 
 MASKS = {"x_train": "mask_train", "x_test": "mask_test"}
@@ -85,6 +88,7 @@ class PredictionBody(BaseModel):
     outputs: list[Output] | None = Field(
         default=None,
         min_length=1,
+        max_length=4,
         description=(
             'any of "mean" (m) or (m, outputs), "variance" (m), "covariance" (m, m) (one for all'
             " outputs, of the function without the noise of a target) and, for classification,"
@@ -94,9 +98,14 @@ class PredictionBody(BaseModel):
 
 
 async def read_prediction_request(
-    value: Any, parts: Mapping[str, bytearray], tenant: str, datasets: DatasetStore
+    value: Any,
+    parts: Mapping[str, bytearray],
+    tenant: str,
+    datasets: DatasetStore,
+    settings: Settings,
 ) -> PredictionRequest:
-    """The request that a JSON value and the .npy parts beside it make; raises InvalidRequest."""
+    """The request that a JSON value and the .npy parts beside it make; raises InvalidRequest, and
+    OverLimit for too many rows."""
     body = read_fields(PredictionBody, value)
     outputs = _outputs(body)
     _check_search(body)
@@ -112,7 +121,7 @@ async def read_prediction_request(
                 " that is a .npy file",
                 pointer=f"/{name}",
             )
-    return await run_sync(_build, body, outputs, architecture, arrays)
+    return await run_sync(_build, body, outputs, architecture, arrays, settings)
 
 
 def _outputs(body: PredictionBody) -> tuple[Output, ...]:
@@ -158,12 +167,16 @@ def _build(
     outputs: tuple[Output, ...],
     architecture: Architecture,
     arrays: Mapping[str, Source],
+    settings: Settings,
 ) -> PredictionRequest:
     """The heavy part, run in a thread: arrays read, cast and checked."""
     y = arrays["y_train"].read("y_train")
     with as_body_errors(PLACES):
         train = _side(arrays, "train", "x1", body.dtype)
+        # Before the targets of a classification, of which there are rows times classes.
+        check_training_rows(len(train), settings)
         test = _side(arrays, "test", "x2", body.dtype)
+        check_rows(len(test), settings)
         assert y is not None, "checked by read_prediction_request"
         targets = read_targets(y, body.task, len(train), "/y_train")
         # Of both sides, so that it finds whatever is wrong with either.

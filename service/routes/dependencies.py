@@ -35,6 +35,8 @@ async def tenant_of(request: Request, service: ServiceNow) -> str:
     """
     tenant = await request.app.state.gate.admit(request.headers.getlist("authorization"))
     bind_contextvars(tenant=tenant)
+    # Whose bytes the body's are (service.http.body_room).
+    request.state.tenant = tenant
     await service.quotas.request(tenant)
     return tenant
 

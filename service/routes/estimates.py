@@ -25,8 +25,9 @@ router = APIRouter(prefix="/v1", tags=["kernels"])
 async def estimate(request: Request, service: ServiceNow, tenant: Tenant) -> EstimateResource:
     """The body of POST /v1/kernels; nothing is stored or computed. Seconds rest on what tiles took on
     the workers that are here; until one was measured the answer says `uncalibrated`. `admitted` is
-    what POST /v1/kernels would say now, with the limit that it would name."""
+    what POST /v1/kernels would say now, with the limit that it would name; past max_rows and max_tiles
+    nothing is counted, and the answer is the refusal itself."""
     only(request)
     value, parts = await read_json_or_form(request, service.settings.max_body_bytes, PARTS)
-    wanted = await read_kernel_request(value, parts, tenant, service.datasets)
+    wanted = await read_kernel_request(value, parts, tenant, service.datasets, service.settings)
     return await service.estimates.estimate(tenant, wanted)

@@ -52,7 +52,7 @@ async def create_kernel(
     only(request)
 
     async def read(value: Any, parts: dict[str, bytearray]) -> KernelRequest:
-        return await read_kernel_request(value, parts, tenant, service.datasets)
+        return await read_kernel_request(value, parts, tenant, service.datasets, service.settings)
 
     return await submit(request, service, tenant, key, kernels(service, tenant, read))
 

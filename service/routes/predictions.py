@@ -52,7 +52,9 @@ async def create_prediction(
     only(request)
 
     async def make(value: Any, parts: dict[str, bytearray], prediction_id: str) -> PredictionRecord:
-        wanted = await read_prediction_request(value, parts, tenant, service.datasets)
+        wanted = await read_prediction_request(
+            value, parts, tenant, service.datasets, service.settings
+        )
         return await service.predictions.create(tenant, wanted, prediction_id)
 
     predictions = Collection(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +16,7 @@ from service.http.queries import negotiate, only, read_slice
 from service.records import JobRecord
 from service.results.available import check_available, check_finished
 from service.results.content import DTYPES, Content
-from service.results.windows import open_window
+from service.results.windows import Window, open_window
 from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
 from service.routes.recomputing import RECOMPUTE_SECONDS, runs_of
 from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
@@ -64,28 +65,38 @@ async def get_matrix(
     check_available(record, output)
     span = read_slice(rows, record.n1, "rows"), _columns(cols, record)
     layout = await service.jobs.layout(record)
-    part = open_window(layout, output, *span)
+    # On threads, all that looks at every tile: of a large job it would hold up all other requests.
+    part = await run_sync(open_window, layout, output, *span)
     kind = dtype or ("f8" if record.dtype == "float64" else "f4")
     content = Content(media, part.shape, DTYPES[kind])
-    names = [layout.digests[tile] for tile in sorted(part.needed())]
-    where = [(line.start, line.stop) for line in span]
-    etag = etag_of(media, kind, record.form, output, where, names)
+    etag = await run_sync(_etag, part, media, kind, span)
     known = not_modified(request, etag)
     asked = None if known or media == JSON else byte_range(request, etag, content.length)
     touched = part
     if asked is not None:
         rows_asked = content.rows(asked, span[0])
-        touched = open_window(layout, output, rows_asked, span[1]) if rows_asked else None
+        touched = None
+        if rows_asked:
+            touched = await run_sync(open_window, layout, output, rows_asked, span[1])
     if touched is not None:
-        check_finished(touched)
+        await run_sync(check_finished, touched)
     headers = {"ETag": etag, **content.about()}
     if known:
         return Response(None, 304, headers)
     if touched is not None:
         # All tiles are there before the status is sent, since a status cannot be taken back.
-        await service.jobs.ensure_tiles(layout, touched.needed(), RECOMPUTE_SECONDS)
+        needed = await run_sync(touched.needed)
+        await service.jobs.ensure_tiles(layout, needed, RECOMPUTE_SECONDS)
     runs = runs_of(service, tenant, layout, touched, DTYPES[kind])
     return send(request, content, asked, runs, headers, f"{job_id}-{output}")
+
+
+def _etag(part: Window, media: str, kind: str, span: tuple[range, range]) -> str:
+    """Of the tiles that hold a part, and of how it is sent."""
+    layout = part.layout
+    names = [layout.digests[tile] for tile in sorted(part.needed())]
+    where = [(line.start, line.stop) for line in span]
+    return etag_of(media, kind, layout.record.form, part.output, where, names)
 
 
 def _columns(text: str | None, record: JobRecord) -> range:

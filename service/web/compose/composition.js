@@ -114,7 +114,7 @@ export class Composition {
       this.estimate.replaceChildren(...elements);
     } catch (error) {
       if (running.signal.aborted) return;
-      if (error.status === 422) this.submit.disabled = true;
+      if ([413, 422].includes(error.status)) this.submit.disabled = true;
       this.#fail(error);
     } finally {
       this.estimate.removeAttribute("aria-busy");

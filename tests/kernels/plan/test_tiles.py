@@ -1,5 +1,7 @@
 """Cutting a result: every entry once, stable under extension, and without effect on the numbers."""
 
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.buckets import bucket_length
 from kernels.plan.placement import place
-from kernels.plan.tiles import TilePlan, plan_tiles
+from kernels.plan.tiles import Tile, TilePlan, Tiles, plan_tiles
 from kernels.spec.architecture import Architecture, parse_architecture
 from tests.kernels.networks import (
     FLATTEN,
@@ -73,6 +75,32 @@ def test_symmetric_plans_have_the_upper_triangle_only(name: str) -> None:
     groups = len(plan.groups1)
     assert len(plan.tiles) == groups * (groups + 1) // 2
     assert [plan.is_diagonal(tile) for tile in plan.tiles] == [t.row == t.col for t in plan.tiles]
+
+
+@pytest.mark.parametrize(
+    ("tiles", "wanted"),
+    [
+        (Tiles(3, 3, True, False), lambda row, col: row <= col),
+        (Tiles(3, 2, False, False), lambda row, col: True),
+        (Tiles(3, 3, False, True), lambda row, col: row == col),
+        (Tiles(3, 3, True, True), lambda row, col: row == col),
+    ],
+)
+def test_tiles_are_found_by_their_index(tiles: Tiles, wanted: Callable[[int, int], bool]) -> None:
+    places = product(range(tiles.rows), range(tiles.cols))
+    listed = [Tile(i, *at) for i, at in enumerate(at for at in places if wanted(*at))]
+    assert list(tiles) == listed
+    assert [tiles[index] for index in range(-len(tiles), len(tiles))] == listed * 2
+    assert list(tiles[1:]) == listed[1:]
+    with pytest.raises(IndexError):
+        tiles[len(tiles)]
+
+
+def test_how_many_tiles_there_are_is_known_before_any_is_made() -> None:
+    groups = 100_000
+    tiles = Tiles(groups, groups, symmetric=True, diagonal=False)
+    assert len(tiles) == groups * (groups + 1) // 2
+    assert tiles[-1] == Tile(len(tiles) - 1, groups - 1, groups - 1)
 
 
 def test_x_against_itself_as_two_sides_is_not_symmetric() -> None:

@@ -23,6 +23,8 @@ def test_classes_become_centred_one_hot_and_back() -> None:
     assert targets.labels == (-1, 2, 7)
     np.testing.assert_allclose(targets.values.sum(1), 0, atol=1e-15)
     np.testing.assert_array_equal(targets.classes(targets.values), [7, -1, 7, 2])
+    centred = np.eye(3)[[2, 0, 2, 1]] - 1 / 3
+    np.testing.assert_array_equal(targets.values, centred)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from kernels.errors import SpecError
-from kernels.spec.architecture import MAX_DEPTH, MAX_LAYERS, parse_architecture
+from kernels.spec.architecture import (
+    MAX_DEPTH,
+    MAX_LAYERS,
+    MAX_VALUES,
+    parse_architecture,
+)
 
 DENSE: dict[str, Any] = {"type": "dense"}
 RELU: dict[str, Any] = {"type": "relu"}
@@ -197,6 +202,10 @@ def test_nesting_is_bounded() -> None:
     parse_architecture({"layers": deep(8)})
 
 
+def repeated(times: int, layers: list[Any]) -> dict[str, Any]:
+    return {"type": "repeat", "times": times, "layers": layers}
+
+
 @pytest.mark.parametrize(
     "layers",
     [
@@ -210,10 +219,31 @@ def test_nesting_is_bounded() -> None:
                 '{"type": "repeat", "times": 100, "layers": [' * 8 + '{"type": "dense"}' + "]}" * 8
             )
         ],
+        [repeated(10**4000, [repeated(10**4000, [DENSE])])],
     ],
-    ids=["long", "repeated", "nested_repeats"],
+    ids=["long", "repeated", "nested_repeats", "more_digits_than_python_writes"],
 )
 def test_length_is_bounded(layers: list[Any]) -> None:
     with pytest.raises(SpecError, match=str(MAX_LAYERS)) as caught:
         parse_architecture({"layers": layers})
+    assert caught.value.pointer == "/layers"
+
+
+def test_a_document_of_many_mistakes_is_not_described_mistake_by_mistake() -> None:
+    with pytest.raises(SpecError, match=str(MAX_VALUES)) as caught:
+        parse_architecture({"layers": [1] * (MAX_VALUES + 1)})
+    assert caught.value.pointer == "/layers"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"type": "parallel", "branches": [[]]},
+        {"type": "parallel", "branches": [[{"type": "parallel", "branches": [[]]}]]},
+        repeated(2, [{"type": "parallel", "branches": [[]]}]),
+    ],
+)
+def test_a_network_without_layers_is_none(layer: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="no layers are left") as caught:
+        parse_architecture({"layers": [layer]})
     assert caught.value.pointer == "/layers"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.jobs import blueprint
 from service.jobs.forecasts import beside
 from service.queue.pace import Kind, Lognormal
 from service.settings import Settings
@@ -103,6 +104,24 @@ async def test_what_would_be_refused_is_said_with_its_limit(client, service, npy
     problem(await client.post("/v1/estimates", json={"architecture": DENSE}), 422)
 
 
+@pytest.mark.parametrize("path", ["/v1/kernels", "/v1/estimates"])
+async def test_rows_too_many_are_refused_before_they_are_looked_at(client, service, npy, path):
+    """What the network would say of them comes later."""
+    object.__setattr__(service.settings, "max_rows", 99)
+    refused = problem(await client.post(path, **form(npy, ATTENTION, x=X[:100])), 413)
+    assert [refused[name] for name in ("limit_name", "limit", "actual")] == ["max_rows", 99, 100]
+
+
+@pytest.mark.parametrize("path", ["/v1/kernels", "/v1/estimates"])
+async def test_tiles_too_many_are_refused_before_one_is_named(
+    client, service, npy, path, monkeypatch
+):
+    object.__setattr__(service.settings, "max_tiles", 2)
+    monkeypatch.delattr(blueprint, "draw")
+    refused = problem(await client.post(path, **form(npy)), 413)
+    assert [refused[name] for name in ("limit_name", "limit", "actual")] == ["max_tiles", 2, 3]
+
+
 async def test_the_input_quota_is_looked_at_and_not_booked(settings: Settings, client, npy):
     async with open_service(replace(settings, max_input_bytes=100)) as small:
         request: Any = await _request(small)
@@ -116,7 +135,7 @@ async def _request(service: Any) -> Any:
     from service.requests.kernels import read_kernel_request
 
     body = {"architecture": DENSE, "x1": X.tolist()}
-    return await read_kernel_request(body, {}, "default", service.datasets)
+    return await read_kernel_request(body, {}, "default", service.datasets, service.settings)
 
 
 @pytest.mark.parametrize("observed", [[2.0] * 40, [1.0, 4.0] * 20])

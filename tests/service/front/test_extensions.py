@@ -149,3 +149,12 @@ async def test_what_is_gone_is_said(client, service):
         await service.client.delete(name)
     path = job["links"]["self"] + "/extensions"
     problem(await client.post(path, json={"x1": [[1.0, 0.0]]}), 410)
+
+
+async def test_rows_too_many_in_all_are_refused(client, service, npy):
+    request = {"architecture": DENSE, "x1": X[:3].tolist()}
+    path = (await client.post("/v1/kernels", json=request)).json()["links"]["self"] + "/extensions"
+    object.__setattr__(service.settings, "max_rows", 4)
+    assert (await client.post(path, json={"x1": X[3:4].tolist()})).status_code == 202
+    refused = problem(await client.post(path, json={"x1": X[3:5].tolist()}), 413)
+    assert (refused["limit_name"], refused["actual"]) == ("max_rows", 5)

@@ -244,7 +244,9 @@ async def test_without_one_the_limit_is_named_with_the_remedy(
 
 
 async def _request(service: Service, **more: Any) -> Any:
-    return await read_kernel_request(body(**more), {}, "default", service.datasets)
+    return await read_kernel_request(
+        body(**more), {}, "default", service.datasets, service.settings
+    )
 
 
 def test_an_address_that_is_none_is_said_at_start(tmp_path: Path) -> None:

@@ -153,6 +153,9 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
     object.__setattr__(service.settings, "max_prediction_rows", 20)
     too_many = problem(await client.post("/v1/predictions", json=body()), 413)
     assert (too_many["limit_name"], too_many["limit"]) == ("max_prediction_rows", 20)
+    # Before labels become one column each, and before the network sees an input.
+    classes = body(task="classification", y_train=[4] * 30, outputs=None)
+    assert problem(await client.post("/v1/predictions", json=classes), 413)["actual"] == 30
     x, y, _ = data()
     wide = body(
         x_train=x[:5].tolist(), y_train=y[:5].tolist(), x_test=x.tolist(), outputs=["covariance"]

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.inputs import Form
+from kernels.inputs import Form, Inputs
 from kernels.plan.placement import mirrored
-from kernels.plan.tiles import RowGroup, Tile, TilePlan
+from kernels.plan.tiles import RowGroup, TilePlan
+from service import routes
+from service.jobs import blueprint
 from service.records import Layout
 from service.results import reading, windows
 from service.results.windows import Window, open_window
@@ -44,6 +46,36 @@ async def whole(client, job, output: str = "ntk") -> np.ndarray:
     response = await client.get(job["links"][output])
     assert response.status_code == 200, response.text
     return np.load(io.BytesIO(response.content))
+
+
+async def test_what_grows_with_a_job_is_done_beside_the_event_loop(client, job, npy, monkeypatch):
+    """200,000 tiles take a quarter of a second to look at, in which nobody else would be answered."""
+    called = set[str]()
+
+    def watch(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def watched(*given: Any, **named: Any) -> Any:
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                asyncio.get_running_loop()
+            called.add(name)
+            return original(*given, **named)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(routes.results, "open_window")
+    watch(Window, "needed")
+    await client.get(job["links"]["ntk"], headers={"Range": "bytes=200-300"})
+    assert called == {"open_window", "needed"}
+
+    called.clear()
+    watch(Inputs, "digest")
+    watch(blueprint, "pending_entries")
+    watch(blueprint.Blueprint, "layout")
+    form = {"request": json.dumps({"architecture": DENSE})}
+    posted = await client.post("/v1/kernels", data=form, files={"x1": npy(np.ones((3, 2)))})
+    assert posted.status_code == 202
+    assert called == {"digest", "pending_entries", "layout"}
 
 
 async def test_every_representation_holds_the_same_numbers(client, job):
@@ -185,15 +217,8 @@ def plan_of(
     """A plan whose groups are the given rows."""
     groups1 = tuple(RowGroup(tuple(rows), ()) for rows in sizes1)
     groups2 = groups1 if sizes2 is None else tuple(RowGroup(tuple(rows), ()) for rows in sizes2)
-    pairs = [
-        (row, col)
-        for row in range(len(groups1))
-        for col in range(len(groups2))
-        if (row == col if form == "diagonal" else sizes2 is not None or row <= col)
-    ]
-    tiles = tuple(Tile(index, row, col) for index, (row, col) in enumerate(pairs))
     n1, n2 = (sum(len(group.rows) for group in groups) for groups in (groups1, groups2))
-    return TilePlan(n1, n2, sizes2 is None, form, entry, groups1, groups2, tiles)
+    return TilePlan(n1, n2, sizes2 is None, form, entry, groups1, groups2)
 
 
 def partitions(n: int) -> st.SearchStrategy[list[list[int]]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.http.problems import InvalidRequest, MalformedRequest
-from service.http.strict_json import MAX_DEPTH, read_json
+from service.http.strict_json import MAX_DEPTH, MAX_NAMES, read_json
 
 VALUES = st.recursive(
     st.none()
@@ -71,3 +71,19 @@ def test_a_string_that_never_ends_costs_one_pass():
 
 def test_nesting_up_to_the_limit_is_read():
     assert read_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH) is not None
+
+
+def test_an_object_of_many_names_is_refused():
+    def named(count: int) -> bytes:
+        return json.dumps({str(name): 0 for name in range(count)}).encode()
+
+    assert len(read_json(named(MAX_NAMES))) == MAX_NAMES
+    with pytest.raises(InvalidRequest) as caught:
+        read_json(b'{"architecture": ' + named(MAX_NAMES + 1) + b"}")
+    assert caught.value.members == {"limit": MAX_NAMES, "actual": MAX_NAMES + 1}
+
+
+def test_a_name_that_occurs_twice_is_found_in_one_pass():
+    names = [f'"{name}": 0' for name in [*range(MAX_NAMES - 1), MAX_NAMES - 2]]
+    with pytest.raises(MalformedRequest, match=f"'{MAX_NAMES - 2}' occurs twice"):
+        read_json(b"{" + ", ".join(names).encode() + b"}")

@@ -12,7 +12,7 @@ from kernels import NUMERICS_VERSION
 from kernels.inputs import Inputs, read_inputs
 from kernels.spec.architecture import parse_architecture
 from service.errors import OverLimit, UnknownDataset
-from service.jobs.blueprint import draw
+from service.jobs.blueprint import draw, plan_of
 from service.jobs.digests import tile_digest
 from service.records import KernelRequest
 from service.state import Service, open_service
@@ -151,18 +151,16 @@ def test_a_tile_digest_depends_on_everything_it_should() -> None:
 
 def test_names_of_tiles_that_are_cached_stay_what_they_are() -> None:
     """Or every cache out there is lost: only kernels.NUMERICS_VERSION may change this one."""
-    drawn = draw(
-        KernelRequest(
-            architecture=parse_architecture(
-                {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
-            ),
-            inputs1=read_inputs(np.arange(12.0).reshape(4, 3)),
-            inputs2=None,
-            outputs=("nngp", "ntk"),
-            dtype="float32",
+    request = KernelRequest(
+        architecture=parse_architecture(
+            {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
         ),
-        b"secret",
+        inputs1=read_inputs(np.arange(12.0).reshape(4, 3)),
+        inputs2=None,
+        outputs=("nngp", "ntk"),
+        dtype="float32",
     )
+    drawn = draw(request, plan_of(request), b"secret")
     assert NUMERICS_VERSION == "8", "pin the new name too"
     assert drawn.digests == ("fcfe47e2a8ece2366c379a49c3272ff584e95d01d0d5fc2d3a14176eb319a7d1",)
 
