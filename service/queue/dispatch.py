@@ -2,12 +2,15 @@
 
     job.pending --take--> in flight + queue --begin--> running --finish--> job.done, next take
                               ^                           |--fail-----> waiting jobs failed
-                              '--- sweep: queue again ----'
+         ^                    '--- sweep: queue again ----'  |
+         '------------------ set aside ---------------------'
 
 Each arrow is one atomic script (`store.scripts`). Only a few tiles a worker slot are in flight at
 a time, whatever the number and size of jobs, so that a small job is never stuck behind a large
 one. A process that dies between `take` and the queue leaves a tile in flight that nobody computes:
 the sweep queues every tile in flight again, which does nothing to those that are there.
+
+Tiles that cannot be stored for now are set aside: their jobs have no turn for a while, and others go on.
 """
 
 import asyncio
@@ -45,6 +48,7 @@ class Dispatch:
         self._take = client.register_script(scripts.TAKE)
         self._begin = client.register_script(scripts.BEGIN)
         self._unbegin = client.register_script(scripts.UNBEGIN)
+        self._set_aside = client.register_script(scripts.SET_ASIDE)
         self._finish = client.register_script(scripts.FINISH)
         self._fail = client.register_script(scripts.FAIL)
         self._cancel = client.register_script(scripts.CANCEL)
@@ -70,7 +74,7 @@ class Dispatch:
         slots = sum(card.slots for card in await self._roster.alive())
         waiting = math.ceil(WAITING_PER_SLOT * slots)
         window = slots + waiting if slots else IN_FLIGHT_WITHOUT_WORKERS
-        flights: list[bytes] = await self._take(args=[window, self._ttl])
+        flights: list[bytes] = await self._take(args=[window, await now(self._client), self._ttl])
         await self._queue.add([read_flight(flight) for flight in flights])
 
     async def begin(self, task: Task) -> int:
@@ -86,6 +90,12 @@ class Dispatch:
     async def unbegin(self, task: Task) -> None:
         """The tile's worker stops for reasons of its own: that beginning does not count."""
         await self._unbegin(keys=[keys.deliveries(task.ref)])
+
+    async def set_aside(self, task: Task, seconds: float) -> None:
+        """Give the tile back to the jobs that wait for it, none of whose tiles is handed out for so
+        long."""
+        till = await now(self._client) + seconds
+        await self._set_aside(args=[task.ref, till, self._ttl])
 
     async def wanted(self, task: Task) -> bool:
         """Whether any job still waits for the tile."""

@@ -2,7 +2,7 @@
 
 A kernel job is at rest when it has succeeded and nothing of it is being computed (again). What waits
 for it is in its `dependents`, and what an answer waits for in its `awaits`; an answer that waits for
-nothing puts its one task into the round. Part of the prelude of every script of `store.scripts`.
+nothing puts its one task into the round. Part of `store.prelude`.
 """
 
 WAKING = """
