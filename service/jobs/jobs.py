@@ -115,11 +115,18 @@ class Jobs:
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )
         ref = keys.ref(tenant, job_id)
-        async with room_for(self._tiles, tenant, job_id, drawn, missing):
-            await self._inputs.put(tenant, job_id, document, drawn.rows)
+        async with (
+            room_for(self._tiles, tenant, job_id, drawn, missing),
+            self._inputs.put(tenant, job_id, document, drawn.rows),
+        ):
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
-            await self._records.write(ref, fields, drawn.layout(request), pending, done)
+            try:
+                await self._records.write(ref, fields, drawn.layout(request), pending, done)
+            except BaseException:
+                # It may have been written, and only the news of that been lost.
+                await self._dispatch.delete(ref)
+                raise
         log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(done))
         if pending:
             await self._dispatch.pump()

@@ -21,12 +21,16 @@ from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from service.logs import get_logger
 from service.queue.docket import Queue
 from service.queue.roster import Roster
 from service.queue.tasks import AnswerTask, Task, read_flight
 from service.store import keys, scripts
 from service.store.connection import now, raw
+
+log = get_logger(__name__)
 
 # Tiles that wait in flight, per worker slot: enough that no slot runs dry while the next are handed
 # out, and no more, since a job that comes now has its turn behind them.
@@ -60,14 +64,18 @@ class Dispatch:
         """Put tiles in flight while there is room, taking jobs in turn.
 
         One at a time, and those who ask meanwhile share the next: a burst of new jobs has one round
-        trip to wait for, not one each.
+        trip to wait for, not one each. What cannot be handed out now (a store is full or away) is no
+        fault of the caller's, whose own work is done: the next sweep does it.
         """
         self._asked += 1
         asked = self._asked
         async with self._pumping:
             if self._served < asked:
                 served = self._asked
-                await self._fill()
+                try:
+                    await self._fill()
+                except (RedisError, OSError) as error:
+                    log.warning("no tiles were handed out; the sweep will", reason=str(error))
                 self._served = served
 
     async def _fill(self) -> None:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from service.errors import UnknownDataset
 from service.store import keys
 from service.store.connection import raw, store_with_room
-from service.store.inputs import hold
+from service.store.inputs import hold, holding
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
@@ -86,25 +86,35 @@ class DatasetStore:
     async def _create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None) -> Dataset:
         digest, data = await asyncio.to_thread(_encode, x, mask)
         dataset_id = await self.identity(tenant, digest)
-        await hold(
-            self._client, tenant, {f"dataset:{dataset_id}": len(data)}, self.ttl, self._quota
-        )
-        if not await self.renew(tenant, dataset_id):
-            # Nobody else writes under this name: a reader of the same content is not disturbed.
-            stored = secrets.token_hex(16)
-            pieces = range(0, len(data), PIECE)
-            for number, start in enumerate(pieces):
-                name = keys.piece(tenant, stored, number)
+        size = {f"dataset:{dataset_id}": len(data)}
+        async with holding(self._client, tenant, size, self.ttl, self._quota):
+            if not await self.renew(tenant, dataset_id):
+                fields = record_fields(
+                    x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
+                )
+                await self._write(tenant, dataset_id, data, fields)
+        return await self.get(tenant, dataset_id)
+
+    async def _write(
+        self, tenant: str, dataset_id: str, data: bytes, fields: dict[str, Any]
+    ) -> None:
+        """All of a dataset, or nothing."""
+        # Nobody else writes under this name: a reader of the same content is not disturbed.
+        stored = secrets.token_hex(16)
+        starts = range(0, len(data), PIECE)
+        fields = fields | {"stored": stored, "pieces": len(starts)}
+        names = _pieces(tenant, dataset_id, fields)
+        try:
+            for name, start in zip(names, starts, strict=True):
                 await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
-            fields = record_fields(
-                x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
-            ) | {"stored": stored, "pieces": len(pieces)}
             # The record comes last: a dataset that can be seen is complete.
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self.ttl)
                 pipe.expire(keys.made(tenant, dataset_id), self.ttl)
                 await pipe.execute()
-        return await self.get(tenant, dataset_id)
+        except BaseException:
+            await self._client.delete(*names)
+            raise
 
     async def identity(self, tenant: str, digest: str) -> str:
         """The id that content of this digest has for the tenant."""

@@ -47,7 +47,8 @@ def test_rows_come_back_as_they_went_in(
 async def test_tiles_that_fetch_the_same_rows_at_once_share_them(service: Service) -> None:
     # What is computed of rows is kept under the object.
     rows = read_inputs(np.eye(3))
-    await service.inputs.put("default", "a job", ("a network", "{}"), {rows.digest(): rows})
+    async with service.inputs.put("default", "a job", ("a network", "{}"), {rows.digest(): rows}):
+        pass
     shelf = Shelf(service.inputs, capacity=2**20)
     one, two = await asyncio.gather(*(shelf.rows("default", rows.digest()) for _ in range(2)))
     assert one is two is await shelf.rows("default", rows.digest())
