@@ -172,5 +172,5 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
                 answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants,
                 settings=settings, tiles_client=tiles_client, client=client,
             ),
-            examinations=Examinations(answers, jobs, tenants, tiles),
+            examinations=Examinations(client, answers, jobs, tenants, tiles),
         )  # fmt: skip

@@ -107,6 +107,8 @@ class Answers:
             while found is None and (left := deadline - time.monotonic()) > 0:
                 await listener.next(left)
                 found = await self._arrays.find(tenant, base, name)
+                if (await self.fields(ref))["state"] == "expired":
+                    break  # it cannot be made again
         if found is None:
             raise TilesMissing(1)
         return found

@@ -208,6 +208,8 @@ class Jobs:
             while missing and (left := deadline - time.monotonic()) > 0:
                 await listener.next(left)
                 missing = await self._missing(layout, missing)
+                if (await self._records.read(ref)).state == "expired":
+                    break  # they cannot be computed again
         # An early tile can be gone again by the time the last one is there.
         missing = await self._missing(layout, wanted)
         if missing:

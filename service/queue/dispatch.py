@@ -125,7 +125,10 @@ class Dispatch:
         return [ref.decode() for ref in await self._finish(args=args)]
 
     async def fail(self, task: Task, problem: Mapping[str, Any]) -> list[str]:
-        """The tile cannot be computed; returns the jobs that failed for it."""
+        """The tile cannot be computed; returns the jobs that failed for it.
+
+        Those that had succeeded, and lost it since, expire: nobody waits for what will not come.
+        """
         moment = await now(self._client)
         args = [task.ref, moment, self._ttl, json.dumps(problem)]
         return [ref.decode() for ref in await self._fail(args=args)]

@@ -142,7 +142,8 @@ return ended
 """
 )
 
-# ARGV: tile, now, ttl, problem JSON -> jobs that ended
+# ARGV: tile, now, ttl, problem JSON -> jobs that failed; those that had succeeded, and asked for it
+# again, have expired
 FAIL = (
     PRELUDE
     + """
@@ -153,14 +154,8 @@ redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
 tally(tile, 'failed', 1)
 local ended = {}
 for _, ref in ipairs(refs) do
-  redis.call('HDEL', JOB .. ref .. ':asked', name_of(tile))
-  if active(ref) then
-    withdraw(ref)
-    redis.call('HSET', JOB .. ref, 'error', problem)
-    settle(ref, 'failed', now, ttl)
-    announce(ref, ttl)
-    ended[#ended + 1] = ref
-  end
+  if active(ref) then ended[#ended + 1] = ref end
+  give_up(ref, now, ttl, problem)
   disappoint(ref, now, ttl, problem)
 end
 return ended
