@@ -133,15 +133,17 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         forecasts = Forecasts(records, roster, pace)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
+        lifetimes = Lifetimes(client, records, inputs, settings.job_ttl)
         jobs = Jobs(
             tiles_client=tiles_client, client=client, records=records, inputs=inputs,
             datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, events=events,
-            forecasts=forecasts, settings=settings,
+            forecasts=forecasts, lifetimes=lifetimes, settings=settings,
         )  # fmt: skip
         arrays = ArrayStore(tiles)
         answers = Answers(
             client=client, store=AnswerStore(client, settings.job_ttl), records=records,
-            arrays=arrays, dispatch=dispatch, events=events, settings=settings,
+            arrays=arrays, dispatch=dispatch, events=events, lifetimes=lifetimes,
+            settings=settings,
         )  # fmt: skip
         yield Service(
             settings=settings,
@@ -156,7 +158,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             uploads=UploadStore(client, datasets, settings.upload_ttl, quota),
             idempotency=Idempotency(client),
             records=records,
-            lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
+            lifetimes=lifetimes,
             roster=roster,
             path_tokens=PathTokens(client),
             pace=pace,

@@ -16,6 +16,7 @@ from service.jobs.events import Events
 from service.jobs.first_fields import first_fields
 from service.jobs.forecasts import Forecasts
 from service.jobs.large_results import give_back, room_for
+from service.jobs.lifetimes import Lifetimes
 from service.logs import get_logger
 from service.queue.dispatch import Dispatch
 from service.records import ENDED, JobRecord, KernelRequest, Layout
@@ -47,6 +48,7 @@ class Jobs:
         dispatch: Dispatch,
         events: Events,
         forecasts: Forecasts,
+        lifetimes: Lifetimes,
         settings: Settings,
     ) -> None:
         self._tiles_client = tiles_client
@@ -59,6 +61,7 @@ class Jobs:
         self._dispatch = dispatch
         self._events = events
         self._forecasts = forecasts
+        self._lifetimes = lifetimes
         self._settings = settings
 
     async def new_id(self) -> str:
@@ -163,13 +166,15 @@ class Jobs:
         return found, ids[limit - 1] if len(ids) > limit else None
 
     async def cancel(self, tenant: str, job_id: str) -> JobRecord:
-        """Stop an unfinished job; finished tiles stay cached. A job that has ended stays as it is.
+        """Stop an unfinished job; its finished tiles can be had for its lifetime from now on. A job
+        that has ended stays as it is.
 
         Raises UnknownJob.
         """
         ref = _ref(tenant, job_id)
         await self._records.read(ref)
-        await self._dispatch.cancel(ref)
+        if await self._dispatch.cancel(ref):
+            await self._lifetimes.renew(ref)
         return await self._records.read(ref)
 
     async def delete(self, tenant: str, job_id: str) -> None:

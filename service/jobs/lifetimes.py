@@ -10,6 +10,7 @@ from service.store import keys
 from service.store.connection import now, raw
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
+from service.store.renewing import renew_scores
 
 
 class Lifetimes:
@@ -39,9 +40,9 @@ class Lifetimes:
             for part in keys.JOB_PARTS:
                 pipe.expire(keys.job(ref, part), self._ttl)
             pipe.expire(keys.listing(ref), self._ttl + keys.TOMBSTONE)
-            # xx: a job that has ended meanwhile must not come back to life.
-            pipe.zadd(keys.LIVE, {ref: moment}, xx=True)
             await pipe.execute()
+        # A job that has ended meanwhile does not come back to life.
+        await renew_scores(self._client, keys.LIVE, [ref], moment)
         for kernel in layout.get("kernels", {}).values():
             await self.renew(keys.ref(tenant, kernel))
 

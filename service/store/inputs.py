@@ -18,6 +18,7 @@ from service.store import keys
 from service.store.connection import now, raw
 from service.store.framed import framed, header_size, unframed
 from service.store.holding import HOLD, RELEASE
+from service.store.renewing import renew_scores
 
 
 def _header(rows: Inputs) -> dict[str, Any]:
@@ -160,11 +161,9 @@ class InputStore:
         held = keys.held(tenant)
         names = {f"rows:{digest}" for digest in wanted}
         members: list[bytes] = raw(await self._client.zrange(held, 0, -1))
-        renewed: dict[Any, float] = {
-            member: expiry for member in members if member.decode().rpartition("|")[0] in names
-        }
+        renewed = [member for member in members if member.decode().rpartition("|")[0] in names]
         if renewed:
-            await self._client.zadd(held, renewed, gt=True)
+            await renew_scores(self._client, held, renewed, expiry)
             await self._client.expire(held, self._ttl, gt=True)
 
     async def release(self, tenant: str, user: str, groups: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,22 @@ async def test_cancelling_stops_a_running_tile_and_keeps_the_record(
         # Cancelling again, or waiting, changes nothing.
         assert (await service.jobs.cancel("default", record.id)).state == "cancelled"
         assert (await service.jobs.wait("default", record.id, 0.1)).state == "cancelled"
+
+
+async def test_what_a_cancelled_job_has_is_there_until_it_expires(
+    service: Service, request_of: Requests
+) -> None:
+    record = await service.jobs.create("default", request_of(4))
+    ref = keys.ref("default", record.id)
+    needed = [name async for name in service.client.scan_iter("gramd:rows:*")]
+    needed.append(keys.job(ref, "layout").encode())
+    # It waited for most of its lifetime.
+    for name in needed:
+        await service.client.expire(name, 60)
+    cancelled = await service.jobs.cancel("default", record.id)
+    left = (cancelled.expires_at - datetime.now(UTC)).total_seconds()
+    for name in needed:
+        assert await service.client.ttl(name) >= left - 5, name
 
 
 async def test_cancelling_one_of_two_jobs_lets_the_other_have_its_tile(
