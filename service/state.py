@@ -83,13 +83,14 @@ class Service:
 
     async def limits(self) -> dict[str, int | float]:
         """Every limit in force: those of the settings, and those of the stores as they are."""
-        maximum = await ceiling(self.tiles_client)
         stores: dict[str, int | float] = {}
+        if (queue := await ceiling(self.client)) is not None:
+            stores["queue_store_bytes"] = queue
+        if (tiles := await ceiling(self.tiles_client)) is not None:
+            stores["max_result_bytes"] = result_ceiling(tiles)
         if self.settings.results_url:
             stores["max_stored_result_bytes"] = self.settings.max_stored_result_bytes
             stores["max_stored_bytes"] = self.settings.max_stored_bytes
-        elif maximum is not None:
-            stores["max_result_bytes"] = result_ceiling(maximum)
         return self.settings.limits() | stores | {"max_tile_bytes": MAX_TILE_BYTES}
 
     async def readiness(self) -> list[str]:

@@ -147,6 +147,14 @@ async def test_a_job_that_was_stored_is_answered_though_nothing_is_handed_out(
             assert ended["state"] == "succeeded", ended
 
 
+async def test_its_ceiling_is_among_the_limits(client, service):
+    assert "queue_store_bytes" not in (await client.get("/v1/limits")).json()["limits"]
+    async with full(service):
+        refused = problem(await client.post("/v1/kernels", json=BODY), 507)
+        limits = (await client.get("/v1/limits")).json()["limits"]
+    assert limits[refused["limit_name"]] == refused["limit"] == 1
+
+
 async def test_workers_are_seen(service):
     async with full(service):
         await service.roster.announce(WorkerCard("one", 1, "cpu", "none"))

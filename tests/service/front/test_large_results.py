@@ -80,6 +80,8 @@ async def test_a_large_result_is_written_to_the_object_store_and_read_from_it(
 ) -> None:
     limits = (await client.get("/v1/limits")).json()["limits"]
     assert limits["max_stored_result_bytes"] == service.settings.max_stored_result_bytes
+    # Of predictions, which stay in Redis.
+    assert limits["max_result_bytes"] < 4 << 20
     async with working():
         job = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
         assert job["state"] == "succeeded"
