@@ -144,18 +144,22 @@ class DatasetStore:
         """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
         fields, _ = await self._record(tenant, dataset_id)
         names = _pieces(tenant, dataset_id, fields)
+        # Piece by piece into its place: together, pieces and whole would take twice the memory.
+        data, filled = np.zeros(fields["bytes"], np.uint8), 0
+        for name in names:
+            piece: bytes | None = raw(await self._client.getex(name, ex=self.ttl))
+            if piece is None:
+                raise UnknownDataset(dataset_id)
+            data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+            filled += len(piece)
         async with self._client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.getex(name, ex=self.ttl)
             pipe.expire(keys.dataset(tenant, dataset_id), self.ttl)
             pipe.expire(keys.made(tenant, dataset_id), self.ttl)
-            *found, _, _ = await pipe.execute()
-        if any(piece is None for piece in found):
-            raise UnknownDataset(dataset_id)
+            await pipe.execute()
         await hold(
             self._client, tenant, {f"dataset:{dataset_id}": fields["bytes"]}, self.ttl, self._quota
         )
-        return await asyncio.to_thread(_decode, b"".join(found), fields)
+        return await asyncio.to_thread(_decode, data, fields)
 
     async def delete(self, tenant: str, dataset_id: str) -> None:
         """Remove the dataset and the tiles made from it; raises UnknownDataset.
@@ -216,7 +220,7 @@ def _pieces(tenant: str, dataset_id: str, fields: dict[str, Any]) -> list[str]:
     return [keys.piece(tenant, stored, number) for number in range(fields["pieces"])]
 
 
-def _decode(data: bytes, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode(data: np.ndarray, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
     shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
     count = int(np.prod(shape))
     x = np.frombuffer(data, dtype, count=count).reshape(shape)
