@@ -117,15 +117,16 @@ class Jobs:
         pending = blueprint.pending_entries(
             drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing
         )
-        ref = keys.ref(tenant, job_id)
+        ref, layout = keys.ref(tenant, job_id), drawn.layout(request)
+        takes = len(layout) + sum(map(len, pending))
         async with (
             room_for(self._tiles, tenant, job_id, drawn, missing),
-            self._inputs.put(tenant, job_id, document, drawn.rows),
+            self._inputs.put(tenant, job_id, document, drawn.rows, takes),
         ):
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
             try:
-                await self._records.write(ref, fields, drawn.layout(request), pending, done)
+                await self._records.write(ref, fields, layout, pending, done)
             except BaseException:
                 # It may have been written, and only the news of that been lost.
                 await self._dispatch.delete(ref)

@@ -27,13 +27,13 @@ class Lifetimes:
     async def renew(self, ref: str) -> None:
         """Give the job its full lifetime from now on, and the kernel jobs that it is made of theirs.
         A job deleted meanwhile stays deleted."""
-        tenant, _ = keys.split(ref)
+        tenant, job_id = keys.split(ref)
         try:
             layout, _ = await self._records.layout(ref)
         except UnknownJob:
             await self._client.zrem(keys.LIVE, ref)
             return
-        await self._inputs.renew(tenant, layout["architecture"], rows_of(layout))
+        await self._inputs.renew(tenant, job_id, layout["architecture"], rows_of(layout))
         moment = await now(self._client)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)

@@ -1,4 +1,4 @@
-"""What a tenant's stored inputs take, as Lua that Redis A runs: booked before they are written, given
+"""What a tenant's stored inputs and jobs take, as Lua that Redis A runs: booked before they are written, given
 back when no job needs them."""
 
 # KEYS: users, rows, held; ARGV: job, member of held -> 1 when nobody else needs the rows
@@ -8,6 +8,14 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('DEL', KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 return 1
+"""
+
+# KEYS: held; ARGV: name -> nothing; what was booked under it is not any more, whatever its size
+UNBOOK = """
+local prefix = ARGV[1] .. '|'
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(member, 1, #prefix) == prefix then redis.call('ZREM', KEYS[1], member) end
+end
 """
 
 # KEYS: held; ARGV: now, quota, expiry, book (1) or only look (0), then name, bytes, ...

@@ -17,7 +17,7 @@ from service.errors import OverLimit
 from service.store import keys
 from service.store.connection import now, raw
 from service.store.framed import framed, header_size, unframed
-from service.store.holding import HOLD, RELEASE
+from service.store.holding import HOLD, RELEASE, UNBOOK
 from service.store.renewing import renew_scores
 
 
@@ -96,7 +96,7 @@ async def _hold(
             "max_input_bytes",
             quota,
             int(total),
-            f"inputs and datasets kept for this tenant would take {int(total)} bytes, and "
+            f"inputs, datasets and plans of jobs kept for this tenant would take {int(total)} bytes, and "
             f"{quota} are allowed; delete jobs or datasets, or wait until they expire",
         )
     return fresh[0] if fresh else []
@@ -117,14 +117,18 @@ class InputStore:
         user: str,
         architecture: tuple[str, str],
         groups: Mapping[str, Inputs],
+        record_bytes: int = 0,
     ) -> AsyncGenerator[None, None]:
         """Store an architecture (digest, canonical JSON) and row groups (digest -> rows) for a job, which
         is written inside: should that fail, rows that no other job needs are dropped again.
 
+        `record_bytes`, what the job itself takes, count against the quota until it is released.
         What is there already only gets its lifetime renewed. Raises OverLimit (quota).
         """
         sizes = {digest: packed_size(rows) for digest, rows in groups.items()}
         booked = {f"rows:{digest}": size for digest, size in sizes.items()}
+        if record_bytes:
+            booked[f"job:{user}"] = record_bytes
         await hold(self._client, tenant, booked, self._ttl, self._quota)
         try:
             await self._client.set(
@@ -147,8 +151,8 @@ class InputStore:
             if not await self._client.expire(key, self._ttl):
                 await self._client.set(key, await asyncio.to_thread(pack, rows), ex=self._ttl)
 
-    async def renew(self, tenant: str, architecture: str, groups: Iterable[str]) -> None:
-        """Give an architecture and row groups their full lifetime again."""
+    async def renew(self, tenant: str, user: str, architecture: str, groups: Iterable[str]) -> None:
+        """Give what a job needs, and what is booked for it, its full lifetime again."""
         moment = await now(self._client)
         expiry = moment + self._ttl.total_seconds()
         async with self._client.pipeline(transaction=False) as pipe:
@@ -159,7 +163,7 @@ class InputStore:
                 pipe.expire(keys.users(tenant, digest), self._ttl)
             await pipe.execute()
         held = keys.held(tenant)
-        names = {f"rows:{digest}" for digest in wanted}
+        names = {f"job:{user}", *(f"rows:{digest}" for digest in wanted)}
         members: list[bytes] = raw(await self._client.zrange(held, 0, -1))
         renewed = [member for member in members if member.decode().rpartition("|")[0] in names]
         if renewed:
@@ -167,7 +171,7 @@ class InputStore:
             await self._client.expire(held, self._ttl, gt=True)
 
     async def release(self, tenant: str, user: str, groups: Iterable[str]) -> None:
-        """A job needs these rows no longer; those that no other job needs are dropped."""
+        """A job is gone, and needs these rows no longer; those that no other job needs are dropped."""
         sizes = {
             digest: int(await self._client.strlen(keys.rows(tenant, digest)))
             for digest in set(groups)
@@ -181,6 +185,7 @@ class InputStore:
                 keys=[keys.users(tenant, digest), keys.rows(tenant, digest), held],
                 args=[user, f"rows:{digest}|{size}"],
             )
+        await self._client.register_script(UNBOOK)(keys=[held], args=[f"job:{user}"])
 
     async def architecture(self, tenant: str, digest: str) -> str | None:
         """The canonical JSON of an architecture, or None when it is gone."""

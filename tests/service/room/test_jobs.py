@@ -138,6 +138,25 @@ async def test_deleting_the_last_job_that_needs_them_frees_the_inputs(
     assert await service.client.exists(rows, keys.held("default")) == 0
 
 
+async def test_jobs_count_against_the_quota_though_they_share_their_inputs(
+    service: Service, request_of: Requests
+) -> None:
+    async with open_service(replace(service.settings, max_input_bytes=10_000)) as small:
+        made: list[JobRecord] = []
+
+        async def fill() -> None:
+            for _ in range(50):
+                made.append(await small.jobs.create("default", request_of(4)))
+
+        with pytest.raises(OverLimit) as caught:
+            await fill()
+        assert caught.value.limit == "max_input_bytes"
+        before = await service.client.zcard(keys.held("default"))
+        await small.jobs.delete("default", made[0].id)
+        await small.jobs.create("default", request_of(4))
+        assert await service.client.zcard(keys.held("default")) == before
+
+
 async def test_waiting_returns_when_the_time_is_up(service: Service, request_of: Requests) -> None:
     record = await service.jobs.create("default", request_of(4))
     assert (await service.jobs.wait("default", record.id, 0.05)).state == "queued"
