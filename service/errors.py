@@ -7,6 +7,7 @@
             -> seal          PartsMissing        it cannot be sealed yet
     results -> ensure_tiles  TilesMissing        tiles are being computed again; come back later
             -> read          ResultStoreAway     the object store does not answer as it should
+                             ResultStoreClosed   it never will, until an operator does something
     start   -> serve, worker StartError          a port, directory, lock or address that cannot be used
 
     ServiceError
@@ -19,6 +20,7 @@
     |-- PartsMissing
     |-- TilesMissing
     |-- ResultStoreAway
+    |    `-- ResultStoreClosed
     `-- StartError
 
 `service.http.problems` turns all but the last into problem documents; `service.__main__` prints the last.
@@ -116,6 +118,10 @@ class TilesMissing(ServiceError):
 
 class ResultStoreAway(ServiceError):
     """The object store that keeps large results cannot be used; the message says why."""
+
+
+class ResultStoreClosed(ResultStoreAway):
+    """It is not a matter of time: credentials, a bucket or GRAMD_RESULTS_URL are not right."""
 
 
 class StartError(ServiceError):

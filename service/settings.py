@@ -46,7 +46,7 @@ class Settings:
     # Bodies of all requests that one API process is reading: what it may hold in memory of them. One
     # tenant gets half (service.http.body_room).
     max_reading_bytes: int = 1 * GIB
-    # Job inputs and datasets of one tenant in Redis A, which evicts nothing.
+    # Job inputs, plans of jobs and datasets of one tenant in Redis A, which evicts nothing.
     max_input_bytes: int = 2 * GIB
     # Rows on one side of a matrix, and tiles of one job: what one plan and record hold in memory.
     max_rows: int = 200_000

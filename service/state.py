@@ -83,13 +83,14 @@ class Service:
 
     async def limits(self) -> dict[str, int | float]:
         """Every limit in force: those of the settings, and those of the stores as they are."""
-        maximum = await ceiling(self.tiles_client)
         stores: dict[str, int | float] = {}
+        if (queue := await ceiling(self.client)) is not None:
+            stores["queue_store_bytes"] = queue
+        if (tiles := await ceiling(self.tiles_client)) is not None:
+            stores["max_result_bytes"] = result_ceiling(tiles)
         if self.settings.results_url:
             stores["max_stored_result_bytes"] = self.settings.max_stored_result_bytes
             stores["max_stored_bytes"] = self.settings.max_stored_bytes
-        elif maximum is not None:
-            stores["max_result_bytes"] = result_ceiling(maximum)
         return self.settings.limits() | stores | {"max_tile_bytes": MAX_TILE_BYTES}
 
     async def readiness(self) -> list[str]:
@@ -133,15 +134,17 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         forecasts = Forecasts(records, roster, pace)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
+        lifetimes = Lifetimes(client, records, inputs, settings.job_ttl)
         jobs = Jobs(
             tiles_client=tiles_client, client=client, records=records, inputs=inputs,
             datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, events=events,
-            forecasts=forecasts, settings=settings,
+            forecasts=forecasts, lifetimes=lifetimes, settings=settings,
         )  # fmt: skip
         arrays = ArrayStore(tiles)
         answers = Answers(
             client=client, store=AnswerStore(client, settings.job_ttl), records=records,
-            arrays=arrays, dispatch=dispatch, events=events, settings=settings,
+            arrays=arrays, dispatch=dispatch, events=events, lifetimes=lifetimes,
+            settings=settings,
         )  # fmt: skip
         yield Service(
             settings=settings,
@@ -156,7 +159,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             uploads=UploadStore(client, datasets, settings.upload_ttl, quota),
             idempotency=Idempotency(client),
             records=records,
-            lifetimes=Lifetimes(client, records, inputs, settings.job_ttl),
+            lifetimes=lifetimes,
             roster=roster,
             path_tokens=PathTokens(client),
             pace=pace,
@@ -172,5 +175,5 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
                 answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants,
                 settings=settings, tiles_client=tiles_client, client=client,
             ),
-            examinations=Examinations(answers, jobs, tenants, tiles),
+            examinations=Examinations(client, answers, jobs, tenants, tiles),
         )  # fmt: skip

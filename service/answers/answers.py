@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from service import tracing
 from service.errors import TilesMissing, UnknownJob
 from service.jobs.events import Events
+from service.jobs.lifetimes import Lifetimes
 from service.logs import request_id
 from service.queue.dispatch import Dispatch
 from service.queue.tasks import AnswerKind
@@ -34,6 +35,7 @@ class Answers:
         arrays: ArrayStore,
         dispatch: Dispatch,
         events: Events,
+        lifetimes: Lifetimes,
         settings: Settings,
     ) -> None:
         self._client = client
@@ -42,6 +44,7 @@ class Answers:
         self._arrays = arrays
         self._dispatch = dispatch
         self._events = events
+        self._lifetimes = lifetimes
         self._ttl = settings.job_ttl.total_seconds()
 
     async def start(
@@ -107,13 +110,16 @@ class Answers:
             while found is None and (left := deadline - time.monotonic()) > 0:
                 await listener.next(left)
                 found = await self._arrays.find(tenant, base, name)
+                if (await self.fields(ref))["state"] == "expired":
+                    break  # it cannot be made again
         if found is None:
             raise TilesMissing(1)
         return found
 
     async def cancel(self, ref: str) -> None:
         """Stop it unless it has ended."""
-        await self._dispatch.cancel(ref)
+        if await self._dispatch.cancel(ref):
+            await self._lifetimes.renew(ref)
 
     async def delete(self, ref: str) -> None:
         """Forget it; its arrays live out their time in the tile store."""

@@ -3,40 +3,53 @@
 import asyncio
 from typing import Any, Literal
 
+from redis.asyncio import Redis
+
 from service.answers.answers import Answers
 from service.answers.names import answer_digest, matrix_digest
 from service.errors import TilesMissing, UnknownJob
 from service.jobs.jobs import Jobs
 from service.records import JobRecord
 from service.store import keys
+from service.store.connection import now
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
 Examination = Literal["diagnostics", "preview"]
+# Whoever asks this long after one has failed has it made again: what it failed for may be mended.
+AGAIN_S = 60.0
 LETTERS: dict[Examination, str] = {"diagnostics": keys.DIAGNOSTICS, "preview": keys.PREVIEW}
 
 
 class Examinations:
     """One answer of each kind a kernel job, under an id that follows from the job's."""
 
-    def __init__(self, answers: Answers, jobs: Jobs, tenants: Tenants, tiles: TileStore) -> None:
+    def __init__(
+        self, client: Redis, answers: Answers, jobs: Jobs, tenants: Tenants, tiles: TileStore
+    ) -> None:
+        self._client = client
         self._answers = answers
         self._jobs = jobs
         self._tenants = tenants
         self._tiles = tiles
 
     async def fields(self, record: JobRecord, kind: Examination, seconds: float) -> dict[str, Any]:
-        """The stored fields of the answer, made now if nobody has asked before, as soon as it has
-        ended or after `seconds`. The job must have succeeded."""
+        """The stored fields of the answer, made now if nobody has asked before (or it failed a while
+        ago), as soon as it has ended or after `seconds`. The job must have succeeded."""
         ref = keys.ref(record.tenant, LETTERS[kind] + record.id)
         try:
             fields = await self._answers.fields(ref)
         except UnknownJob:
             fields = {"state": "expired"}
-        if fields["state"] == "expired":
+        if fields["state"] == "expired" or await self._failed_before(fields):
             await self._answers.delete(ref)
             await self._start(record, kind, ref)
         return await self._answers.wait(ref, seconds)
+
+    async def _failed_before(self, fields: dict[str, Any]) -> bool:
+        if fields["state"] != "failed":
+            return False
+        return await now(self._client) > fields["finished_at"] + AGAIN_S
 
     async def _start(self, record: JobRecord, kind: Examination, ref: str) -> None:
         secret = await self._tenants.secret(record.tenant)

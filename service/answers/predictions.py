@@ -90,7 +90,6 @@ class Predictions:
         targets = Inputs(request.targets.values, None)
         rows = await asyncio.to_thread(targets.digest)
         document = (request.architecture.digest, request.architecture.canonical_json())
-        await self._inputs.put(tenant, answer_id, document, {rows: targets})
         secret = await self._tenants.secret(tenant)
         whole = {
             role: matrix_digest(secret, await self._jobs.layout(record))
@@ -117,7 +116,8 @@ class Predictions:
         inputs = await asyncio.to_thread(_digests, request) | {"y_train": rows}
         fields = _first_fields(request, layout, inputs)
         ref = keys.ref(tenant, answer_id)
-        await self._answers.start(ref, KIND, fields, layout, listed=True)
+        async with self._inputs.put(tenant, answer_id, document, {rows: targets}):
+            await self._answers.start(ref, KIND, fields, layout, listed=True)
         return await self.get(tenant, answer_id)
 
     async def get(self, tenant: str, answer_id: str) -> PredictionRecord:

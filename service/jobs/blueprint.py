@@ -17,6 +17,19 @@ from service.store.tiles import far_name, is_far
 
 
 @dataclass(frozen=True)
+class StoredPlan:
+    """The texts that keep a plan while its job lives, and the tiles that are still to be asked for."""
+
+    layout: str
+    pending: list[str]
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in the store."""
+        return len(self.layout) + sum(map(len, self.pending))
+
+
+@dataclass(frozen=True)
 class Blueprint:
     """A job before anything of it is stored. `digests[t]` names `plan.tiles[t]`; `rows1[g]` is the
     content digest of group g of side 1, `landmarks` that of the inputs frozen with the job ("" for
@@ -46,10 +59,11 @@ class Blueprint:
         entries = [prod(self.plan.tile_shape(tile)) for tile in self.plan.tiles]
         return self.result_bytes * sum(entries[index] for index in tiles) // sum(entries)
 
-    def layout(self, request: KernelRequest) -> str:
-        """What is stored to find the tiles, and the inputs, again, as JSON."""
+    def stored(self, request: KernelRequest, missing: Iterable[int]) -> StoredPlan:
+        """What is stored to find the tiles, and the inputs, again, and to compute those that are
+        missing. Grows with the tiles, so it belongs on a thread."""
         second = request.inputs1 if request.inputs2 is None else request.inputs2
-        return json.dumps(
+        layout = json.dumps(
             {
                 "architecture": request.architecture.digest,
                 "grids": [request.inputs1.grid, second.grid],
@@ -61,6 +75,8 @@ class Blueprint:
                 "landmarks": self.landmarks,
             }
         )
+        pending = pending_entries(self.plan, self.digests, self.rows1, self.rows2, missing)
+        return StoredPlan(layout, pending)
 
 
 def plan_of(request: KernelRequest) -> TilePlan:

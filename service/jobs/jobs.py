@@ -16,6 +16,7 @@ from service.jobs.events import Events
 from service.jobs.first_fields import first_fields
 from service.jobs.forecasts import Forecasts
 from service.jobs.large_results import give_back, room_for
+from service.jobs.lifetimes import Lifetimes
 from service.logs import get_logger
 from service.queue.dispatch import Dispatch
 from service.records import ENDED, JobRecord, KernelRequest, Layout
@@ -47,6 +48,7 @@ class Jobs:
         dispatch: Dispatch,
         events: Events,
         forecasts: Forecasts,
+        lifetimes: Lifetimes,
         settings: Settings,
     ) -> None:
         self._tiles_client = tiles_client
@@ -59,6 +61,7 @@ class Jobs:
         self._dispatch = dispatch
         self._events = events
         self._forecasts = forecasts
+        self._lifetimes = lifetimes
         self._settings = settings
 
     async def new_id(self) -> str:
@@ -115,19 +118,22 @@ class Jobs:
             fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
             own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
             fields["provenance"] = {name: meta[name] for name in meta if name not in own}
-        pending = await asyncio.to_thread(
-            blueprint.pending_entries,
-            drawn.plan, drawn.digests, drawn.rows1, drawn.rows2, missing,
-        )  # fmt: skip
-        layout = await asyncio.to_thread(drawn.layout, request)
         ref = keys.ref(tenant, job_id)
-        async with room_for(self._tiles, tenant, job_id, drawn, missing):
-            await self._inputs.put(tenant, job_id, document, drawn.rows)
+        stored = await asyncio.to_thread(drawn.stored, request, missing)
+        async with (
+            room_for(self._tiles, tenant, job_id, drawn, missing),
+            self._inputs.put(tenant, job_id, document, drawn.rows, stored.nbytes),
+        ):
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
-            await self._records.write(ref, fields, layout, pending, done)
+            try:
+                await self._records.write(ref, fields, stored.layout, stored.pending, done)
+            except BaseException:
+                # It may have been written, and only the news of that been lost.
+                await self._dispatch.delete(ref)
+                raise
         log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(done))
-        if pending:
+        if missing:
             await self._dispatch.pump()
         return await self._records.read(ref)
 
@@ -162,13 +168,15 @@ class Jobs:
         return found, ids[limit - 1] if len(ids) > limit else None
 
     async def cancel(self, tenant: str, job_id: str) -> JobRecord:
-        """Stop an unfinished job; finished tiles stay cached. A job that has ended stays as it is.
+        """Stop an unfinished job; its finished tiles can be had for its lifetime from now on. A job
+        that has ended stays as it is.
 
         Raises UnknownJob.
         """
         ref = _ref(tenant, job_id)
         await self._records.read(ref)
-        await self._dispatch.cancel(ref)
+        if await self._dispatch.cancel(ref):
+            await self._lifetimes.renew(ref)
         return await self._records.read(ref)
 
     async def delete(self, tenant: str, job_id: str) -> None:
@@ -207,6 +215,8 @@ class Jobs:
             while missing and (left := deadline - time.monotonic()) > 0:
                 await listener.next(left)
                 missing = await self._missing(layout, missing)
+                if (await self._records.read(ref)).state == "expired":
+                    break  # they cannot be computed again
         # An early tile can be gone again by the time the last one is there.
         missing = await self._missing(layout, wanted)
         if missing:

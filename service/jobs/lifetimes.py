@@ -10,6 +10,7 @@ from service.store import keys
 from service.store.connection import now, raw
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
+from service.store.renewing import renew_scores
 
 
 class Lifetimes:
@@ -26,22 +27,22 @@ class Lifetimes:
     async def renew(self, ref: str) -> None:
         """Give the job its full lifetime from now on, and the kernel jobs that it is made of theirs.
         A job deleted meanwhile stays deleted."""
-        tenant, _ = keys.split(ref)
+        tenant, job_id = keys.split(ref)
         try:
             layout, _ = await self._records.layout(ref)
         except UnknownJob:
             await self._client.zrem(keys.LIVE, ref)
             return
-        await self._inputs.renew(tenant, layout["architecture"], rows_of(layout))
+        await self._inputs.renew(tenant, job_id, layout["architecture"], rows_of(layout))
         moment = await now(self._client)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)
             for part in keys.JOB_PARTS:
                 pipe.expire(keys.job(ref, part), self._ttl)
             pipe.expire(keys.listing(ref), self._ttl + keys.TOMBSTONE)
-            # xx: a job that has ended meanwhile must not come back to life.
-            pipe.zadd(keys.LIVE, {ref: moment}, xx=True)
             await pipe.execute()
+        # A job that has ended meanwhile does not come back to life.
+        await renew_scores(self._client, keys.LIVE, [ref], moment)
         for kernel in layout.get("kernels", {}).values():
             await self.renew(keys.ref(tenant, kernel))
 

@@ -2,12 +2,15 @@
 
     job.pending --take--> in flight + queue --begin--> running --finish--> job.done, next take
                               ^                           |--fail-----> waiting jobs failed
-                              '--- sweep: queue again ----'
+         ^                    '--- sweep: queue again ----'  |
+         '------------------ set aside ---------------------'
 
 Each arrow is one atomic script (`store.scripts`). Only a few tiles a worker slot are in flight at
 a time, whatever the number and size of jobs, so that a small job is never stuck behind a large
 one. A process that dies between `take` and the queue leaves a tile in flight that nobody computes:
 the sweep queues every tile in flight again, which does nothing to those that are there.
+
+Tiles that cannot be stored for now are set aside: their jobs have no turn for a while, and others go on.
 """
 
 import asyncio
@@ -18,12 +21,16 @@ from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from service.logs import get_logger
 from service.queue.docket import Queue
 from service.queue.roster import Roster
 from service.queue.tasks import AnswerTask, Task, read_flight
 from service.store import keys, scripts
 from service.store.connection import now, raw
+
+log = get_logger(__name__)
 
 # Tiles that wait in flight, per worker slot: enough that no slot runs dry while the next are handed
 # out, and no more, since a job that comes now has its turn behind them.
@@ -45,6 +52,7 @@ class Dispatch:
         self._take = client.register_script(scripts.TAKE)
         self._begin = client.register_script(scripts.BEGIN)
         self._unbegin = client.register_script(scripts.UNBEGIN)
+        self._set_aside = client.register_script(scripts.SET_ASIDE)
         self._finish = client.register_script(scripts.FINISH)
         self._fail = client.register_script(scripts.FAIL)
         self._cancel = client.register_script(scripts.CANCEL)
@@ -56,21 +64,25 @@ class Dispatch:
         """Put tiles in flight while there is room, taking jobs in turn.
 
         One at a time, and those who ask meanwhile share the next: a burst of new jobs has one round
-        trip to wait for, not one each.
+        trip to wait for, not one each. What cannot be handed out now (a store is full or away) is no
+        fault of the caller's, whose own work is done: the next sweep does it.
         """
         self._asked += 1
         asked = self._asked
         async with self._pumping:
             if self._served < asked:
                 served = self._asked
-                await self._fill()
+                try:
+                    await self._fill()
+                except (RedisError, OSError) as error:
+                    log.warning("no tiles were handed out; the sweep will", reason=str(error))
                 self._served = served
 
     async def _fill(self) -> None:
         slots = sum(card.slots for card in await self._roster.alive())
         waiting = math.ceil(WAITING_PER_SLOT * slots)
         window = slots + waiting if slots else IN_FLIGHT_WITHOUT_WORKERS
-        flights: list[bytes] = await self._take(args=[window, self._ttl])
+        flights: list[bytes] = await self._take(args=[window, await now(self._client), self._ttl])
         await self._queue.add([read_flight(flight) for flight in flights])
 
     async def begin(self, task: Task) -> int:
@@ -86,6 +98,12 @@ class Dispatch:
     async def unbegin(self, task: Task) -> None:
         """The tile's worker stops for reasons of its own: that beginning does not count."""
         await self._unbegin(keys=[keys.deliveries(task.ref)])
+
+    async def set_aside(self, task: Task, seconds: float) -> None:
+        """Give the tile back to the jobs that wait for it, none of whose tiles is handed out for so
+        long."""
+        till = await now(self._client) + seconds
+        await self._set_aside(args=[task.ref, till, self._ttl])
 
     async def wanted(self, task: Task) -> bool:
         """Whether any job still waits for the tile."""
@@ -107,7 +125,10 @@ class Dispatch:
         return [ref.decode() for ref in await self._finish(args=args)]
 
     async def fail(self, task: Task, problem: Mapping[str, Any]) -> list[str]:
-        """The tile cannot be computed; returns the jobs that failed for it."""
+        """The tile cannot be computed; returns the jobs that failed for it.
+
+        Those that had succeeded, and lost it since, expire: nobody waits for what will not come.
+        """
         moment = await now(self._client)
         args = [task.ref, moment, self._ttl, json.dumps(problem)]
         return [ref.decode() for ref in await self._fail(args=args)]

@@ -8,6 +8,11 @@ from redis.asyncio import Redis
 from service.store import keys
 from service.store.connection import now, raw
 
+# KEYS: workers; ARGV: name, entry. In a full store too, or none would seem to be alive.
+ANNOUNCE = """#!lua flags=allow-oom
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+"""
+
 
 @dataclass(frozen=True)
 class WorkerCard:
@@ -24,12 +29,13 @@ class Roster:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._announce = client.register_script(ANNOUNCE)
 
     async def announce(self, card: WorkerCard) -> None:
         """Say that the worker is alive and ready; forget those long dead."""
         moment = await now(self._client)
         entry = json.dumps(asdict(card) | {"seen": moment})
-        await self._client.hset(keys.WORKERS, card.name, entry)
+        await self._announce(keys=[keys.WORKERS], args=[card.name, entry])
         for name, seen, _ in await self._entries():
             if seen < moment - 6 * keys.WORKER_SEEN.total_seconds():
                 await self._client.hdel(keys.WORKERS, name)

@@ -57,7 +57,7 @@ class Tallies:
     async def read(self) -> Work:
         """The counts, and what is under way."""
         queued, running, pending, in_flight = await self._look(
-            keys=[keys.LIVE, keys.RING, keys.INFLIGHT]
+            keys=[keys.LIVE, keys.RING, keys.INFLIGHT, keys.ASIDE]
         )
         stored: dict[bytes, bytes] = raw(await self._client.hgetall(keys.TALLIES))
 

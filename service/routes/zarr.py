@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -54,13 +55,34 @@ async def open_zarr(
     return JSONResponse(resource.model_dump(mode="json"), 201, {"Location": path})
 
 
+async def opened(
+    job_id: JobId,
+    token: Annotated[str, Path(description="of POST /v1/kernels/{id}/zarr")],
+    service: ServiceNow,
+) -> AsyncGenerator[Layout, None]:
+    """The layout of the token's job, as a request of its tenant, and in one of its places until the last
+    byte is sent. Whatever is wrong is 410, 409 or 429, and never 404."""
+    ref = await service.path_tokens.job(token)
+    tenant, known = keys.split(ref or ":")
+    if known != job_id:
+        raise Gone("this token has ended, or never was one; POST /v1/kernels/{id}/zarr for another")
+    await service.quotas.request(tenant)
+    async with service.quotas.place(tenant):
+        try:
+            layout = await service.jobs.layout(await service.jobs.get(tenant, job_id))
+        except UnknownJob as error:
+            raise Gone("the job has been deleted or has expired") from error
+        _check_complete(layout.record)
+        yield layout
+
+
 @router.get(
     "/{job_id}/zarr/{token}/{key:path}",
     summary="A document or chunk of the Zarr group",
     response_class=Response,
     responses={304: {"description": "What the client has under this ETag"}},
     openapi_extra={
-        "x-problems": [404, 409, 410, 412, 422],
+        "x-problems": [404, 409, 410, 412, 422, 429],
         "x-headers": {"200": ["ETag", "Content-Length"], "304": ["ETag"]},
         "x-answers": {OCTETS: "octets", JSON: "object"},
         "x-request-headers": ["If-None-Match", "If-Match"],
@@ -68,24 +90,23 @@ async def open_zarr(
 )
 async def get_zarr(
     request: Request,
-    job_id: JobId,
-    token: Annotated[str, Path(description="of POST /v1/kernels/{id}/zarr")],
+    layout: Annotated[Layout, Depends(opened)],
     key: Annotated[str, Path(description="zarr.json, nngp/zarr.json, nngp/c/0/0 and so on")],
     service: ServiceNow,
 ) -> Response:
     """`zarr.json` has the metadata of all arrays (there is no listing over HTTP); chunks are
     uncompressed little-endian, those at the edge filled up with NaN. A chunk whose tiles were
     evicted is computed again, or answers 503 with Retry-After; a token that has ended answers 410.
-    Neither is 404, which readers take for a chunk of fill values."""
+    Neither is 404, which readers take for a chunk of fill values. Requests and answers kept open count
+    against the quotas of whoever made the token."""
     only(request)
-    layout = await _layout(service, job_id, token)
     group = ZarrLayout(layout)
     document = group.metadata(key)
     chunk = None if document is not None else group.chunk(key)
     if document is not None:
         headers = {"ETag": etag_of(document.decode())}
     elif chunk is not None:
-        headers = {"ETag": etag_of(job_id, key, layout.digests[0])}
+        headers = {"ETag": etag_of(layout.record.id, key, layout.digests[0])}
     else:
         raise UnknownResource(f"there is no {key[:100]!r} in this group; zarr.json says what is")
     if not_modified(request, headers["ETag"]):
@@ -93,20 +114,6 @@ async def get_zarr(
     if chunk is None:
         return Response(document, 200, headers, JSON)
     return await _chunk(request, service, layout, chunk, headers)
-
-
-async def _layout(service: Service, job_id: str, token: str) -> Layout:
-    """The layout of the token's job. Whatever is wrong is 410 or 409, and never 404."""
-    ref = await service.path_tokens.job(token)
-    tenant, known = keys.split(ref or ":")
-    if known != job_id:
-        raise Gone("this token has ended, or never was one; POST /v1/kernels/{id}/zarr for another")
-    try:
-        layout = await service.jobs.layout(await service.jobs.get(tenant, job_id))
-    except UnknownJob as error:
-        raise Gone("the job has been deleted or has expired") from error
-    _check_complete(layout.record)
-    return layout
 
 
 def _check_complete(record: JobRecord) -> None:

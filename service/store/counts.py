@@ -11,7 +11,7 @@ end
 return count
 """
 
-# KEYS: live, ring, in flight -> jobs queued, jobs running, tiles that wait, tiles in flight
+# KEYS: live, ring, in flight, aside -> jobs queued, jobs running, tiles that wait, tiles in flight
 LOOK = (
     f"local JOB = '{keys.JOB_PREFIX}'"
     """
@@ -23,7 +23,7 @@ for _, ref in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     running = running + 1
   end
 end
-for _, ref in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+for _, ref in ipairs(redis.call('ZUNION', 2, KEYS[2], KEYS[4])) do
   pending = pending + redis.call('LLEN', JOB .. ref .. ':pending')
 end
 return {queued, running, pending, redis.call('HLEN', KEYS[3])}

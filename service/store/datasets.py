@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from service.errors import UnknownDataset
 from service.store import keys
 from service.store.connection import raw, store_with_room
-from service.store.inputs import hold
+from service.store.inputs import hold, holding
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
@@ -86,25 +86,35 @@ class DatasetStore:
     async def _create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None) -> Dataset:
         digest, data = await asyncio.to_thread(_encode, x, mask)
         dataset_id = await self.identity(tenant, digest)
-        await hold(
-            self._client, tenant, {f"dataset:{dataset_id}": len(data)}, self.ttl, self._quota
-        )
-        if not await self.renew(tenant, dataset_id):
-            # Nobody else writes under this name: a reader of the same content is not disturbed.
-            stored = secrets.token_hex(16)
-            pieces = range(0, len(data), PIECE)
-            for number, start in enumerate(pieces):
-                name = keys.piece(tenant, stored, number)
+        size = {f"dataset:{dataset_id}": len(data)}
+        async with holding(self._client, tenant, size, self.ttl, self._quota):
+            if not await self.renew(tenant, dataset_id):
+                fields = record_fields(
+                    x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
+                )
+                await self._write(tenant, dataset_id, data, fields)
+        return await self.get(tenant, dataset_id)
+
+    async def _write(
+        self, tenant: str, dataset_id: str, data: bytes, fields: dict[str, Any]
+    ) -> None:
+        """All of a dataset, or nothing."""
+        # Nobody else writes under this name: a reader of the same content is not disturbed.
+        stored = secrets.token_hex(16)
+        starts = range(0, len(data), PIECE)
+        fields = fields | {"stored": stored, "pieces": len(starts)}
+        names = _pieces(tenant, dataset_id, fields)
+        try:
+            for name, start in zip(names, starts, strict=True):
                 await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
-            fields = record_fields(
-                x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
-            ) | {"stored": stored, "pieces": len(pieces)}
             # The record comes last: a dataset that can be seen is complete.
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self.ttl)
                 pipe.expire(keys.made(tenant, dataset_id), self.ttl)
                 await pipe.execute()
-        return await self.get(tenant, dataset_id)
+        except BaseException:
+            await self._client.delete(*names)
+            raise
 
     async def identity(self, tenant: str, digest: str) -> str:
         """The id that content of this digest has for the tenant."""
@@ -134,18 +144,22 @@ class DatasetStore:
         """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
         fields, _ = await self._record(tenant, dataset_id)
         names = _pieces(tenant, dataset_id, fields)
+        # Piece by piece into its place: together, pieces and whole would take twice the memory.
+        data, filled = np.zeros(fields["bytes"], np.uint8), 0
+        for name in names:
+            piece: bytes | None = raw(await self._client.getex(name, ex=self.ttl))
+            if piece is None:
+                raise UnknownDataset(dataset_id)
+            data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+            filled += len(piece)
         async with self._client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.getex(name, ex=self.ttl)
             pipe.expire(keys.dataset(tenant, dataset_id), self.ttl)
             pipe.expire(keys.made(tenant, dataset_id), self.ttl)
-            *found, _, _ = await pipe.execute()
-        if any(piece is None for piece in found):
-            raise UnknownDataset(dataset_id)
+            await pipe.execute()
         await hold(
             self._client, tenant, {f"dataset:{dataset_id}": fields["bytes"]}, self.ttl, self._quota
         )
-        return await asyncio.to_thread(_decode, b"".join(found), fields)
+        return await asyncio.to_thread(_decode, data, fields)
 
     async def delete(self, tenant: str, dataset_id: str) -> None:
         """Remove the dataset and the tiles made from it; raises UnknownDataset.
@@ -206,7 +220,7 @@ def _pieces(tenant: str, dataset_id: str, fields: dict[str, Any]) -> list[str]:
     return [keys.piece(tenant, stored, number) for number in range(fields["pieces"])]
 
 
-def _decode(data: bytes, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode(data: np.ndarray, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
     shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
     count = int(np.prod(shape))
     x = np.frombuffer(data, dtype, count=count).reshape(shape)

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore, from_url
 from redis.asyncio import Redis
 
-from service.errors import ResultStoreAway, StartError
+from service.errors import ResultStoreAway, ResultStoreClosed, StartError
 from service.store import keys
 from service.store.connection import now, raw
 from service.store.far_bytes import FarBytes
@@ -99,16 +99,24 @@ class FarTiles:
     async def write(
         self, tenant: str, name: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
     ) -> None:
-        """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
+        """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`).
+
+        Raises ResultStoreAway.
+        """
         ref = keys.ref(tenant, name)
         until = await now(self._client) + self._ttl
         objects = {output: _packed(value) for output, value in values.items()}
         # Last, so that a tile with it is whole.
         objects[META] = json.dumps({**meta, "outputs": ",".join(values)}).encode()
         await self.bytes.count(ref, sum(map(len, objects.values())), until)
-        with _store_errors():
-            for part, data in objects.items():
-                await obstore.put_async(self._store, _path(ref, part), data)
+        try:
+            with _store_errors():
+                for part, data in objects.items():
+                    await obstore.put_async(self._store, _path(ref, part), data)
+        except FileNotFoundError as error:
+            raise ResultStoreClosed(
+                f"there is no such bucket or container: {_said(error)}"
+            ) from error
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.zadd(keys.FAR_DUE, {ref: until}, gt=True)
             pipe.zadd(keys.FAR_WHOLE, {ref: until}, gt=True)
@@ -239,11 +247,13 @@ def _said(error: Exception) -> str:
 
 @contextmanager
 def _store_errors() -> Generator[None, None, None]:
-    """What the object store says, but for a missing object, as ResultStoreAway."""
+    """What the object store says, but for a missing object, as ResultStoreAway or ResultStoreClosed."""
     try:
         yield
     except FileNotFoundError:
         raise
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise ResultStoreClosed(f"the object store lets nobody in: {_said(error)}") from error
     except (BaseError, OSError) as error:
         raise ResultStoreAway(
             f"the object store of results does not do its part: {_said(error)}"

@@ -1,4 +1,4 @@
-"""What a tenant's stored inputs take, as Lua that Redis A runs: booked before they are written, given
+"""What a tenant's stored inputs and jobs take, as Lua that Redis A runs: booked before they are written, given
 back when no job needs them."""
 
 # KEYS: users, rows, held; ARGV: job, member of held -> 1 when nobody else needs the rows
@@ -10,12 +10,21 @@ redis.call('ZREM', KEYS[3], ARGV[2])
 return 1
 """
 
+# KEYS: held; ARGV: name -> nothing; what was booked under it is not any more, whatever its size
+UNBOOK = """
+local prefix = ARGV[1] .. '|'
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(member, 1, #prefix) == prefix then redis.call('ZREM', KEYS[1], member) end
+end
+"""
+
 # KEYS: held; ARGV: now, quota, expiry, book (1) or only look (0), then name, bytes, ...
-# -> {1, bytes after} when all fit (and are now booked), {0, bytes that they would make}
+# -> {1, bytes after, what was not booked before} when all fit (and are now booked), {0, bytes that they
+# would make}
 HOLD = """
 local now, quota, expiry = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local total, names = 0, {}
+local total, names, fresh = 0, {}, {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   total = total + tonumber(string.match(member, '|(%d+)$'))
   names[member] = true
@@ -25,6 +34,7 @@ for i = 5, #ARGV, 2 do
   if not names[member] then
     total = total + tonumber(ARGV[i + 1])
     names[member] = true
+    fresh[#fresh + 1] = member
   end
 end
 if total > quota then return {0, total} end
@@ -34,5 +44,5 @@ for i = 5, #ARGV, 2 do
 end
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 if last then redis.call('EXPIREAT', KEYS[1], math.ceil(tonumber(last))) end
-return {1, total}
+return {1, total, fresh}
 """

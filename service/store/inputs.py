@@ -4,7 +4,8 @@ Everything here lives on Redis A, is pinned while a job needs it, and counts aga
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,8 @@ from service.errors import OverLimit
 from service.store import keys
 from service.store.connection import now, raw
 from service.store.framed import framed, header_size, unframed
-from service.store.holding import HOLD, RELEASE
+from service.store.holding import HOLD, RELEASE, UNBOOK
+from service.store.renewing import renew_scores
 
 
 def _header(rows: Inputs) -> dict[str, Any]:
@@ -60,6 +62,20 @@ async def hold(
     await _hold(client, tenant, sizes, ttl, quota, book=True)
 
 
+@asynccontextmanager
+async def holding(
+    client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int
+) -> AsyncGenerator[None, None]:
+    """`hold` for what is written inside: should that fail, what was not booked before is not any more."""
+    fresh = await _hold(client, tenant, sizes, ttl, quota, book=True)
+    try:
+        yield
+    except BaseException:
+        if fresh:
+            await client.zrem(keys.held(tenant), *fresh)
+        raise
+
+
 async def check_quota(client: Redis, tenant: str, sizes: Mapping[str, int], quota: int) -> None:
     """Raises OverLimit when `hold` would; nothing is booked."""
     await _hold(client, tenant, sizes, timedelta(), quota, book=False)
@@ -67,10 +83,11 @@ async def check_quota(client: Redis, tenant: str, sizes: Mapping[str, int], quot
 
 async def _hold(
     client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int, *, book: bool
-) -> None:
+) -> list[bytes]:
+    """What was not booked before, and is now."""
     moment = await now(client)
     fields = [item for name, size in sizes.items() for item in (name, size)]
-    fits, total = await client.register_script(HOLD)(
+    fits, total, *fresh = await client.register_script(HOLD)(
         keys=[keys.held(tenant)],
         args=[moment, quota, moment + ttl.total_seconds(), int(book), *fields],
     )
@@ -79,9 +96,10 @@ async def _hold(
             "max_input_bytes",
             quota,
             int(total),
-            f"inputs and datasets kept for this tenant would take {int(total)} bytes, and "
+            f"inputs, datasets and plans of jobs kept for this tenant would take {int(total)} bytes, and "
             f"{quota} are allowed; delete jobs or datasets, or wait until they expire",
         )
+    return fresh[0] if fresh else []
 
 
 class InputStore:
@@ -92,22 +110,37 @@ class InputStore:
         self._ttl = ttl
         self._quota = quota
 
+    @asynccontextmanager
     async def put(
         self,
         tenant: str,
         user: str,
         architecture: tuple[str, str],
         groups: Mapping[str, Inputs],
-    ) -> None:
-        """Store an architecture (digest, canonical JSON) and row groups (digest -> rows) for a job.
+        record_bytes: int = 0,
+    ) -> AsyncGenerator[None, None]:
+        """Store an architecture (digest, canonical JSON) and row groups (digest -> rows) for a job, which
+        is written inside: should that fail, rows that no other job needs are dropped again.
 
+        `record_bytes`, what the job itself takes, count against the quota until it is released.
         What is there already only gets its lifetime renewed. Raises OverLimit (quota).
         """
-        sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in groups.items()}
-        await hold(self._client, tenant, sizes, self._ttl, self._quota)
-        await self._client.set(
-            keys.architecture(tenant, architecture[0]), architecture[1], ex=self._ttl
-        )
+        sizes = {digest: packed_size(rows) for digest, rows in groups.items()}
+        booked = {f"rows:{digest}": size for digest, size in sizes.items()}
+        if record_bytes:
+            booked[f"job:{user}"] = record_bytes
+        await hold(self._client, tenant, booked, self._ttl, self._quota)
+        try:
+            await self._client.set(
+                keys.architecture(tenant, architecture[0]), architecture[1], ex=self._ttl
+            )
+            await self._put_rows(tenant, user, groups)
+            yield
+        except BaseException:
+            await self._release(tenant, user, sizes)
+            raise
+
+    async def _put_rows(self, tenant: str, user: str, groups: Mapping[str, Inputs]) -> None:
         for digest, rows in groups.items():
             key, users = keys.rows(tenant, digest), keys.users(tenant, digest)
             # The user comes first: `release` for another job must not take the rows away now.
@@ -118,8 +151,8 @@ class InputStore:
             if not await self._client.expire(key, self._ttl):
                 await self._client.set(key, await asyncio.to_thread(pack, rows), ex=self._ttl)
 
-    async def renew(self, tenant: str, architecture: str, groups: Iterable[str]) -> None:
-        """Give an architecture and row groups their full lifetime again."""
+    async def renew(self, tenant: str, user: str, architecture: str, groups: Iterable[str]) -> None:
+        """Give what a job needs, and what is booked for it, its full lifetime again."""
         moment = await now(self._client)
         expiry = moment + self._ttl.total_seconds()
         async with self._client.pipeline(transaction=False) as pipe:
@@ -130,24 +163,29 @@ class InputStore:
                 pipe.expire(keys.users(tenant, digest), self._ttl)
             await pipe.execute()
         held = keys.held(tenant)
-        names = {f"rows:{digest}" for digest in wanted}
+        names = {f"job:{user}", *(f"rows:{digest}" for digest in wanted)}
         members: list[bytes] = raw(await self._client.zrange(held, 0, -1))
-        renewed: dict[Any, float] = {
-            member: expiry for member in members if member.decode().rpartition("|")[0] in names
-        }
+        renewed = [member for member in members if member.decode().rpartition("|")[0] in names]
         if renewed:
-            await self._client.zadd(held, renewed, gt=True)
+            await renew_scores(self._client, held, renewed, expiry)
             await self._client.expire(held, self._ttl, gt=True)
 
     async def release(self, tenant: str, user: str, groups: Iterable[str]) -> None:
-        """A job needs these rows no longer; those that no other job needs are dropped."""
+        """A job is gone, and needs these rows no longer; those that no other job needs are dropped."""
+        sizes = {
+            digest: int(await self._client.strlen(keys.rows(tenant, digest)))
+            for digest in set(groups)
+        }
+        await self._release(tenant, user, sizes)
+
+    async def _release(self, tenant: str, user: str, sizes: Mapping[str, int]) -> None:
         script, held = self._client.register_script(RELEASE), keys.held(tenant)
-        for digest in set(groups):
-            data = int(await self._client.strlen(keys.rows(tenant, digest)))
+        for digest, size in sizes.items():
             await script(
                 keys=[keys.users(tenant, digest), keys.rows(tenant, digest), held],
-                args=[user, f"rows:{digest}|{data}"],
+                args=[user, f"rows:{digest}|{size}"],
             )
+        await self._client.register_script(UNBOOK)(keys=[held], args=[f"job:{user}"])
 
     async def architecture(self, tenant: str, digest: str) -> str | None:
         """The canonical JSON of an architecture, or None when it is gone."""

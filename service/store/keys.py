@@ -32,6 +32,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:waiters:TILE               hash JOB -> tile index: who waits for a tile      job
     gramd:deliveries:TILE            how often a tile was begun                        DELIVERIES
     gramd:ring                       sorted set JOB -> turn: jobs with pending tiles   permanent, empties
+    gramd:aside                      sorted set JOB -> when its turn may come again    permanent, empties
     gramd:turn                       the last turn given out                           permanent
     gramd:inflight                   hash TILE -> its task and first asker             permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
@@ -63,6 +64,7 @@ DOCKET = "gramd-tiles"
 
 LIVE = "gramd:live"
 RING = "gramd:ring"
+ASIDE = "gramd:aside"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
 WORKERS = "gramd:workers"
@@ -103,6 +105,7 @@ PERMANENT = (
     "gramd:secret:*",
     LIVE,
     RING,
+    ASIDE,
     TURN,
     INFLIGHT,
     WORKERS,

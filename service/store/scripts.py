@@ -1,80 +1,16 @@
-"""The atomic steps of dispatch, as Lua that Redis A runs. What each does is said in `dispatch.py`.
+"""The atomic steps of dispatch, as Lua that Redis A runs. What each does is said in `dispatch.py`."""
 
-Key names are built inside the scripts from the prefixes of `keys`: fine on one server, which Redis
-A is; a Redis Cluster would need every key passed in.
-"""
+from service.store.prelude import PRELUDE
 
-from service.store import keys
-from service.store.telling import TELLING
-from service.store.waking import WAKING
-
-_PRELUDE = (
-    f"""
-local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
-'{keys.DELIVERIES_PREFIX}'
-local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
-local TALLIES = '{keys.TALLIES}'
-local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
-local ANNOUNCED = '{keys.ANNOUNCED}'
-local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
-"""
-    """
-local function tenant_of(ref) return string.match(ref, '^([^:]*):') end
-local function name_of(ref) return string.match(ref, ':(.*)$') end
-
-local function active(ref)
-  local state = redis.call('HGET', JOB .. ref, 'state')
-  return state == '"queued"' or state == '"running"'
-end
-
-local function run(ref)
-  if redis.call('HGET', JOB .. ref, 'state') == '"queued"' then
-    redis.call('HSET', JOB .. ref, 'state', '"running"')
-  end
-end
-"""
-    + TELLING
-    + """
--- Of tiles only: an answer's task goes a tile's way, and has the name of its record.
-local function tally(task, outcome, count)
-  if redis.call('EXISTS', JOB .. task) == 0 then
-    redis.call('HINCRBY', TALLIES, 'tiles:' .. outcome, count)
-  end
-end
-
--- What is stored is the text that came, so that no digit is lost.
-local function raise_error(job, name, value)
-  local field = ERROR_ESTIMATE .. name
-  local known = redis.call('HGET', job, field)
-  if not known or tonumber(known) < tonumber(value) then redis.call('HSET', job, field, value) end
-end
-
--- The tiles that the job has asked for no longer wait for it; what nobody waits for stops.
-local function withdraw(ref)
-  local asked = JOB .. ref .. ':asked'
-  for _, digest in ipairs(redis.call('HKEYS', asked)) do
-    redis.call('HDEL', WAITERS .. tenant_of(ref) .. ':' .. digest, ref)
-  end
-  redis.call('DEL', asked, JOB .. ref .. ':pending')
-  redis.call('ZREM', RING, ref)
-end
-
-local function settle(ref, state, now, ttl)
-  redis.call('HSET', JOB .. ref, 'state', '"' .. state .. '"', 'finished_at', now,
-    'expires_at', now + ttl)
-  redis.call('EXPIRE', JOB .. ref, ttl + TOMBSTONE)
-  redis.call('ZREM', LIVE, ref)
-  redis.call('HINCRBY', TALLIES, 'jobs:' .. state, 1)
-end
-"""
-    + WAKING
-)
-
-# ARGV: window, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
+# ARGV: window, now, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
 TAKE = (
-    _PRELUDE
+    PRELUDE
     + """
-local window, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
+local window, now, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+for _, ref in ipairs(redis.call('ZRANGEBYSCORE', ASIDE, '-inf', now)) do
+  redis.call('ZREM', ASIDE, ref)
+  redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
+end
 local taken = {}
 while redis.call('HLEN', INFLIGHT) < window do
   local head = redis.call('ZPOPMIN', RING)
@@ -107,7 +43,7 @@ return taken
 
 # ARGV: tile, now, ttl, deliveries ttl -> how often the tile has been begun; 0: nobody waits for it
 BEGIN = (
-    _PRELUDE
+    PRELUDE
     + """
 local tile, now, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local refs = redis.call('HKEYS', WAITERS .. tile)
@@ -135,10 +71,33 @@ UNBEGIN = """#!lua flags=allow-oom
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end
 """
 
+# ARGV: tile, when its jobs' turn may come again, ttl -> nothing; the tile is theirs to ask for again,
+# and until then none of theirs is handed out
+SET_ASIDE = (
+    PRELUDE
+    + """
+local tile, till, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local flight = redis.call('HGET', INFLIGHT, tile)
+if not flight then return end
+local rows = cjson.decode(flight)
+local waiting = redis.call('HGETALL', WAITERS .. tile)
+redis.call('HDEL', INFLIGHT, tile)
+redis.call('DEL', WAITERS .. tile)
+for i = 1, #waiting, 2 do
+  local ref, indices = waiting[i], waiting[i + 1]
+  local pending = JOB .. ref .. ':pending'
+  redis.call('LPUSH', pending, cjson.encode({indices, name_of(tile), rows.rows1, rows.rows2}))
+  redis.call('EXPIRE', pending, ttl)
+  redis.call('ZREM', RING, ref)
+  redis.call('ZADD', ASIDE, till, ref)
+end
+"""
+)
+
 # ARGV: tile, computed (1) or found in the cache (0), now, ttl, provenance JSON, then name and value
 # of each error that was estimated -> jobs that ended
 FINISH = (
-    _PRELUDE
+    PRELUDE
     + """
 local tile, computed, now, ttl = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
 local provenance = ARGV[5]
@@ -183,9 +142,10 @@ return ended
 """
 )
 
-# ARGV: tile, now, ttl, problem JSON -> jobs that ended
+# ARGV: tile, now, ttl, problem JSON -> jobs that failed; those that had succeeded, and asked for it
+# again, have expired
 FAIL = (
-    _PRELUDE
+    PRELUDE
     + """
 local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local refs = redis.call('HKEYS', WAITERS .. tile)
@@ -194,14 +154,8 @@ redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
 tally(tile, 'failed', 1)
 local ended = {}
 for _, ref in ipairs(refs) do
-  redis.call('HDEL', JOB .. ref .. ':asked', name_of(tile))
-  if active(ref) then
-    withdraw(ref)
-    redis.call('HSET', JOB .. ref, 'error', problem)
-    settle(ref, 'failed', now, ttl)
-    announce(ref, ttl)
-    ended[#ended + 1] = ref
-  end
+  if active(ref) then ended[#ended + 1] = ref end
+  give_up(ref, now, ttl, problem)
   disappoint(ref, now, ttl, problem)
 end
 return ended
@@ -210,7 +164,7 @@ return ended
 
 # ARGV: job, now, ttl -> 1 if the job was unfinished
 CANCEL = (
-    _PRELUDE
+    PRELUDE
     + """
 local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not active(ref) then return 0 end
@@ -225,7 +179,7 @@ return 1
 
 # ARGV: job, its list of jobs, now, ttl, names of its parts -> nothing
 DELETE = (
-    _PRELUDE
+    PRELUDE
     + """
 local ref = ARGV[1]
 withdraw(ref)
@@ -239,7 +193,7 @@ for i = 5, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
 
 # ARGV: job, ttl, entries as in pending -> how many were not already asked for
 REFILL = (
-    _PRELUDE
+    PRELUDE
     + """
 local ref, ttl, added = ARGV[1], tonumber(ARGV[2]), 0
 local pending, asked = JOB .. ref .. ':pending', JOB .. ref .. ':asked'
@@ -262,7 +216,7 @@ return added
 # ARGV: answer, now, ttl, kernel jobs -> nothing; the answer, which is new, waits until they are all at
 # rest
 AWAIT = (
-    _PRELUDE
+    PRELUDE
     + """
 for i = 4, #ARGV do
   if redis.call('HGET', JOB .. ARGV[i], 'state') == '"running"' then run(ARGV[1]) end
@@ -275,7 +229,7 @@ await(ARGV[1], ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})
 # ARGV: answer, now, ttl, kernel jobs -> how often it has been put off; like AWAIT, of a task that is
 # running and found that tiles were evicted
 POSTPONE = (
-    _PRELUDE
+    PRELUDE
     + """
 local ref = ARGV[1]
 redis.call('HDEL', INFLIGHT, ref)

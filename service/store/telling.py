@@ -3,7 +3,7 @@
     event   {state, tiles_done, tiles_total}, in the job's stream and on the channel of `jobs.events`
 
 A kernel job tells those who wait for it (its `dependents`) too, whose progress is that of their kernel
-jobs. Part of the prelude of every script of `store.scripts`.
+jobs. Part of `store.prelude`.
 """
 
 TELLING = """

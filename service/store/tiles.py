@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import ResultStoreAway
+from service.errors import ResultStoreClosed
 from service.store.cached_tiles import CachedTiles
 from service.store.far_tiles import FarTiles
 
@@ -42,7 +42,10 @@ class TileStore:
     async def write(
         self, tenant: str, name: str, values: Mapping[str, np.ndarray], meta: Mapping[str, Any]
     ) -> None:
-        """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
+        """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`).
+
+        Raises OutOfMemoryError while there is no room, ResultStoreAway while there is no store.
+        """
         await self._of(name).write(tenant, name, values, meta)
 
     async def read(self, tenant: str, name: str, output: str) -> np.ndarray | None:
@@ -78,7 +81,7 @@ class TileStore:
         if not is_far(name):
             return self._cached
         if self.far is None:
-            raise ResultStoreAway(
+            raise ResultStoreClosed(
                 "this result is in an object store that is not configured here any more"
                 " (GRAMD_RESULTS_URL)"
             )

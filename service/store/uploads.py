@@ -23,7 +23,7 @@ from service.errors import OverLimit, PartsMissing, TooMuch, UnknownDataset, Upl
 from service.store import keys
 from service.store.connection import now, raw, store_with_room
 from service.store.datasets import Dataset, DatasetStore, digest_header, record_fields
-from service.store.inputs import hold
+from service.store.inputs import holding
 from service.store.upload_scripts import CLOSE, FILL, KEEP
 
 # One Redis value each: what one command writes while the server does nothing else.
@@ -109,8 +109,11 @@ class UploadStore:
             )  # fmt: skip
         moment = await now(self._client)
         expiry = math.ceil(moment + self._ttl.total_seconds())
-        async with store_with_room(self._client):
-            await hold(self._client, tenant, {f"upload:{upload_id}": size}, self._ttl, self._quota)
+        booked = {f"upload:{upload_id}": size}
+        async with (
+            store_with_room(self._client),
+            holding(self._client, tenant, booked, self._ttl, self._quota),
+        ):
             about = {
                 "shape": list(shape), "dtype": kind.str, "masked": masked, "bytes": size,
                 "part_rows": rows, "created_at": moment, "expires_at": expiry,

@@ -2,7 +2,7 @@
 
 A kernel job is at rest when it has succeeded and nothing of it is being computed (again). What waits
 for it is in its `dependents`, and what an answer waits for in its `awaits`; an answer that waits for
-nothing puts its one task into the round. Part of the prelude of every script of `store.scripts`.
+nothing puts its one task into the round. Part of `store.prelude`.
 """
 
 WAKING = """
@@ -33,8 +33,7 @@ local function rest(ref, ttl)
   redis.call('DEL', JOB .. ref .. ':dependents')
 end
 
--- An answer whose kernels will not come fails; one that had them once, and was to be computed
--- again, has expired.
+-- What is not computed yet, and will not be, fails; what was once, and cannot be again, has expired.
 local function give_up(ref, now, ttl, problem)
   withdraw(ref)
   redis.call('DEL', JOB .. ref .. ':awaits')
@@ -43,7 +42,8 @@ local function give_up(ref, now, ttl, problem)
     settle(ref, 'failed', now, ttl)
     announce(ref, ttl)
   elseif redis.call('HGET', JOB .. ref, 'state') == '"succeeded"' then
-    redis.call('HSET', JOB .. ref, 'expires_at', now)
+    redis.call('HSET', JOB .. ref, 'error', problem, 'expires_at', now)
+    announce(ref, ttl)
   end
 end
 

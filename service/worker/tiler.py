@@ -1,8 +1,9 @@
 """What a worker does with one tile, from its delivery to its place in the store.
 
 An answer (a prediction, say) is delivered, watched and given up like a tile; `service.answers.maker`
-makes it. A tile ends in one of five ways: computed, found in the cache, unwanted (its jobs were cancelled),
-failed (its jobs fail and others go on), or given back because the worker stops. One that passes its
+makes it. A tile ends in one of six ways: computed, found in the cache, unwanted (its jobs were cancelled),
+failed (its jobs fail and others go on), set aside because the object store is away (others go on), or
+given back because the worker stops. One that passes its
 deadline is stopped and fails. One that hangs ends its worker; a tile that takes its worker down with
 it is delivered again, alone on its next worker so that it harms no other, and given up after
 `max_deliveries`.
@@ -27,7 +28,7 @@ from kernels.result import TileResult
 from service import tracing
 from service.answers.maker import Maker, NoRoom
 from service.answers.recipes import recipes
-from service.errors import ResultStoreAway
+from service.errors import ResultStoreAway, ResultStoreClosed
 from service.http import problems
 from service.logs import get_logger
 from service.queue.roster import WorkerCard
@@ -39,6 +40,7 @@ from service.worker import compiling
 from service.worker.learning import learn
 from service.worker.provenance import provenance
 from service.worker.sharing import Sharing
+from service.worker.writing import write
 
 log = get_logger(__name__)
 
@@ -46,8 +48,8 @@ Result = TypeVar("Result")
 
 # A tile that has not stopped after this many times its deadline hangs.
 HOPELESS = 2
-# A tile that finds no room in the store is written again after these seconds, and then ever later.
-FULL_S, FULL_MOST_S = 0.25, 5.0
+# A tile whose object store is away is set aside for these seconds, and all its jobs' tiles with it.
+ASIDE_S = 30.0
 # How often a running tile's worker asks whether anybody still waits for it.
 WATCH_S = 0.5
 
@@ -118,7 +120,22 @@ class Tiler:
             except (KernelError, InputsGone, NoRoom) as error:
                 await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
                 return
-            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ResultStoreAway):
+            except ResultStoreClosed as error:
+                # What the store says may hold an address, which is for the operator alone.
+                log.error("the object store cannot be used", reason=str(error))
+                await self._fail(
+                    task,
+                    "store-closed",
+                    "the object store of large results does not let the service in; its operator"
+                    " has to put that right",
+                )
+                return
+            except ResultStoreAway as error:
+                log.warning("the object store is away: set aside", reason=str(error), s=ASIDE_S)
+                await dispatch.unbegin(task)
+                await dispatch.set_aside(task, ASIDE_S)
+                return
+            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError):
                 # A store is away or full, which no tile is to blame for: the sweep queues it again,
                 # however often that takes.
                 await dispatch.unbegin(task)
@@ -165,26 +182,12 @@ class Tiler:
         await service.tallies.computed(meta["seconds"])
         if result.error_estimate:
             meta["error_estimate"] = result.error_estimate
-        await self._write(task, result, self._about | meta)
+        await write(
+            service.tiles, task, result.values, self._about | meta, seconds, self._cared_for
+        )
         device, took = self._about["device_kind"], (seconds, compile_seconds)
         await learn(service.pace, device, task, architecture, (rows1, others[0]), took)
         await self._finish(task, computed=True, about=self._about, error=result.error_estimate)
-
-    async def _write(self, task: TileTask, result: TileResult, meta: Mapping[str, Any]) -> None:
-        """Store the tile; while there is no room, keep it and take no other one.
-
-        Raises Stopped when nobody waits for it any more, or the worker stops.
-        """
-        pause = FULL_S
-        while True:
-            try:
-                return await self._service.tiles.write(task.tenant, task.tile, result.values, meta)
-            except OutOfMemoryError:
-                log.warning("the tile store is full", again_in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, FULL_MOST_S)
-            if self._stopping or not await self._wanted(task):
-                raise Stopped
 
     async def _on_a_thread(self, function: Callable[..., Result], *args: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
@@ -214,7 +217,10 @@ class Tiler:
                 for other in self.active - {task}:
                     await self._service.dispatch.unbegin(other)
                 self._overdue(task)
-            unwanted = self._stopping or not await self._wanted(task)
+            unwanted = not await self._cared_for(task)
+
+    async def _cared_for(self, task: Task) -> bool:
+        return not self._stopping and await self._wanted(task)
 
     async def _wanted(self, task: Task) -> bool:
         try:

@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 
 from kernels.matrix import kernel_matrix
+from service.answers import examinations
+from service.queue.tasks import read_flight
+from service.store import keys
 
 from .conftest import ATTENTION, DENSE, problem
 
@@ -93,3 +96,20 @@ async def test_what_cannot_be_examined_is_refused_or_answered_later(client, work
     assert (too_large["limit"], too_large["actual"]) == (10, 12)
     await client.delete(record["links"]["self"])
     problem(await client.get(path), 404)
+
+
+async def test_one_that_failed_is_made_again_a_while_later(client, working, service, monkeypatch):
+    async with working():
+        record = await job(client)
+    path = f"{record['links']['self']}/diagnostics"
+    problem(await client.get(path, headers={"Prefer": "wait=0"}), 409)
+    [flight] = await service.client.hvals(keys.INFLIGHT)
+    reason = {"type": "urn:gramd:problem:tile-failed", "detail": "the worker was too small"}
+    assert len(await service.dispatch.fail(read_flight(flight), reason)) == 1
+    async with working():
+        # Not by everyone who looks.
+        for _ in range(2):
+            document = problem(await client.get(path, headers=WAIT), 409)
+            assert "the worker was too small" in document["detail"]
+        monkeypatch.setattr(examinations, "AGAIN_S", 0.0)
+        assert (await client.get(path, headers=WAIT)).status_code == 200

@@ -16,6 +16,8 @@ from service.errors import OverLimit
 from service.settings import Settings
 from service.store import keys
 from service.store.connection import CONNECTIONS
+from service.worker.worker import compute
+from tests.service.workers import live_worker
 
 from .conftest import DENSE, problem
 
@@ -125,6 +127,27 @@ async def test_a_stream_holds_its_place_until_its_end(
     assert (await client.get(made.json()["links"]["nngp"])).status_code == 200
     assert seen == [1]
     assert await service.client.zcard(keys.places("default")) == 0
+
+
+async def test_readers_of_zarr_count_for_the_tenant_that_made_their_token(
+    settings: Settings,
+) -> None:
+    body = {"architecture": DENSE, "x1": np.ones((3, 2)).tolist()}
+    async with limited(
+        settings, max_open_requests=1, max_requests_per_s=1, max_request_burst=6
+    ) as client:
+        async with live_worker(client.service, compute):
+            made = await client.post("/v1/kernels", json=body)
+            await client.service.jobs.wait("default", made.json()["id"], 60)
+        token = (await client.post(made.json()["links"]["self"] + "/zarr")).headers["location"]
+        chunk = token + "/nngp/c/0/0"
+        async with client.service.quotas.place("default"):
+            assert problem(await client.get(chunk), 429)["limit_name"] == "max_open_requests"
+        answers = [await client.get(chunk) for _ in range(9)]
+        assert answers[0].status_code == 200, answers[0].text
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert problem(refused, 429)["limit_name"] == "max_requests_per_s"
+        assert await client.service.client.zcard(keys.places("default")) == 0
 
 
 async def test_unfinished_jobs_are_counted_for_each_tenant(settings: Settings) -> None:

@@ -23,8 +23,9 @@ from service.jobs import blueprint
 from service.records import Layout
 from service.results import reading, windows
 from service.results.windows import Window, open_window
+from service.store import keys
 
-from .conftest import ATTENTION, DENSE
+from .conftest import ATTENTION, DENSE, problem
 
 WAIT = {"Prefer": "wait=60"}
 ROWS = 600  # two groups of 512 and 88 rows, hence three tiles of a symmetric plan
@@ -181,6 +182,21 @@ async def test_evicted_tiles_are_computed_again_before_the_first_byte(
     await service.tiles_client.flushall()
     async with working():
         assert (await whole(client, job)).tobytes() == matrix.tobytes()
+
+
+async def test_evicted_tiles_that_cannot_be_computed_again_end_the_job(
+    client, service, job, working
+):
+    await service.tiles_client.flushall()
+    await service.client.delete(*[name async for name in service.client.scan_iter("gramd:rows:*")])
+    async with working():
+        # Whoever waits is told to come again, and then how it is.
+        problem(await client.get(job["links"]["ntk"]), 503)
+        problem(await client.get(job["links"]["ntk"]), 410)
+    record = (await client.get(job["links"]["self"])).json()
+    assert record["state"] == "expired"
+    assert record["error"]["type"].endswith("tile-refused")
+    assert await service.client.exists(keys.RING) == 0
 
 
 async def test_evicted_tiles_that_nobody_computes_are_503(client, service, job, monkeypatch):

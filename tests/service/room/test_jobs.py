@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,22 @@ async def test_cancelling_stops_a_running_tile_and_keeps_the_record(
         assert (await service.jobs.wait("default", record.id, 0.1)).state == "cancelled"
 
 
+async def test_what_a_cancelled_job_has_is_there_until_it_expires(
+    service: Service, request_of: Requests
+) -> None:
+    record = await service.jobs.create("default", request_of(4))
+    ref = keys.ref("default", record.id)
+    needed = [name async for name in service.client.scan_iter("gramd:rows:*")]
+    needed.append(keys.job(ref, "layout").encode())
+    # It waited for most of its lifetime.
+    for name in needed:
+        await service.client.expire(name, 60)
+    cancelled = await service.jobs.cancel("default", record.id)
+    left = (cancelled.expires_at - datetime.now(UTC)).total_seconds()
+    for name in needed:
+        assert await service.client.ttl(name) >= left - 5, name
+
+
 async def test_cancelling_one_of_two_jobs_lets_the_other_have_its_tile(
     service: Service,
     worker: Worker,
@@ -120,6 +136,25 @@ async def test_deleting_the_last_job_that_needs_them_frees_the_inputs(
     assert await service.client.exists(rows, keys.held("default")) == 2
     await service.jobs.delete("default", second.id)
     assert await service.client.exists(rows, keys.held("default")) == 0
+
+
+async def test_jobs_count_against_the_quota_though_they_share_their_inputs(
+    service: Service, request_of: Requests
+) -> None:
+    async with open_service(replace(service.settings, max_input_bytes=10_000)) as small:
+        made: list[JobRecord] = []
+
+        async def fill() -> None:
+            for _ in range(50):
+                made.append(await small.jobs.create("default", request_of(4)))
+
+        with pytest.raises(OverLimit) as caught:
+            await fill()
+        assert caught.value.limit == "max_input_bytes"
+        before = await service.client.zcard(keys.held("default"))
+        await small.jobs.delete("default", made[0].id)
+        await small.jobs.create("default", request_of(4))
+        assert await service.client.zcard(keys.held("default")) == before
 
 
 async def test_waiting_returns_when_the_time_is_up(service: Service, request_of: Requests) -> None:

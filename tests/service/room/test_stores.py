@@ -1,6 +1,7 @@
 """Inputs, datasets and tiles come back as they went in, within the quota, per tenant."""
 
 import asyncio
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -47,7 +48,8 @@ def test_rows_come_back_as_they_went_in(
 async def test_tiles_that_fetch_the_same_rows_at_once_share_them(service: Service) -> None:
     # What is computed of rows is kept under the object.
     rows = read_inputs(np.eye(3))
-    await service.inputs.put("default", "a job", ("a network", "{}"), {rows.digest(): rows})
+    async with service.inputs.put("default", "a job", ("a network", "{}"), {rows.digest(): rows}):
+        pass
     shelf = Shelf(service.inputs, capacity=2**20)
     one, two = await asyncio.gather(*(shelf.rows("default", rows.digest()) for _ in range(2)))
     assert one is two is await shelf.rows("default", rows.digest())
@@ -163,6 +165,17 @@ def test_names_of_tiles_that_are_cached_stay_what_they_are() -> None:
     drawn = draw(request, plan_of(request), b"secret")
     assert NUMERICS_VERSION == "8", "pin the new name too"
     assert drawn.digests == ("fcfe47e2a8ece2366c379a49c3272ff584e95d01d0d5fc2d3a14176eb319a7d1",)
+
+
+async def test_a_dataset_is_read_in_little_more_than_its_own_memory(service: Service) -> None:
+    x = np.ones((10, PIECE // 8))
+    made = await service.datasets.create("default", x)
+    tracemalloc.start()
+    back, _ = await service.datasets.load("default", made.id)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.array_equal(back, x)
+    assert peak < 1.5 * x.nbytes
 
 
 async def test_a_full_store_is_named(service: Service) -> None:
