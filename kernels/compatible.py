@@ -82,8 +82,8 @@ def _check_additive(architecture: Architecture, form: Form) -> None:
     if additive_span(architecture.expanded) is None:
         raise InputError(
             "method additive needs a network with attention (scaling linear, no residual), then "
-            "layers that act on each position alone (dense, activations, layer_norm), then "
-            "global_avg_pool or global_sum_pool; use method exact for this one",
+            "layers that act on each position alone (dense, activations, layer_norm over channels), "
+            "then global_avg_pool or global_sum_pool; use method exact for this one",
             "/method",
         )
 
