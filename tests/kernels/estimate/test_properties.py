@@ -187,6 +187,26 @@ def test_landmarks_that_are_not_all_inputs_keep_every_input_exact(
         assert eigenvalues[0] >= -1e-6 * eigenvalues[-1]
 
 
+def above_an_estimate(mechanism: Any) -> Any:
+    layers = [dense(), estimated(samples=8), dense(), attention(mechanism), RELU, POOL]
+    return kernels(layers, entries((4, 8, 3)))
+
+
+RANK_3 = {"type": "softmax", "rank": 3}
+
+
+@pytest.mark.parametrize("mechanism", [RANK_3, {"type": "performer", "features": 4}])
+def test_compressed_attention_above_an_estimate_says_how_far_it_is_off(mechanism: Any) -> None:
+    assert above_an_estimate(mechanism).error_estimate["mixing"] > 0.1
+
+
+def test_what_is_not_tolerated_above_an_estimate_is_exact_in_every_replicate() -> None:
+    exact, made = map(above_an_estimate, ("softmax", {**RANK_3, "tolerance": 1e-9}))
+    assert made.error_estimate["mixing"] <= 1e-9
+    for output in NAMES:
+        np.testing.assert_allclose(made[output], exact[output], rtol=1e-9, atol=1e-12)
+
+
 def test_the_additive_method_refuses_estimated_networks() -> None:
     layers = [estimated(samples=16), attention(), RELU, POOL]
     with pytest.raises(InputError, match="use method exact"):
