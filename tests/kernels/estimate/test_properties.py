@@ -118,6 +118,49 @@ def test_longer_inputs_share_the_heads_of_shorter_ones() -> None:
         np.testing.assert_allclose(cross[output], same[output], rtol=0, atol=1e-9 * scale)
 
 
+PLACED = [estimated(samples=16, positional=positional("sum", "rational")), POOL]
+
+
+def padded(x: Array, *grid: int) -> tuple[Array, Array]:
+    """Images on a larger grid, and the mask that says where they are."""
+    wide = [(0, 0), *((0, size - old) for size, old in zip(grid, x.shape[1:-1], strict=True))]
+    return np.pad(x, [*wide, (0, 0)]), np.pad(np.ones(x.shape[:-1], bool), wide)
+
+
+def test_higher_images_share_the_heads_of_lower_ones() -> None:
+    x, higher = entries((3, 2, 3, 2)), entries((2, 4, 3, 2))
+    filled, real = padded(x, 4, 3)
+    one, two = kernels(PLACED, x, higher), kernels(PLACED, filled, higher, mask1=real)
+    for output in NAMES:
+        np.testing.assert_allclose(one[output], two[output], rtol=1e-8, atol=1e-9)
+
+
+def test_positions_that_two_images_number_otherwise_are_refused() -> None:
+    x, other = entries((3, 2, 3, 2)), entries((2, 3, 2, 2))
+    with pytest.raises(InputError, match=r"pad both sides to \[3, 3\]") as caught:
+        kernels(PLACED, x, other)
+    assert caught.value.pointer == "/x2"
+    (filled, real), (others, reals) = padded(x, 3, 3), padded(other, 3, 3)
+    cross = kernels(PLACED, filled, others, mask1=real, mask2=reals)
+    joined, every = np.concatenate([filled, others]), np.concatenate([real, reals])
+    whole = kernels(PLACED, joined, mask1=every)
+    for output in NAMES:
+        np.testing.assert_allclose(cross[output], whole[output][:3, 3:], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "layers", [[estimated(samples=16), POOL], [dense(), RELU, *PLACED]], ids=["plain", "landmarks"]
+)
+def test_other_images_of_other_grids_are_not(layers: list[Layer]) -> None:
+    """Where the logits see no embeddings, or see them through landmarks."""
+    x, other = entries((3, 2, 3, 2)), entries((2, 3, 2, 2))
+    (filled, real), (others, reals) = padded(x, 3, 3), padded(other, 3, 3)
+    one, two = kernels(layers, x, other), kernels(layers, filled, others, mask1=real, mask2=reals)
+    for output in NAMES:
+        scale = np.abs(one[output]).max()
+        np.testing.assert_allclose(two[output], one[output], rtol=0, atol=1e-7 * scale)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_seed_is_all_that_is_random(name: str) -> None:
     x = entries(SHAPE).astype(np.float32)
