@@ -7,7 +7,7 @@ import pytest
 
 from kernels.demand import packing_gap
 from kernels.engine.tile import compute_tile
-from kernels.errors import KernelError, Stopped
+from kernels.errors import KernelError, NumericsError, Stopped
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import Additive
@@ -142,6 +142,11 @@ def test_near_duplicates_are_exact() -> None:
     # Additively they would be off by 1e-4. At a correlation of 1 - 1e-14 rounding counts 1e7 times.
     for output in OUTPUTS:
         np.testing.assert_allclose(np.diag(made[output]), np.diag(exact[output]), rtol=1e-9)
+
+
+def test_overflow_is_found() -> None:
+    with pytest.raises(NumericsError, match="not finite"):
+        both(NETWORKS["flat"], 1e-2, x1=1e25 * walks(3))
 
 
 def test_float32_keeps_the_accuracy_contract() -> None:
