@@ -9,6 +9,7 @@ from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
 from kernels.estimate.checks import check_heads
 from kernels.inputs import FORMS, Form, Inputs
+from kernels.layers.attention import Attention
 from kernels.layers.chain import structure_of
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.spec.architecture import Architecture, describe
@@ -56,24 +57,27 @@ def check_job(
     if inputs2 is not None:
         _check_fit(architecture, inputs1, inputs2, form)
         _check_side(architecture, inputs2, masked, form)
-    _check_blocks(architecture, inputs1, inputs2, form)
-    warnings = _warnings(architecture, inputs1.dtype)
-    if not isinstance(method, MonteCarlo):
-        warnings += check_heads(architecture, [inputs1, *([inputs2] if inputs2 else [])])
-    return warnings
-
-
-def _warnings(architecture: Architecture, dtype: str) -> list[str]:
-    layers = architecture.every_layer()
     warnings = list(architecture.warnings)
-    kinks = sum(layer.kinked for layer in layers)
-    if dtype == "float32" and kinks > _KINKS_IN_FLOAT32:
-        warnings.append(
-            f"in float32 the ntk of nearly identical inputs (correlation above 0.99) loses digits "
-            f"in a network of {kinks} activations with a kink; docs/accuracy.md says how many, and "
-            f"float64 keeps them"
-        )
-    return warnings
+    if isinstance(method, MonteCarlo):
+        # Of a finite network nothing but attention takes pairs of positions.
+        if any(isinstance(layer, Attention) for layer in architecture.every_layer()):
+            _check_blocks(architecture, inputs1, inputs2, form)
+        return warnings
+    _check_blocks(architecture, inputs1, inputs2, form)
+    sides = [inputs1] if inputs2 is None else [inputs1, inputs2]
+    return warnings + _of_kinks(architecture, inputs1.dtype) + check_heads(architecture, sides)
+
+
+def _of_kinks(architecture: Architecture, dtype: str) -> list[str]:
+    kinks = sum(layer.kinked for layer in architecture.every_layer())
+    if dtype != "float32" or kinks <= _KINKS_IN_FLOAT32:
+        return []
+    warning = (
+        f"in float32 the ntk of nearly identical inputs (correlation above 0.99) loses digits in a "
+        f"network of {kinks} activations with a kink; docs/accuracy.md says how many, and float64 "
+        f"keeps them"
+    )
+    return [warning]
 
 
 def _check_additive(architecture: Architecture, form: Form) -> None:
@@ -82,8 +86,8 @@ def _check_additive(architecture: Architecture, form: Form) -> None:
     if additive_span(architecture.expanded) is None:
         raise InputError(
             "method additive needs a network with attention (scaling linear, no residual), then "
-            "layers that act on each position alone (dense, activations, layer_norm), then "
-            "global_avg_pool or global_sum_pool; use method exact for this one",
+            "layers that act on each position alone (dense, activations, layer_norm over channels), "
+            "then global_avg_pool or global_sum_pool; use method exact for this one",
             "/method",
         )
 

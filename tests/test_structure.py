@@ -24,6 +24,8 @@ WITHOUT_JAX = [
     "kernels.result",
     "kernels.predict.model",
     "kernels.predict.gradient_flow",
+    "kernels.plan.memory",
+    "kernels.finite.weights",
     "kernels.finite.lipschitz",
     "service.app",
     "service.contract.openapi",

@@ -222,7 +222,8 @@ def averages_pass(parts: Parts, grid: tuple[int, ...]) -> Compiled:
             for kernel in mixed.named().values():
                 within = jnp.dot(u, jnp.matmul(kernel, u))
                 spread.append(jnp.sqrt(jnp.maximum(jnp.dot(u, jnp.diagonal(kernel)) - within, 0)))
-            variances = jnp.diagonal(mixed.nngp)
+            # A variance of zero may round below it; NaN stays what it is.
+            variances = jnp.maximum(jnp.diagonal(mixed.nngp), 0)
             mean = jnp.dot(u, variances)
             wide = jnp.sqrt(jnp.maximum(jnp.dot(u, (variances - mean) ** 2), 0))
             at = jnp.stack([mean, mean + wide, jnp.maximum(mean - wide, 0)])

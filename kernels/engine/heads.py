@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kernels.engine.compiled import Compiled, locked_cache
-from kernels.engine.landmarks import PositionKernels, landmark_factor, masks_at, share_of
+from kernels.engine.landmarks import PositionKernels, landmark_factor, masks_at
 from kernels.engine.workspace import Workspace
 from kernels.estimate.draws import key_of, shared_draws
 from kernels.estimate.factors import linear_factor, with_positions
@@ -31,8 +31,8 @@ class Heads(NamedTuple):
         kept: what each input keeps of those of each estimated layer, (n, samples, P, P), with a
             second axis of replicates where what comes in is estimated already.
         beyond_landmarks: the largest share of a position's variance that is beyond the landmarks,
-            0 to 1; None where there are none. By Cauchy and Schwarz no covariance of queries and
-            keys is further off, relative to the roots of the variances.
+            dropout's part left out, 0 to 1; None where there are none. By Cauchy and Schwarz no
+            covariance of queries and keys is further off, relative to the roots of the variances.
     """
 
     kept: tuple[Array, ...]
@@ -75,9 +75,8 @@ def _heads(
     if place.linear:
         factor = with_positions(place.layer, linear_factor(place.below, rows), rows)
     else:
-        factor, residual = landmark_factor(place, rows, shared, kernels, workspace)
-        beyond = share_of(residual, factor)
-        private = Private(jnp.asarray(residual, rows.dtype), jnp.asarray(names_of(rows)))
+        factor, own, beyond = landmark_factor(place, rows, shared, kernels, workspace)
+        private = Private(jnp.asarray(own, rows.dtype), jnp.asarray(names_of(rows)))
     drawn = shared_draws(key, estimator.units, factor.shape[-1])
     mask = masks_at(place, rows)
     run = _compiled(structure)

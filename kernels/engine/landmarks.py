@@ -25,6 +25,7 @@ from kernels.engine.workspace import Workspace
 from kernels.estimate.places import Place
 from kernels.estimate.shared import Shared, in_float64
 from kernels.inputs import Inputs
+from kernels.layers.dropout import Dropout
 from kernels.layers.layer import Layer
 
 Matrix = npt.NDArray[Any]
@@ -41,16 +42,34 @@ class PositionKernels(NamedTuple):
     Attributes:
         pairs: (layers, rows1, rows2, shared) -> (n1, n2, P, P').
         own: (layers, rows, shared) -> (n, P, P), each input with itself.
+        twins: the same of each input with another that equals it.
     """
 
     pairs: Callable[[Sequence[Layer], Inputs, Inputs, Shared], Matrix]
     own: Callable[[Sequence[Layer], Inputs, Shared], Matrix]
+    twins: Callable[[Sequence[Layer], Inputs, Shared], Matrix]
+
+
+class Landmarked(NamedTuple):
+    """What is known of n inputs through the landmarks: K~(x, x) = L L^T + C C^T.
+
+    Attributes:
+        factor: L_x, (n, P, landmark positions), float64, with a second axis of replicates where
+            what comes in is estimated already.
+        own: C_x, the root of what an input has for itself, (n, P, P), likewise.
+        beyond: the largest share that is not in L L^T of a variance, without what dropout adds to
+            it: that is in common with no other input.
+    """
+
+    factor: Matrix
+    own: Matrix
+    beyond: float
 
 
 def landmark_factor(
     place: Place, rows: Inputs, shared: Shared, kernels: PositionKernels, workspace: Workspace
-) -> tuple[Matrix, Matrix]:
-    """L_x of each input, and C_x, the root of what it has for itself: K~(x, x) = L L^T + C C^T.
+) -> Landmarked:
+    """What the landmarks tell of each input.
 
     Args:
         place: the estimated layer.
@@ -58,23 +77,28 @@ def landmark_factor(
         shared: the landmarks of the whole result.
         kernels: how the layers below are computed.
         workspace: keeps what all groups need of the landmarks.
-
-    Returns:
-        (n, P, landmark positions) and (n, P, P), float64; each with a second axis of replicates
-        where what comes in is estimated already.
     """
     with jax.enable_x64(True):
         rows, shared = in_float64(rows), shared.in_float64()
         assert shared.landmarks is not None, "an estimated layer above a nonlinearity needs them"
         cross = kernels.pairs(place.below, rows, shared.landmarks, shared)
         own = kernels.own(place.below, rows, shared)
+        twins = kernels.twins(place.below, rows, shared) if _drops(place.below) else own
         root = workspace.once(
             ("inverse root", place, shared), lambda: _inverse_root(place, shared, kernels)
         )
     seen = _seen(place, cross, rows, shared.landmarks)
     factor = np.matmul(_real_columns(place, seen, shared.landmarks), root)
-    own = _seen_of_own(place, own, rows)
-    return factor, _root(own - np.matmul(factor, np.swapaxes(factor, -1, -2)))
+    own, twins = (_seen_of_own(place, k, rows) for k in (own, twins))
+    rest = _root(own - np.matmul(factor, np.swapaxes(factor, -1, -2)))
+    return Landmarked(factor, rest, _share_beyond(twins, factor))
+
+
+def _drops(layers: Sequence[Layer]) -> bool:
+    """Whether some layer is dropout."""
+    return any(
+        isinstance(layer, Dropout) or any(map(_drops, layer.branches_of())) for layer in layers
+    )
 
 
 def _inverse_root(place: Place, shared: Shared, kernels: PositionKernels) -> Matrix:
@@ -100,13 +124,12 @@ def _root(k: Matrix) -> Matrix:
     return np.matmul(scaled, np.swapaxes(vectors, -1, -2))
 
 
-def share_of(residual: Matrix, factor: Matrix) -> float:
-    """The largest share of C C^T in the variance of a position."""
-    own, common = ((part**2).sum(-1) for part in (residual, factor))
-    total = own + common
+def _share_beyond(own: Matrix, factor: Matrix) -> float:
+    """The largest share of a variance in `own`, (n, ..., P, P), that is not in L L^T."""
+    total, told = np.diagonal(own, axis1=-2, axis2=-1), (factor**2).sum(-1)
     # Masked positions and zero tokens have no variance, but the root of theirs has rounding.
     real = total > _SMALLEST * total.max()
-    return float(np.where(real, own / np.where(real, total, 1), 0).max())
+    return float(np.where(real, np.maximum(total - told, 0) / np.where(real, total, 1), 0).max())
 
 
 def masks_at(place: Place, rows: Inputs) -> npt.NDArray[np.bool_] | None:

@@ -99,9 +99,7 @@ class Pairs:
         ]
         if form == "diagonal":
             sizes = [max(sizes)] * 2
-        below = PositionKernels(
-            partial(_positions_of_pairs, workspace), partial(_positions_of_own, workspace)
-        )
+        below = position_kernels(workspace)
 
         def group(inputs: Inputs, size: int) -> Group:
             def made() -> Group:
@@ -194,18 +192,23 @@ def _network(
     return Network(structure, positions, ntk, final, groups)
 
 
+def position_kernels(workspace: Workspace) -> PositionKernels:
+    """How the layers below an estimated one are computed."""
+    return PositionKernels(
+        partial(_positions_of_pairs, workspace),
+        partial(_positions_of_own, workspace),
+        partial(_positions_of_twins, workspace),
+    )
+
+
 def _positions_of_pairs(
     workspace: Workspace, layers: Sequence[Layer], rows1: Inputs, rows2: Inputs, shared: Shared
 ) -> Matrix:
     """See `PositionKernels`."""
     pairs = Pairs.of(layers, rows1, rows2, False, "positions", shared, workspace)
-    k = pairs.cross(workspace, None)["nngp"]
-    if pairs.right is not pairs.left:
-        return k
-    below = np.tri(len(k), k=-1, dtype=bool).reshape(len(k), -1, *[1] * (k.ndim - 2))
-    whole = np.where(below, np.swapaxes(np.swapaxes(k, 0, 1), -1, -2), k)
-    whole[np.arange(len(k)), np.arange(len(k))] = pairs.own().read()["nngp"]
-    return whole
+    # The whole rectangle, also of landmarks with themselves: what an input has for itself (dropout)
+    # it has in common with none.
+    return pairs.cross(workspace, None)["nngp"]
 
 
 def _positions_of_own(
@@ -213,3 +216,11 @@ def _positions_of_own(
 ) -> Matrix:
     """See `PositionKernels`."""
     return Pairs.of(layers, rows, None, False, "positions", shared, workspace).own().read()["nngp"]
+
+
+def _positions_of_twins(
+    workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
+) -> Matrix:
+    """See `PositionKernels`."""
+    pairs = Pairs.of(layers, rows, rows, False, "positions", shared, workspace)
+    return pairs.diagonal().read()["nngp"]

@@ -100,5 +100,5 @@ def _axes(steps: Sequence[Step], above: bool = False) -> Chain:
     for step in steps:
         branches = tuple(_axes(branch, axis == 0) for branch in step.branches)
         seen, axis = axis, 0 if step.layer.contains_estimate() else axis
-        observed.append(Observed(None, seen, axis, branches))
+        observed.append(Observed(None, seen, axis, branches, seen))
     return Chain(None, start, tuple(observed))

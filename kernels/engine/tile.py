@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy.typing as npt
 
+from kernels.demand import Demand, plan_pair
 from kernels.engine.additive import Parts
 from kernels.engine.additive_group import AdditiveGroup, compile_ahead
 from kernels.engine.additive_tile import additive_tile
@@ -22,9 +23,10 @@ from kernels.engine.workspace import Workspace
 from kernels.estimate.jackknife import estimate_and_error
 from kernels.estimate.shared import Shared
 from kernels.inputs import Form, Inputs
-from kernels.layers.chain import grid_after
+from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.layer import Layer
 from kernels.layers.mixed_inputs import with_mixed_inputs
+from kernels.layers.readout import Flatten
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.memory import TileMemory, Work, tile_memory
@@ -146,14 +148,31 @@ def _tile(
         )  # fmt: skip
         names = method.results(outputs, architecture.exactness)
         tile = {name: computed.values[name] for name in names}
-        check_finite(tile, architecture, rows1, rows2, partial(_of_one_pair, landmarks))
+        compute = partial(_of_one_pair, _every_pair(architecture, rows1, form), landmarks)
+        check_finite(tile, architecture, rows1, rows2, compute)
     return TileResult(tile, computed.error_estimate)
 
 
+def _every_pair(architecture: Architecture, inputs: Inputs, form: Form) -> bool:
+    """Whether the kernel of two inputs takes every pair of their positions somewhere."""
+    steps = plan_pair(structure_of(architecture.expanded), bool(inputs.grid))
+    return form == "positions" or any(step.wanted_in is Demand.FULL for step in steps)
+
+
 def _of_one_pair(
-    landmarks: Inputs | None, layers: Sequence[Layer], one: Inputs, two: Inputs | None
+    every_pair: bool,
+    landmarks: Inputs | None,
+    layers: Sequence[Layer],
+    one: Inputs,
+    two: Inputs | None,
 ) -> dict[str, Matrix]:
-    form: Form = "positions" if grid_after(layers, one.grid) else "matrix"
+    """The kernels of a network's first layers, for `check_finite`, in memory that it takes itself: by
+    position where it takes every pair of them, else their mean over (p, p)."""
+    form: Form = "matrix"
+    if grid_after(layers, one.grid) and every_pair:
+        form = "positions"
+    elif grid_after(layers, one.grid):
+        layers = (*layers, Flatten())
     return _compute(layers, one, two, True, form, EXACT, landmarks, Workspace(), None).values
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Final
 
-from kernels.errors import SpecError
+from kernels.errors import InputError, SpecError
 from kernels.estimate.landmarks import choose_rows
 from kernels.estimate.places import Place, places
 from kernels.layers.attention import Attention
@@ -31,6 +31,7 @@ def check_heads(architecture: Architecture, sides: Sequence[Inputs]) -> list[str
 
     Raises:
         SpecError: the heads of one input do not fit in memory.
+        InputError: the positions of both sides are not numbered alike.
     """
     layers = architecture.expanded
     found = places(layers)
@@ -46,6 +47,7 @@ def check_heads(architecture: Architecture, sides: Sequence[Inputs]) -> list[str
                 f"shorten the inputs, pool or stride earlier",
                 _pointer(architecture, place),
             )
+    _check_numbering(found, sides)
     if all(place.linear for place in found):
         return []
     rows, different = choose_rows(layers, sides)
@@ -58,6 +60,20 @@ def check_heads(architecture: Architecture, sides: Sequence[Inputs]) -> list[str
         f"inputs or fewer nothing is"
     )
     return [warning]
+
+
+def _check_numbering(found: Sequence[Place], sides: Sequence[Inputs]) -> None:
+    """Column p of the embeddings' factor has to be the same place on both sides; row by row, it is on
+    grids that agree beyond their first axis."""
+    one, two = sides[0].grid, sides[-1].grid
+    if one[1:] != two[1:] and any(place.linear and place.layer.positional for place in found):
+        common = [max(sizes) for sizes in zip(one, two, strict=True)]
+        raise InputError(
+            f"x1 has positions {list(one)} and x2 has {list(two)}; embeddings of positions in "
+            f'attention of scaling "sqrt" are drawn for one grid: pad both sides to {common} and '
+            f"send masks",
+            "/x2",
+        )
 
 
 def _pointer(architecture: Architecture, place: Place) -> str:

@@ -48,7 +48,8 @@ def with_positions(layer: Attention, factor: Matrix, rows: Inputs) -> Matrix:
 
     Returns:
         (n, P, rank + P). Column rank + p belongs to position p, so that the first positions of a
-        longer sequence have the columns of a shorter one.
+        longer sequence have the columns of a shorter one, and the first rows of a higher image
+        those of a lower one. Grids that differ in another axis are refused (checks.py).
     """
     positional = layer.positional
     if positional is None:

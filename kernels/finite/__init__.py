@@ -1,7 +1,8 @@
 """Finite-width networks of the same specs, whose kernels approach the closed forms.
 
-    width.py        how wide a network is, and what its weights are
-    chain.py        layers one after the other: weights, outputs, masks
+    width.py        how wide a network is, and what an array of weights is
+    weights.py      the weights that layers have
+    chain.py        layers one after the other: outputs, masks
     heads.py        the heads of an attention layer
     linear_map.py   weights as linear maps, which can note what they did
     draw.py         all weights of a network from one key
@@ -24,5 +25,5 @@ The papers' own layers, with weights as they are trained rather than drawn and n
     fast_weights.py  the additive and the delta rule, step by step and in parallel
     favor.py         FAVOR+ features and attention
 
-Only width.py and lipschitz.py may be read without JAX.
+Only width.py, weights.py and lipschitz.py may be read without JAX.
 """

@@ -1,4 +1,4 @@
-"""Layers one after the other at finite width: their weights, and what they make of one input.
+"""Layers one after the other at finite width: what they make of one input.
 
 A network's layers, and those of each branch of a parallel layer, are such a chain.
 """
@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from kernels.finite.linear_map import LinearMap
-from kernels.finite.width import Width
 from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
@@ -29,35 +28,6 @@ def prepare_all(
         prepared.append(layer.prepare(values, grid))
         grid = layer.output_grid(grid)
     return tuple(prepared)
-
-
-def weights_of(
-    layers: Sequence[Layer], channels: int, grid: tuple[int, ...], width: Width
-) -> tuple[Any, ...]:
-    """One tree of `Normal` for each layer.
-
-    Args:
-        layers: a chain, numbers taken out.
-        channels: channels of what comes in.
-        grid: positions of what comes in.
-        width: how wide the layers are.
-    """
-    weights: list[Any] = []
-    for layer in layers:
-        weights.append(layer.weights(channels, grid, width))
-        channels = layer.output_channels(channels, grid, width)
-        grid = layer.output_grid(grid)
-    return tuple(weights)
-
-
-def channels_after(
-    layers: Sequence[Layer], channels: int, grid: tuple[int, ...], width: Width
-) -> int:
-    """Channels of what comes out of a chain."""
-    for layer in layers:
-        channels = layer.output_channels(channels, grid, width)
-        grid = layer.output_grid(grid)
-    return channels
 
 
 def apply_all(

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from kernels.finite.chain import apply_all, channels_after, prepare_all, weights_of
+from kernels.finite.chain import apply_all, prepare_all
 from kernels.finite.draw import draw
 from kernels.finite.identity import Identities
+from kernels.finite.weights import channels_after, weights_of
 from kernels.finite.width import Width
 from kernels.inputs import Inputs
 from kernels.layers.chain import structure_of

@@ -262,7 +262,7 @@ class Attention(Layer):
         return width.units if self.residual is None else channels
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        from kernels.finite.heads import weights_of_heads
+        from kernels.finite.weights import weights_of_heads
 
         return weights_of_heads(self, channels, grid, width)
 

@@ -51,7 +51,11 @@ class LayerNorm(Layer):
 
     @property
     def pointwise(self) -> bool:
-        return True
+        return "spatial" not in self.axes
+
+    @property
+    def reach(self) -> int | None:
+        return 0  # what is observed of all positions is a factor of each by then
 
     def demand(self, wanted: Demand) -> Demand:
         return wanted

@@ -211,7 +211,7 @@ class Parallel(Layer):
         return {"branches": tuple(prepare_all(branch, own, grid) for branch, own in pairs)}
 
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
-        from kernels.finite.chain import channels_after
+        from kernels.finite.weights import channels_after
 
         inner = self._inner_width(channels, width)
         counts = [channels_after(branch, channels, grid, inner) for branch in self.branches]
@@ -230,7 +230,7 @@ class Parallel(Layer):
         return replace(width, units=channels) if untouched else width
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        from kernels.finite.chain import weights_of
+        from kernels.finite.weights import weights_of
 
         inner = self._inner_width(channels, width)
         return tuple(weights_of(branch, channels, grid, inner) for branch in self.branches)

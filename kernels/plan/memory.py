@@ -28,6 +28,8 @@ from kernels.demand import (
 )
 from kernels.estimate.landmarks import LANDMARK_POSITIONS
 from kernels.estimate.places import group_count, places
+from kernels.finite.weights import count_of, weights_of
+from kernels.finite.width import Width
 from kernels.layers.activation.activation import Activation
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after, structure_of
@@ -54,6 +56,9 @@ positions and residual)."""
 MONTE_CARLO_BYTES: Final = 2**28
 """What one compiled call of an estimate by finite networks may take beside the weights of one
 network: 256 MiB, into which it divides itself (kernels/finite/sampler.py)."""
+
+_DRAWN: Final = 6
+"""Times the weights of one network that are alive while they are drawn: 5, and with the ntk 6."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,12 @@ def tile_memory(
 
 
 def _by_finite_networks(work: Work, method: MonteCarlo, sides: Sequence[GroupShape]) -> TileMemory:
-    weights = len(work.layers) * 4 * method.heads * method.width**2 * work.itemsize
+    grid = tuple(map(max, sides[0].grid, sides[-1].grid))
+    width = Width(method.width, method.heads)
+    weights = count_of(weights_of(work.structure, sides[0].channels, grid, width)) * work.itemsize
     means = 6 * 8 * work.outputs * sides[0].rows * sides[-1].rows
-    return TileMemory((0,) * len(sides), _OVERHEAD + means, MONTE_CARLO_BYTES + weights)
+    call = MONTE_CARLO_BYTES + _DRAWN * weights
+    return TileMemory((0,) * len(sides), _OVERHEAD + means, call)
 
 
 def _values(work: Work, sides: Sequence[GroupShape]) -> int:

@@ -14,6 +14,7 @@ from kernels.compatible import check_job
 from kernels.errors import NumericsError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
+from kernels.method import MonteCarlo
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import Layer
 
@@ -104,6 +105,7 @@ def test_deep_networks_with_kinks_carry_a_warning() -> None:
     (warning,) = check_job(deep, side)
     assert "float64" in warning
     assert check_job(deep, read_inputs(np.ones((2, 3)), dtype="float64")) == []
+    assert check_job(deep, side, method=MonteCarlo()) == []
     assert check_job(parse_architecture({"layers": RELU * 3}), side) == []
     assert check_job(parse_architecture({"layers": GELU * 9}), side) == []
 

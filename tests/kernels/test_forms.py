@@ -11,6 +11,7 @@ from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
+from kernels.method import MonteCarlo
 from kernels.plan.tiles import plan_tiles
 from kernels.spec.architecture import parse_architecture
 
@@ -136,3 +137,15 @@ def test_blocks_that_no_machine_holds_are_refused_before_they_are_made() -> None
         check_job(parse_architecture(POOLED), side)
     flat = [{"type": "dense"}, {"type": "relu"}, {"type": "flatten"}]
     assert check_job(parse_architecture({"layers": flat}), side) == []
+
+
+def test_finite_networks_without_attention_make_no_blocks() -> None:
+    side, method = read_inputs(np.ones((1, 12_000, 1))), MonteCarlo()
+    layers = [{"type": "conv", "window": [3]}, {"type": "relu"}, {"type": "global_avg_pool"}]
+    pooled = parse_architecture({"layers": layers})
+    with pytest.raises(InputError, match="every pair of positions"):
+        check_job(pooled, side)
+    assert check_job(pooled, side, method=method) == []
+    attending = parse_architecture({"layers": [{"type": "attention"}, *layers]})
+    with pytest.raises(InputError, match="every pair of positions"):
+        check_job(attending, side, method=method)

@@ -5,17 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.demand import packing_gap
 from kernels.engine.tile import compute_tile
-from kernels.errors import KernelError, Stopped
+from kernels.errors import KernelError, NumericsError, Stopped
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import Additive
 from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import (
+    ERF,
     FLATTEN,
     LAYER_NORM,
     POOL,
     RELU,
+    SPATIAL_NORM,
     SUM_POOL,
     Array,
     Layer,
@@ -141,6 +144,11 @@ def test_near_duplicates_are_exact() -> None:
         np.testing.assert_allclose(np.diag(made[output]), np.diag(exact[output]), rtol=1e-9)
 
 
+def test_overflow_is_found() -> None:
+    with pytest.raises(NumericsError, match="not finite"):
+        both(NETWORKS["flat"], 1e-2, x1=1e25 * walks(3))
+
+
 def test_float32_keeps_the_accuracy_contract() -> None:
     made, _ = both(NETWORKS["imdb"], 1e-5, x1=walks(7))
     exact = kernel_matrix({"layers": NETWORKS["imdb"]}, walks(7), dtype="float64")
@@ -173,6 +181,8 @@ def test_linear_readouts_are_exact_as_they_are() -> None:
         [dense(), attention(residual={"weight": 0.5}), RELU, POOL],
         [dense(), attention(), conv(3), RELU, POOL],
         [dense(), parallel([attention()], []), RELU, POOL],
+        [attention("l2"), SPATIAL_NORM, dense(0.03), ERF, POOL, dense()],
+        [attention("l2"), parallel([SPATIAL_NORM, ERF, dense()], []), POOL],
     ],
 )
 def test_other_networks_are_refused(layers: list[Layer]) -> None:
@@ -180,6 +190,15 @@ def test_other_networks_are_refused(layers: list[Layer]) -> None:
     with pytest.raises(KernelError, match="method additive needs") as caught:
         kernel_matrix({"layers": layers}, x, method={"type": "additive"})
     assert caught.value.pointer == "/method"
+
+
+def test_layers_below_the_attention_may_read_all_positions() -> None:
+    """Each input's own mean variance is known before inputs are packed into one."""
+    layers = [dense(), SPATIAL_NORM, RELU, attention(qk_std=0.3), RELU, POOL]
+    assert packing_gap(parse_architecture({"layers": layers}).expanded) == 0
+    x = walks(7)
+    made, exact = both(layers, 1e-2, x1=x, mask1=masks("tail", x.shape, 0), dtype="float64")
+    assert 0 < errors(made, exact) <= made.error_estimate["additive"] < 1e-3
 
 
 @pytest.mark.parametrize("tolerance", [0, -1e-5, 2.0, "tight"])

@@ -109,3 +109,12 @@ def test_it_holds_for_film_reviews(shared: Path) -> None:
         estimates = check(layers, x, mask)
         # Attention as sharp as the last may leave nothing to do additively.
         assert sharpness > 2 or np.median(estimates) < 1e-3
+
+
+def test_variances_of_zero_that_round_below_it_have_an_estimate() -> None:
+    """Tokens that sum to zero, averaged: nothing is left but rounding, of either sign."""
+    x = entries((12, 6, 3))
+    x[:, -1] = -x[:, :-1].sum(1)
+    layers = [attention(qk_std=0.0, b_std=0.0), RELU, POOL]
+    _, estimates = estimates_of(layers, x, np.ones(x.shape[:2], bool))
+    assert not np.isnan(estimates[np.triu_indices(len(x), 1)]).any()

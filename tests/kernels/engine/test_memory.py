@@ -11,14 +11,28 @@ from kernels.demand import Demand
 from kernels.engine.backend import POLICIES, micro_tile_edge
 from kernels.engine.network import Network
 from kernels.engine.passes import edge_for, inputs_pass, one_input_pass, pair_pass
+from kernels.finite.identity import identities
+from kernels.finite.network import Row, finite_network
+from kernels.finite.sampler import divide, sampler
+from kernels.finite.width import Width
 from kernels.inputs import read_inputs
 from kernels.layers.mixed_inputs import with_mixed_inputs
-from kernels.method import EXACT
+from kernels.method import EXACT, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.input_memory import kept_by_input
 from kernels.plan.memory import GroupShape, Work, tile_memory
 from kernels.spec.architecture import parse_architecture
-from tests.kernels.networks import FLATTEN, POOL, RELU, attention, conv, dense, entries, positional
+from tests.kernels.networks import (
+    FLATTEN,
+    POOL,
+    RELU,
+    attention,
+    conv,
+    dense,
+    entries,
+    parallel,
+    positional,
+)
 
 NETWORKS: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
     "vectors": ([dense(), RELU] * 3, (600, 8)),
@@ -110,3 +124,32 @@ def test_a_group_with_itself_is_counted_once() -> None:
     two = tile_memory(work, group, group, lambda entries, products, rows: 1)
     assert (len(alone.groups), len(two.groups)) == (1, 2)
     assert two.alone - alone.alone == pytest.approx(32 * 2**20, rel=0.1)
+
+
+@pytest.mark.parametrize("wanted", [("nngp",), ("nngp", "ntk")], ids=["nngp", "both"])
+@pytest.mark.parametrize("name", ["of many positions", "of branches"])
+def test_weights_of_finite_networks_are_counted_as_they_are_drawn(
+    name: str, wanted: tuple[str, ...]
+) -> None:
+    branches = [[dense(), RELU, dense()]] * 4
+    layers, shape = {
+        "of many positions": ([conv(3, 3), RELU, FLATTEN, dense()], (4, 32, 32, 3)),
+        "of branches": ([dense(), parallel(*branches), RELU, dense()], (4, 8)),
+    }[name]
+    method = MonteCarlo(width=256 if len(shape) > 2 else 4096, heads=1)
+    architecture, inputs = parse_architecture({"layers": layers}), read_inputs(entries(shape))
+    work = Work(architecture.expanded, len(wanted), 4, False, method)
+    group = filled_group(work, len(inputs), inputs.grid, shape[-1])
+    planned = tile_memory(work, group, None, lambda *_: 1)
+
+    network, numbers = finite_network(
+        architecture, shape[-1], inputs.grid, Width(method.width, method.heads)
+    )
+    row = Row.of(inputs, identities(inputs, None)[0])
+    division = divide(network, numbers, row, None, "ntk" in wanted, method.samples)
+    lowered = sampler(network, wanted, division).lower(
+        numbers, jax.random.key(np.uint32(0)), 0, row, None
+    )
+    found = lowered.compile().memory_analysis()
+    assert found is not None
+    assert found.temp_size_in_bytes <= planned.call <= 2 * found.temp_size_in_bytes

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.engine import tile
+from kernels.engine.tile import _compute
 from kernels.errors import NumericsError
 from kernels.matrix import kernel_matrix
 from tests.kernels.networks import (
@@ -108,6 +110,36 @@ def test_overflow_says_what_to_do() -> None:
     with pytest.raises(NumericsError, match="float64"):
         kernel_matrix(layers, entries((3, 4)))
     assert np.isfinite(kernel_matrix(layers, entries((3, 4)), dtype="float64")["ntk"]).all()
+
+
+EXP = {"type": "exp"}
+BLAMED: dict[str, tuple[list[Any], tuple[int, ...], str, bool]] = {
+    "flatten": ([conv(3, 3), EXP, conv(3, 3), FLATTEN, dense()], (2, 6, 6, 3), "1 .*exp", False),
+    "read out": ([dense(), EXP, dense(), POOL, dense()], (2, 6, 3), "1 .*exp", True),
+    "linear": ([dense(), dense(1e18), POOL, dense()], (2, 6, 3), "1 .*dense", False),
+    "every pair": ([conv(3), EXP, conv(3), POOL], (2, 6, 3), "1 .*exp", True),
+    "vectors": ([dense(), EXP, dense(), RELU, dense()], (2, 3), "1 .*exp", False),
+}
+
+
+@pytest.mark.parametrize("name", BLAMED)
+def test_the_layer_is_named_without_blocks_that_the_kernel_does_not_take(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers, shape, blamed, every_pair = BLAMED[name]
+    sizes: list[int] = []
+
+    def noted(*arguments: Any) -> Any:
+        made = _compute(*arguments)
+        sizes.append(max(kernel.size for kernel in made.values.values()))
+        return made
+
+    monkeypatch.setattr(tile, "_compute", noted)
+    with pytest.raises(NumericsError, match=rf"layer {blamed}"):
+        kernel_matrix({"layers": layers}, 30 * entries(shape))
+    whole, *parts = sizes
+    assert whole == 4
+    assert (max(parts) > 1) == every_pair
 
 
 def test_products_of_long_inputs_are_right_in_float32() -> None:

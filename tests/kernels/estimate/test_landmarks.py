@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 
 import kernels.estimate.landmarks as landmarks_module
-from kernels.engine.landmarks import PositionKernels, landmark_factor, masks_at, share_of
-from kernels.engine.pairs import _positions_of_own, _positions_of_pairs
+from kernels.engine.landmarks import Landmarked, landmark_factor, masks_at
+from kernels.engine.pairs import position_kernels
 from kernels.engine.workspace import Workspace
 from kernels.estimate.places import group_count, places
 from kernels.estimate.shared import Shared
@@ -21,10 +20,21 @@ from kernels.method import EXACT, MonteCarlo
 from kernels.plan.landmarks import choose_landmarks
 from kernels.spec.architecture import Architecture, parse_architecture
 from tests.kernels.estimate.networks import estimated
-from tests.kernels.networks import POOL, RELU, Layer, conv, dense, entries, masks, positional
+from tests.kernels.networks import (
+    POOL,
+    RELU,
+    Layer,
+    conv,
+    dense,
+    entries,
+    masks,
+    parallel,
+    positional,
+)
 
 Array = np.ndarray[Any, Any]
 SHAPE = (7, 4, 3)
+DROPOUT: Layer = {"type": "dropout", "rate": 0.5}
 BELOW = {
     "relu": [dense(1.2, 0.3), RELU],
     "strided": [conv(2, padding="valid", strides=[2]), RELU],
@@ -36,13 +46,11 @@ def network_above(below: list[Layer], **parameters: Any) -> Architecture:
     return parse_architecture({"layers": [*below, estimated(samples=16, **parameters), POOL]})
 
 
-def factors(network: Architecture, rows: Inputs) -> tuple[Array, Array]:
-    """L and C of the last estimated layer, for all inputs."""
+def factors(network: Architecture, rows: Inputs) -> Landmarked:
+    """Those of the last estimated layer, for all inputs."""
     landmarks = choose_landmarks(network, rows, None, EXACT)
     shared, workspace = Shared.of(network.expanded, landmarks), Workspace()
-    below = PositionKernels(
-        partial(_positions_of_pairs, workspace), partial(_positions_of_own, workspace)
-    )
+    below = position_kernels(workspace)
     with jax.enable_x64(True):
         return landmark_factor(places(network.expanded)[-1], rows, shared, below, workspace)
 
@@ -69,18 +77,33 @@ def seen_by_queries(network: Architecture, rows: Inputs) -> Array:
 def test_where_all_inputs_are_landmarks_the_factor_is_exact(name: str, mask: str) -> None:
     network = network_above(BELOW[name], positional=positional("sum", "rational"))
     rows = read_inputs(entries(SHAPE), masks(mask, SHAPE), dtype="float64")
-    factor, own = factors(network, rows)
+    factor, _, beyond = factors(network, rows)
     k = seen_by_queries(network, rows)
     made = np.einsum("apr,bqr->abpq", factor, factor)
     np.testing.assert_allclose(made, k, rtol=0, atol=1e-9 * np.abs(k).max())
-    assert share_of(own, factor) < 1e-9
+    assert beyond < 1e-9
+
+
+@pytest.mark.parametrize(
+    "below", [[dense(), RELU, DROPOUT], [dense(), parallel([DROPOUT, dense()], [])]]
+)
+def test_what_dropout_adds_to_a_variance_is_not_beyond_the_landmarks(below: list[Layer]) -> None:
+    """No two inputs have it in common, and all else is exact."""
+    network, rows = network_above(below), read_inputs(entries(SHAPE), dtype="float64")
+    factor, own, beyond = factors(network, rows)
+    assert beyond < 1e-9
+    k = seen_by_queries(network, rows)
+    made = np.einsum("apr,bqr->abpq", factor, factor)
+    each = np.arange(len(rows))
+    made[each, each] += np.einsum("apr,aqr->apq", own, own)
+    np.testing.assert_allclose(made, k, rtol=0, atol=1e-9 * np.abs(k).max())
 
 
 def test_an_input_keeps_what_the_landmarks_do_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landmarks_module, "LANDMARK_POSITIONS", 8)
     network = network_above(BELOW["relu"])
     rows = read_inputs(entries(SHAPE), dtype="float64")
-    factor, own = factors(network, rows)
+    factor, own, share = factors(network, rows)
     assert factor.shape == (7, 4, 8)
     k = seen_by_queries(network, rows)
     made = np.einsum("apr,bqr->abpq", factor, factor)
@@ -91,7 +114,6 @@ def test_an_input_keeps_what_the_landmarks_do_not_have(monkeypatch: pytest.Monke
     variances = np.einsum("aapp->ap", k)
     scale = np.sqrt(variances[:, None, :, None] * variances[None, :, None, :])
     off = np.abs(made - k) / scale
-    share = share_of(own, factor)
     assert 0.01 < off.max() <= share * (1 + 1e-9) < 1
 
 
@@ -99,7 +121,7 @@ def test_above_an_estimate_every_replicate_has_a_factor() -> None:
     network = network_above(BELOW["estimated"])
     rows = read_inputs(entries(SHAPE), dtype="float64")
     replicates = 1 + group_count(network.expanded)
-    factor, own = factors(network, rows)
+    factor, own, _ = factors(network, rows)
     assert factor.shape == (7, replicates, 4, 28)
     assert own.shape == (7, replicates, 4, 4)
     made = np.einsum("apr,bqr->abpq", factor[:, 0], factor[:, 0])

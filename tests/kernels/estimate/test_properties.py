@@ -118,6 +118,49 @@ def test_longer_inputs_share_the_heads_of_shorter_ones() -> None:
         np.testing.assert_allclose(cross[output], same[output], rtol=0, atol=1e-9 * scale)
 
 
+PLACED = [estimated(samples=16, positional=positional("sum", "rational")), POOL]
+
+
+def padded(x: Array, *grid: int) -> tuple[Array, Array]:
+    """Images on a larger grid, and the mask that says where they are."""
+    wide = [(0, 0), *((0, size - old) for size, old in zip(grid, x.shape[1:-1], strict=True))]
+    return np.pad(x, [*wide, (0, 0)]), np.pad(np.ones(x.shape[:-1], bool), wide)
+
+
+def test_higher_images_share_the_heads_of_lower_ones() -> None:
+    x, higher = entries((3, 2, 3, 2)), entries((2, 4, 3, 2))
+    filled, real = padded(x, 4, 3)
+    one, two = kernels(PLACED, x, higher), kernels(PLACED, filled, higher, mask1=real)
+    for output in NAMES:
+        np.testing.assert_allclose(one[output], two[output], rtol=1e-8, atol=1e-9)
+
+
+def test_positions_that_two_images_number_otherwise_are_refused() -> None:
+    x, other = entries((3, 2, 3, 2)), entries((2, 3, 2, 2))
+    with pytest.raises(InputError, match=r"pad both sides to \[3, 3\]") as caught:
+        kernels(PLACED, x, other)
+    assert caught.value.pointer == "/x2"
+    (filled, real), (others, reals) = padded(x, 3, 3), padded(other, 3, 3)
+    cross = kernels(PLACED, filled, others, mask1=real, mask2=reals)
+    joined, every = np.concatenate([filled, others]), np.concatenate([real, reals])
+    whole = kernels(PLACED, joined, mask1=every)
+    for output in NAMES:
+        np.testing.assert_allclose(cross[output], whole[output][:3, 3:], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "layers", [[estimated(samples=16), POOL], [dense(), RELU, *PLACED]], ids=["plain", "landmarks"]
+)
+def test_other_images_of_other_grids_are_not(layers: list[Layer]) -> None:
+    """Where the logits see no embeddings, or see them through landmarks."""
+    x, other = entries((3, 2, 3, 2)), entries((2, 3, 2, 2))
+    (filled, real), (others, reals) = padded(x, 3, 3), padded(other, 3, 3)
+    one, two = kernels(layers, x, other), kernels(layers, filled, others, mask1=real, mask2=reals)
+    for output in NAMES:
+        scale = np.abs(one[output]).max()
+        np.testing.assert_allclose(two[output], one[output], rtol=0, atol=1e-7 * scale)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_seed_is_all_that_is_random(name: str) -> None:
     x = entries(SHAPE).astype(np.float32)
@@ -185,6 +228,26 @@ def test_landmarks_that_are_not_all_inputs_keep_every_input_exact(
         assert (np.abs(found[output] - exact[output]) < 4.5 * error + 0.05 * scale).all()
         eigenvalues = np.linalg.eigvalsh(found[output])
         assert eigenvalues[0] >= -1e-6 * eigenvalues[-1]
+
+
+def above_an_estimate(mechanism: Any) -> Any:
+    layers = [dense(), estimated(samples=8), dense(), attention(mechanism), RELU, POOL]
+    return kernels(layers, entries((4, 8, 3)))
+
+
+RANK_3 = {"type": "softmax", "rank": 3}
+
+
+@pytest.mark.parametrize("mechanism", [RANK_3, {"type": "performer", "features": 4}])
+def test_compressed_attention_above_an_estimate_says_how_far_it_is_off(mechanism: Any) -> None:
+    assert above_an_estimate(mechanism).error_estimate["mixing"] > 0.1
+
+
+def test_what_is_not_tolerated_above_an_estimate_is_exact_in_every_replicate() -> None:
+    exact, made = map(above_an_estimate, ("softmax", {**RANK_3, "tolerance": 1e-9}))
+    assert made.error_estimate["mixing"] <= 1e-9
+    for output in NAMES:
+        np.testing.assert_allclose(made[output], exact[output], rtol=1e-9, atol=1e-12)
 
 
 def test_the_additive_method_refuses_estimated_networks() -> None:
