@@ -423,9 +423,11 @@ def parallel(
 ) -> Document:
     """Branches of one input, merged into one signal.
 
-    Kernels of a sum add, and those of a product multiply, because the branches are uncorrelated:
-    each but one must end in weights of its own, followed by linear layers at most. Concatenated
-    channels need no such thing, but as their variances differ no activation may follow directly.
+    Kernels of a sum add where branches are uncorrelated: each but one must end in weights of its
+    own, followed by linear layers at most. Those of a product multiply where branches are
+    independent: in each but one, all that comes in must go through weights, whatever follows.
+    Concatenated channels need no such thing, but as their variances differ no activation may follow
+    directly.
 
     sum: K' = sum_b K_b, Theta' = sum_b Theta_b;
     product: K' = prod_b K_b, Theta' = sum_b Theta_b prod_(c != b) K_c;
