@@ -329,7 +329,7 @@ def exp(*, a: float = 1.0, b: float = 1.0) -> Document:
 
 
 def gaussian(*, a: float = 1.0, b: float = -1.0) -> Document:
-    """a exp(b x^2); for b > 0 the mean exists only while variances stay below 1 / (2 b).
+    """a exp(b x^2); for b > 0 its square has a mean only while variances stay below 1 / (4 b).
 
     D = (1 - 2 b p)(1 - 2 b q) - 4 b^2 K^2;
     K' = a^2 / sqrt(D);
