@@ -245,7 +245,7 @@ class Parallel(Layer):
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
         from kernels.finite.chain import channels_after
 
-        inner = self._inner_width(channels, width)
+        inner = self._inner_width(channels, grid, width)
         counts = [channels_after(branch, channels, grid, inner) for branch in self.branches]
         if self.merge == "concat":
             return sum(counts)
@@ -256,15 +256,23 @@ class Parallel(Layer):
             )
         return counts[0]
 
-    def _inner_width(self, channels: int, width: Width) -> Width:
-        """Branches that are added to an untouched signal take its channels."""
-        untouched = self.merge != "concat" and () in self.branches
-        return replace(width, units=channels) if untouched else width
+    def _inner_width(self, channels: int, grid: tuple[int, ...], width: Width) -> Width:
+        """Branches that are merged with one whose channels are those it was given take these."""
+        from kernels.finite.chain import channels_after
+
+        if self.merge == "concat":
+            return width
+        wider = replace(width, units=width.units + 1)
+        for branch in self.branches:
+            count = channels_after(branch, channels, grid, width)
+            if count == channels_after(branch, channels, grid, wider):
+                return replace(width, units=count)
+        return width
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
         from kernels.finite.chain import weights_of
 
-        inner = self._inner_width(channels, width)
+        inner = self._inner_width(channels, grid, width)
         return tuple(weights_of(branch, channels, grid, inner) for branch in self.branches)
 
     def apply(

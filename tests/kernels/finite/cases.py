@@ -167,6 +167,12 @@ CASES: dict[str, Case] = {
     "shortcut_with_dropout": Case(
         [dense(), RELU, parallel([DROPOUT], [dense(), RELU, dense(0.5)]), dense(), RELU, dense()]
     ),
+    "shortcut_of_flattened": Case(
+        [dense(), RELU, FLATTEN, parallel([DROPOUT], [dense()]), dense(), RELU, dense()],
+        SEQUENCES,
+        "tail",
+        widths=(32, 64, 128),
+    ),
     "two_activations": Case([dense(), RELU, parallel([dense(), RELU], [dense(), ABS, dense()])]),
     "gated_shortcut": Case([dense(), RELU, parallel([product([dense()], [])], []), dense()]),
     "gate_of_own_weights": Case(
