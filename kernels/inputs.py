@@ -147,7 +147,10 @@ def finite(values: npt.NDArray[Any]) -> bool:
 
 
 def _read_mask(mask: npt.ArrayLike, x: npt.NDArray[Any], pointer: str) -> npt.NDArray[np.bool_]:
-    array = np.asarray(mask)
+    try:
+        array = np.asarray(mask)
+    except ValueError as error:
+        raise InputError(f"expected a rectangular array of booleans: {error}", pointer) from None
     if array.dtype != np.bool_:
         raise InputError(
             f"expected a boolean mask (True = real position), got dtype {array.dtype}", pointer

@@ -115,7 +115,8 @@ class Site:
 
     def variance(self, cov: Array) -> Array:
         """The variances of one input's positions, (P,) or (), from its own covariance."""
-        return jnp.diagonal(cov) if self.form is Demand.FULL else cov
+        # A variance of zero may round below it, where a pool adds up what cancels. NaN stays.
+        return jnp.maximum(jnp.diagonal(cov) if self.form is Demand.FULL else cov, 0)
 
     def coincide(self) -> Array | bool:
         """Where a position meets itself, so that its correlation is exactly one."""

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from kernels.errors import SpecError
+
 
 def relu(x: Array) -> Array:
     """max(x, 0), (..., d) from (..., d)."""
@@ -35,10 +37,14 @@ def dpfp(x: Array, nu: int = 1) -> Array:
 
     Returns:
         (..., 2 d nu).
+
+    Raises:
+        SpecError: nu is out of range: the ring would meet itself.
     """
     if not 1 <= nu < 2 * x.shape[-1]:
-        raise ValueError(
-            f"nu: expected 1 to {2 * x.shape[-1] - 1} for {x.shape[-1]} channels, got {nu}"
+        raise SpecError(
+            f"dpfp: expected nu from 1 to {2 * x.shape[-1] - 1} for queries and keys of "
+            f"{x.shape[-1]} channels, got {nu}; take a smaller nu, or wider heads"
         )
     z = jax.nn.relu(jnp.concatenate([x, -x], axis=-1))
     return jnp.concatenate([z * jnp.roll(z, -shift, -1) for shift in range(1, nu + 1)], axis=-1)

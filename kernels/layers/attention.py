@@ -106,16 +106,15 @@ class Attention(Layer):
                 raise error.under("/mechanism") from None
         if self.positional is not None:
             self.positional.check(signal.grid)
-        out = signal.as_weighted()
         if self.residual is None:
-            return out
+            return signal.as_weighted()
         if signal.channels is not None:
             raise SpecError(
                 f"the residual adds the raw input of {signal.channels} channels to an output of "
                 f"infinite width; put a dense or conv layer before this one",
                 "/residual",
             )
-        return out.with_(gaussian=signal.gaussian, own_weights=signal.own_weights)
+        return signal  # a Gaussian of zero mean and of its own was added
 
     @property
     def estimates(self) -> bool:

@@ -34,7 +34,7 @@ class Flatten(Layer):
         if not signal.grid:
             return signal
         channels = None if signal.channels is None else signal.channels * signal.positions
-        return signal.with_(grid=(), channels=channels, gaussian=False, masked=False)
+        return signal.with_(grid=(), channels=channels, gaussian=False, alike=False, masked=False)
 
     @property
     def removes_positions(self) -> bool:

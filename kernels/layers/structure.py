@@ -52,9 +52,11 @@ class Repeat(Layer):
 class Parallel(Layer):
     """Branches of one input, merged into one signal.
 
-    Kernels of a sum add, and those of a product multiply, because the branches are uncorrelated:
-    each but one must end in weights of its own, followed by linear layers at most. Concatenated
-    channels need no such thing, but as their variances differ no activation may follow directly.
+    Kernels of a sum add where branches are uncorrelated: each but one must end in weights of its
+    own, followed by linear layers at most. Those of a product multiply where branches are
+    independent: in each but one, all that comes in must go through weights, whatever follows.
+    Concatenated channels need no such thing, but as their variances differ no activation may follow
+    directly.
     """
 
     type: Literal["parallel"] = "parallel"
@@ -72,12 +74,42 @@ class Parallel(Layer):
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540; Yang, arXiv 1910.12478"
 
     def forward(self, signal: Signal) -> Signal:
-        # "Own" means since the fork: what the input brought along is common to all branches.
-        incoming = signal.with_(own_weights=False)
+        if len(self.branches) == 1:
+            return forward_all(self.branches[0], signal, "/branches/0")
+        inside = self._inside(signal)
         outgoing = [
-            forward_all(branch, incoming, f"/branches/{index}")
+            forward_all(branch, inside, f"/branches/{index}")
             for index, branch in enumerate(self.branches)
         ]
+        self._refuse_other_positions(outgoing)
+        if self.merge != "concat":
+            self._refuse_inseparable(outgoing)
+        self._refuse_other_widths(outgoing)
+        widths = [branch.channels for branch in outgoing if branch.channels is not None]
+        own = [branch.own_weights for branch in outgoing]
+        fresh = [branch.fresh_weights for branch in outgoing]
+        return outgoing[0].with_(
+            channels=sum(widths) if widths else None,
+            gaussian=self.merge == "sum" and all(branch.gaussian for branch in outgoing),
+            alike=self.merge != "concat" and all(branch.alike for branch in outgoing),
+            forks=signal.forks,
+            # One factor of zero mean gives a product zero mean; a sum needs it of every branch.
+            own_weights=min(max(own) if self.merge == "product" else min(own), signal.forks),
+            fresh_weights=min(*fresh, signal.forks),
+        )
+
+    def steps_inside(self, signal: Signal, pointer: str) -> Iterator[tuple[str, Signal]]:
+        inside = self._inside(signal)
+        for index, branch in enumerate(self.branches):
+            yield from steps_of(branch, inside, f"{pointer}/branches/{index}")
+
+    def _inside(self, signal: Signal) -> Signal:
+        """What goes into each branch. Channels side by side may depend on each other, and one branch
+        has no other: that is no fork."""
+        forked = self.merge != "concat" and len(self.branches) > 1
+        return signal.with_(forks=signal.forks + 1) if forked else signal
+
+    def _refuse_other_positions(self, outgoing: Sequence[Signal]) -> None:
         first = outgoing[0]
         for index, branch in enumerate(outgoing[1:], start=1):
             if branch.grid != first.grid or branch.masked != first.masked:
@@ -86,35 +118,35 @@ class Parallel(Layer):
                     f"{list(first.grid)}, branch {index} with {list(branch.grid)}",
                     f"/branches/{index}",
                 )
-        if len(outgoing) == 1:
-            return first.with_(own_weights=signal.own_weights or first.own_weights)
-        if self.merge != "concat":
-            self._refuse_correlated(outgoing)
-        self._refuse_other_widths(outgoing)
-        return first.with_(
-            gaussian=self.merge == "sum" and all(b.gaussian for b in outgoing),
-            own_weights=signal.own_weights or all(b.own_weights for b in outgoing),
-        )
 
-    def steps_inside(self, signal: Signal, pointer: str) -> Iterator[tuple[str, Signal]]:
-        for index, branch in enumerate(self.branches):
-            yield from steps_of(branch, signal, f"{pointer}/branches/{index}")
+    def _refuse_inseparable(self, outgoing: Sequence[Signal]) -> None:
+        """Raises unless the kernels of a sum add, or those of a product multiply."""
+        if self.merge == "sum":
+            self._refuse_two(
+                [branch.own_weights < branch.forks for branch in outgoing],
+                "must end in a dense, conv or attention layer (pooling, dropout or layer_norm may "
+                "follow)",
+                "they are correlated, and their kernels do not add",
+            )
+        else:
+            self._refuse_two(
+                [branch.fresh_weights < branch.forks for branch in outgoing],
+                "must send all that comes in through a dense, conv or attention layer",
+                "they depend on each other, and their kernels do not multiply",
+            )
+            self._refuse_two(
+                [not branch.alike for branch in outgoing],
+                "must have channels that are alike (flatten and concat make unlike ones)",
+                "a mean over channels of products is not the product of their means",
+            )
 
-    def _refuse_correlated(self, outgoing: Sequence[Signal]) -> None:
-        for index, (branch, layers) in enumerate(zip(outgoing, self.branches, strict=True)):
-            if layers and not branch.own_weights:
-                raise SpecError(
-                    f"branch {index} of a {self.merge} must end in a dense, conv or attention layer "
-                    f"(pooling or layer_norm may follow), or be empty: otherwise its output is "
-                    f"correlated with the other branches and the kernels do not separate",
-                    f"/branches/{index}",
-                )
-        empty = [index for index, layers in enumerate(self.branches) if not layers]
-        if len(empty) > 1:
+    def _refuse_two(self, lacking: Sequence[bool], must: str, why: str) -> None:
+        found = [index for index, lacks in enumerate(lacking) if lacks]
+        if len(found) > 1:
             raise SpecError(
-                f"only one branch of a {self.merge} may be empty: copies of one signal are "
-                f"correlated; scale the signal with a w_std instead",
-                f"/branches/{empty[1]}",
+                f"all branches of a {self.merge} but one {must}, and branches {found[0]} and "
+                f"{found[1]} do not: {why}; put a dense layer at the end of one",
+                f"/branches/{found[1]}",
             )
 
     def _refuse_other_widths(self, outgoing: Sequence[Signal]) -> None:
@@ -213,7 +245,7 @@ class Parallel(Layer):
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
         from kernels.finite.weights import channels_after
 
-        inner = self._inner_width(channels, width)
+        inner = self._inner_width(channels, grid, width)
         counts = [channels_after(branch, channels, grid, inner) for branch in self.branches]
         if self.merge == "concat":
             return sum(counts)
@@ -224,15 +256,23 @@ class Parallel(Layer):
             )
         return counts[0]
 
-    def _inner_width(self, channels: int, width: Width) -> Width:
-        """Branches that are added to an untouched signal take its channels."""
-        untouched = self.merge != "concat" and () in self.branches
-        return replace(width, units=channels) if untouched else width
+    def _inner_width(self, channels: int, grid: tuple[int, ...], width: Width) -> Width:
+        """Branches that are merged with one whose channels are those it was given take these."""
+        from kernels.finite.chain import channels_after
+
+        if self.merge == "concat":
+            return width
+        wider = replace(width, units=width.units + 1)
+        for branch in self.branches:
+            count = channels_after(branch, channels, grid, width)
+            if count == channels_after(branch, channels, grid, wider):
+                return replace(width, units=count)
+        return width
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
         from kernels.finite.weights import weights_of
 
-        inner = self._inner_width(channels, width)
+        inner = self._inner_width(channels, grid, width)
         return tuple(weights_of(branch, channels, grid, inner) for branch in self.branches)
 
     def apply(

@@ -73,9 +73,9 @@ class ReLUFeatures(FeatureMap):
         return relu_correlation(logits), jnp.sqrt(variance / 2)
 
     def features(self, u: Array) -> Array:
-        import jax.numpy as jnp
+        from kernels.finite.feature_maps import relu
 
-        return jnp.maximum(u, 0)
+        return relu(u)
 
 
 class EluPlusOne(FeatureMap):
@@ -94,10 +94,9 @@ class EluPlusOne(FeatureMap):
         return kappa / (norms[:, None] * norms[None, :]), norms
 
     def features(self, u: Array) -> Array:
-        import jax.numpy as jnp
+        from kernels.finite.feature_maps import elu_plus_one
 
-        # The exponential of what is not taken must not overflow: its derivative would be NaN.
-        return jnp.where(u > 0, 1 + u, jnp.exp(jnp.where(u > 0, 0, u)))
+        return elu_plus_one(u)
 
 
 class DPFP(FeatureMap):
@@ -108,7 +107,8 @@ class DPFP(FeatureMap):
     """
 
     type: Literal["dpfp"] = "dpfp"
-    nu: Count = 1
+    # Each l is an operation more to compile at finite width. The paper goes to 3.
+    nu: Annotated[Count, Field(le=16)] = 1
     homogeneous: ClassVar[bool] = True
 
     @property
@@ -125,11 +125,9 @@ class DPFP(FeatureMap):
         return correlation**2, norms**2
 
     def features(self, u: Array) -> Array:
-        import jax.numpy as jnp
+        from kernels.finite.feature_maps import dpfp
 
-        z = jnp.maximum(jnp.concatenate([u, -u], axis=1), 0)
-        shifts = range(1, self.nu + 1)
-        return jnp.concatenate([z * jnp.roll(z, -shift, axis=1) for shift in shifts], axis=1)
+        return dpfp(u, self.nu)
 
 
 AnyFeatureMap = Annotated[

@@ -15,16 +15,26 @@ class Signal:
         grid: sizes of the position axes, (), (T,), (H, W) or (D, H, W).
         channels: width; None once the network's own infinite width has replaced the input's.
         gaussian: each channel is a Gaussian process, so an activation's limit applies.
-        own_weights: random weights of zero mean, followed by linear layers only, made this
-            signal since the last fork, so that it is uncorrelated with a parallel branch.
+        alike: all channels are distributed alike, not some as one position or branch and some as
+            another.
         masked: some positions may be masked.
+        forks: how many sums and products this is inside of a branch of. The two facts below say of
+            how many of these they hold, from the outermost: what holds since an inner fork holds
+            since those around it.
+        own_weights: random weights of zero mean, followed by linear layers only, made this signal
+            since the fork, so that its mean is zero whatever the other branches are.
+        fresh_weights: all that comes from the fork went through random weights, so that a channel
+            is independent of the other branches; its mean need not be zero.
     """
 
     grid: tuple[int, ...]
     channels: int | None
     gaussian: bool = False
-    own_weights: bool = False
+    alike: bool = True
     masked: bool = False
+    forks: int = 0
+    own_weights: int = 0
+    fresh_weights: int = 0
 
     @property
     def positions(self) -> int:
@@ -37,7 +47,14 @@ class Signal:
 
     def as_weighted(self) -> Signal:
         """After a layer of fresh Gaussian weights of infinite width."""
-        return replace(self, channels=None, gaussian=True, own_weights=True)
+        return replace(
+            self,
+            channels=None,
+            gaussian=True,
+            alike=True,
+            own_weights=self.forks,
+            fresh_weights=self.forks,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: channels null means infinitely wide."""

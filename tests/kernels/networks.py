@@ -49,6 +49,16 @@ def parallel(*branches: list[Layer]) -> Layer:
     return {"type": "parallel", "branches": list(branches), "merge": "sum"}
 
 
+def product(*branches: list[Layer]) -> Layer:
+    """A product of branches."""
+    return {**parallel(*branches), "merge": "product"}
+
+
+def concat(*branches: list[Layer]) -> Layer:
+    """Branches side by side."""
+    return {**parallel(*branches), "merge": "concat"}
+
+
 def repeat(times: int, *layers: Layer) -> Layer:
     """Layers several times over."""
     return {"type": "repeat", "times": times, "layers": list(layers)}

@@ -112,6 +112,11 @@ def attentions(draw: st.DrawFn) -> list[Layer]:
     return [draw(denses), layer | {"residual": {"weight": draw(st.sampled_from([0.0, 0.3]))}}]
 
 
+def parallel_of(merge: str, branches: list[list[Layer]], more: list[list[Layer]]) -> Layer:
+    """A parallel layer of both lists of branches."""
+    return {"type": "parallel", "merge": merge, "branches": branches + more}
+
+
 @st.composite
 def networks(draw: st.DrawFn, rank: int) -> list[Layer]:
     """A network for inputs of `rank` position axes that ends without positions.
@@ -123,25 +128,28 @@ def networks(draw: st.DrawFn, rank: int) -> list[Layer]:
     keeping = st.one_of(one(denses), *([attentions()] if rank else []))
     weighted = st.one_of(keeping, *([one(windows(rank, ["conv"]))] if rank else []))
     pools = [one(windows(rank, ["avg_pool", "sum_pool"]))] if rank else []
-    branches = st.builds(lambda f, rest: [f, *rest], activations, keeping)
-    sums = st.builds(
-        lambda branches, skip: {
-            "type": "parallel",
-            "merge": "sum",
-            "branches": branches + ([[]] if skip else []),
-        },
-        st.lists(branches, min_size=1, max_size=2),
-        st.booleans(),
+    # One branch may have no weights; those of a product may end in an activation.
+    added = st.builds(lambda f, rest: [f, *rest], activations, keeping)
+    multiplied = st.builds(lambda rest, f: [*rest, f], keeping, activations)
+    bare = st.one_of(st.just([[]]), activations.map(lambda f: [[f]]), st.just([]))
+    forks = st.one_of(
+        st.builds(parallel_of, st.just("sum"), st.lists(added, min_size=1, max_size=2), bare),
+        st.builds(
+            parallel_of,
+            st.just("product"),
+            st.lists(st.one_of(added, multiplied), min_size=1, max_size=2),
+            bare,
+        ),
     )
     layers: list[Layer] = draw(keeping)
     for _ in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["activation", "linear", "sum", "norm"]))
+        kind = draw(st.sampled_from(["activation", "linear", "fork", "norm"]))
         if kind == "activation":
             layers += [draw(activations), *draw(weighted)]
         elif kind == "linear":
             layers += draw(st.one_of(weighted, *pools))
-        elif kind == "sum":
-            layers += [draw(denses), draw(sums), draw(denses)]
+        elif kind == "fork":
+            layers += [draw(denses), draw(forks), draw(denses)]
         else:
             layers += [*draw(weighted), draw(norms)]
     layers += [draw(denses)]

@@ -134,6 +134,34 @@ def test_a_gaussian_that_leaves_its_range_is_named(x: np.ndarray, b: float, size
         kernel_matrix({"layers": [{"type": "dense"}, {"type": "gaussian", "b": b}]}, size * x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [([0.55, 0.0], [0.1, 0.3]), ([0.1, 0.3], [0.55, 0.0]), ([0.7, 0.0], [0.71, 0.0])],
+)
+def test_units_without_a_finite_variance_have_no_kernel_with_others(
+    one: list[float], other: list[float], dtype: str
+) -> None:
+    """4 b p > 1 for one of the two or both, though the mean of the product exists."""
+    layers = {"layers": [{"type": "dense"}, {"type": "gaussian", "b": 2.0}, {"type": "dense"}]}
+    with pytest.raises(NumericsError, match=r"layer 1 .*\(gaussian\).* 1 / \(4 b\)"):
+        kernel_matrix(layers, [one], [other], dtype=dtype)
+
+
+def test_a_gaussian_that_grows_is_its_integral_up_to_the_edge() -> None:
+    x = np.array([[0.65, 0.2], [-0.3, 0.6], [0.1, 0.69]])  # 4 b p of 0.92, 0.90, 0.97
+    layers = {"layers": [{"type": "dense"}, {"type": "gaussian", "b": 1.0}]}
+    found = kernel_matrix(layers, x, dtype="float64", outputs=("nngp",))["nngp"]
+    grid, step = np.linspace(-16, 16, 1601, retstep=True)
+    u, v = grid[:, None], grid[None, :]
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        cov = x[[i, j]] @ x[[i, j]].T / 2
+        inverse = np.linalg.inv(cov)
+        form = inverse[0, 0] * u * u + 2 * inverse[0, 1] * u * v + inverse[1, 1] * v * v
+        density = np.exp(u * u + v * v - form / 2) / (2 * np.pi * np.sqrt(np.linalg.det(cov)))
+        np.testing.assert_allclose(found[i, j], density.sum() * step**2, rtol=1e-9)
+
+
 def test_what_a_caller_should_know_comes_with_the_matrices() -> None:
     layers = {"layers": RELU * 4}
     (warning,) = kernel_matrix(layers, np.eye(2)).warnings

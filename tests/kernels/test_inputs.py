@@ -35,6 +35,7 @@ REFUSED: dict[str, tuple[Any, Any, str, str]] = {
     "nan_at_a_real_position": (NAN_AT_REAL, MASK, "/x1", "nan"),
     "infinite": (GOOD * np.inf, None, "/x1", "inf"),
     "too_large_for_float32": (GOOD * 1e39, None, "/x1", "float32"),
+    "ragged_mask": (GOOD, [[True], [True, False]], "/mask1", "rectangular"),
     "mask_of_numbers": (GOOD, MASK.astype(int), "/mask1", "boolean"),
     "mask_of_another_shape": (GOOD, MASK[:, :2], "/mask1", "shape"),
     "mask_with_channels": (GOOD, np.ones((2, 3, 4), bool), "/mask1", "shape"),

@@ -13,10 +13,12 @@ from tests.kernels.networks import (
     SUM_POOL,
     attention,
     avg_pool,
+    concat,
     conv,
     dense,
     parallel,
     positional,
+    product,
     repeat,
 )
 
@@ -237,8 +239,7 @@ WINDOW_NETWORKS = {
         [
             conv(1, 1),
             RELU,
-            parallel([conv(3, 3, strides=[2, 1])], [conv(1, 1, strides=[2, 1])])
-            | {"merge": "concat"},
+            concat([conv(3, 3, strides=[2, 1])], [conv(1, 1, strides=[2, 1])]),
             dense(),
             RELU,
             POOL,
@@ -247,11 +248,27 @@ WINDOW_NETWORKS = {
         (2, 4, 3, 2),
         "holes",
     ),
+    "one_branch_without_weights": Case(
+        [
+            conv(2),
+            parallel(
+                [avg_pool(2, strides=[2], padding="same")], [conv(3, strides=[2]), GELU, conv(1)]
+            ),
+            dense(),
+            product([conv(2), RELU], [dense(), ABS], []),
+            parallel([dense(), product([dense()], [])], []),
+            POOL,
+            dense(),
+        ],
+        (3, 7, 2),
+        (2, 7, 2),
+        "holes",
+    ),
     "branches_multiplied": Case(
         [
             conv(1),
             RELU,
-            parallel([conv(3, strides=[2])], [conv(2, strides=[2])]) | {"merge": "product"},
+            product([conv(3, strides=[2])], [conv(2, strides=[2])]),
             attention(),
             POOL,
         ],

@@ -25,6 +25,6 @@ def dpfp(*, nu: int = 1) -> Document:
     square of relu's for every nu: nu only changes how far a finite network is from the limit.
 
     Ranges:
-        nu: >= 1.
+        nu: >= 1, <= 16.
     """
     return document("dpfp", {}, nu=(nu, 1))

@@ -329,7 +329,7 @@ def exp(*, a: float = 1.0, b: float = 1.0) -> Document:
 
 
 def gaussian(*, a: float = 1.0, b: float = -1.0) -> Document:
-    """a exp(b x^2); for b > 0 the mean exists only while variances stay below 1 / (2 b).
+    """a exp(b x^2); for b > 0 its square has a mean only while variances stay below 1 / (4 b).
 
     D = (1 - 2 b p)(1 - 2 b q) - 4 b^2 K^2;
     K' = a^2 / sqrt(D);
@@ -423,9 +423,11 @@ def parallel(
 ) -> Document:
     """Branches of one input, merged into one signal.
 
-    Kernels of a sum add, and those of a product multiply, because the branches are uncorrelated:
-    each but one must end in weights of its own, followed by linear layers at most. Concatenated
-    channels need no such thing, but as their variances differ no activation may follow directly.
+    Kernels of a sum add where branches are uncorrelated: each but one must end in weights of its
+    own, followed by linear layers at most. Those of a product multiply where branches are
+    independent: in each but one, all that comes in must go through weights, whatever follows.
+    Concatenated channels need no such thing, but as their variances differ no activation may follow
+    directly.
 
     sum: K' = sum_b K_b, Theta' = sum_b Theta_b;
     product: K' = prod_b K_b, Theta' = sum_b Theta_b prod_(c != b) K_c;

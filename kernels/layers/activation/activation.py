@@ -27,7 +27,7 @@ class Activation(Layer):
                 f"layer, or after a sum of branches that end in one (an activation of an "
                 f"activation, of raw input or of flattened positions has no such limit)"
             )
-        return signal.with_(gaussian=False, own_weights=False)
+        return signal.with_(gaussian=False, own_weights=0)
 
     @property
     def pointwise(self) -> bool:

@@ -38,7 +38,7 @@ class Exp(Activation):
 
 
 class Gaussian(Activation):
-    """a exp(b x^2); for b > 0 the mean exists only while variances stay below 1 / (2 b)."""
+    """a exp(b x^2); for b > 0 its square has a mean only while variances stay below 1 / (4 b)."""
 
     type: Literal["gaussian"] = "gaussian"
     a: Number = 1.0
@@ -49,6 +49,11 @@ class Gaussian(Activation):
         "Theta' = 4 a^2 b^2 K / D^(3/2) Theta"
     )
     source: ClassVar[str] = "Williams, NeurIPS 1996, 'Computing with infinite networks'"
+    not_finite: ClassVar[str] = (
+        "with b > 0 its square has a mean only while the variances below it are less than "
+        "1 / (4 b): use smaller inputs or stds or a smaller b, or layer_norm and b below 1 / 4; with "
+        "b < 0 it leaves the range of the dtype: use smaller inputs or stds, or ask for float64"
+    )
 
     def function(self, numbers: Numbers, x: Array) -> Array:
         import jax.numpy as jnp
@@ -64,10 +69,11 @@ class Gaussian(Activation):
         edges = 1 - twice * (p + q)
         rest = jnp.abs(twice) * root_determinant(p, q, c, coincide)
         # hypot for b < 0, because D leaves the range of float32 long before p and q do. For b > 0
-        # D is below 1, and both factors 1 - 2 b p must be positive, which D > 0 does not say.
+        # D is below 1 and may be positive where no unit has a finite variance: E f(u)^2 is there
+        # while 4 b p < 1. A cross kernel of units without one would be a number of no network.
         root = jnp.where(
             twice < 0, jnp.hypot(jnp.sqrt(jnp.abs(edges)), rest), jnp.sqrt(edges + rest * rest)
         )
-        inside = (twice * p < 1) & (twice * q < 1) & (root < jnp.inf)
+        inside = (2 * twice * p < 1) & (2 * twice * q < 1) & (root < jnp.inf)
         value = numbers["a"] ** 2 / jnp.where(inside, root, jnp.nan)
         return value, (twice / root) * (twice * c / root) * value

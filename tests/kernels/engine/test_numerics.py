@@ -51,6 +51,17 @@ def test_attention_to_zero_tokens(mechanism: str) -> None:
         assert (matrix[0] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mixing", [[], [attention(qk_std=0.0, b_std=0.0)]], ids=["pool", "attend"])
+def test_what_cancels_has_a_variance_of_zero_not_less(mixing: list[Any], dtype: str) -> None:
+    """The mean over positions of a centred series is zero, and its square rounds to either side."""
+    x = entries((8, 16, 1))
+    x -= x.mean(1, keepdims=True)
+    after = [RELU, POOL] if mixing else [POOL, RELU]
+    result = kernel_matrix({"layers": [NO_BIAS, *mixing, *after, NO_BIAS]}, x, dtype=dtype)
+    assert np.abs(result["nngp"]).max() < 1e-6
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
 def test_homogeneous_networks_scale(scale: float) -> None:
     x = entries((6, 5))

@@ -17,12 +17,18 @@ from tests.kernels.networks import (
     SPATIAL_NORM,
     SUM_POOL,
     Layer,
+    attention,
     avg_pool,
     conv,
     dense,
     parallel,
+    product,
     repeat,
 )
+
+SIGMOID: Layer = {"type": "elementwise", "fn": "sigmoid"}
+DROPOUT: Layer = {"type": "dropout", "rate": 0.7}
+SKIP: Layer = attention(residual={"weight": 0.4})
 
 
 def _twice(activation: Layer) -> Case:
@@ -138,9 +144,53 @@ CASES: dict[str, Case] = {
             RELU,
         ]
     ),
+    # One branch may lack weights of its own, or those of a product weights at all.
+    "gated": Case([dense(), RELU, product([dense()], [dense(0.7), SIGMOID]), dense()]),
+    "gated_inputs": Case([product([dense()], [dense(0.7), SIGMOID]), dense()]),
+    "product_of_activations": Case(
+        [dense(), RELU, product([dense(), RELU], [dense(), SIGMOID], []), dense()]
+    ),
+    "pooled_shortcut": Case(
+        [
+            conv(3),
+            parallel([avg_pool(2, strides=[2])], [conv(2, strides=[2]), RELU, conv(3)]),
+            RELU,
+            POOL,
+        ],
+        SEQUENCES,
+        "holes",
+    ),
+    "pooled_shortcut_of_activations": Case(
+        [conv(2), RELU, parallel([avg_pool(2)], [conv(2, padding="valid"), RELU, conv(1)]), POOL],
+        SEQUENCES,
+    ),
+    "shortcut_with_dropout": Case(
+        [dense(), RELU, parallel([DROPOUT], [dense(), RELU, dense(0.5)]), dense(), RELU, dense()]
+    ),
+    "shortcut_of_flattened": Case(
+        [dense(), RELU, FLATTEN, parallel([DROPOUT], [dense()]), dense(), RELU, dense()],
+        SEQUENCES,
+        "tail",
+        widths=(32, 64, 128),
+    ),
+    "two_activations": Case([dense(), RELU, parallel([dense(), RELU], [dense(), ABS, dense()])]),
+    "gated_shortcut": Case([dense(), RELU, parallel([product([dense()], [])], []), dense()]),
+    "gate_of_own_weights": Case(
+        [dense(), parallel([dense(), product([], [dense(), SIGMOID])], [RELU]), dense()]
+    ),
+    "shortcut_of_own_weights": Case(
+        [dense(), parallel([dense(), parallel([], [RELU, dense()])], [RELU]), dense(), RELU]
+    ),
+    "product_of_sums": Case(
+        [dense(), RELU, product([dense(), parallel([RELU], [dense()])], []), dense()]
+    ),
+    "skipping_attention": Case([dense(), parallel([SKIP], [RELU, dense()]), RELU, POOL], SEQUENCES),
+    "gated_attention": Case(
+        [dense(), product([SKIP], [attention(), SIGMOID]), POOL, dense()], SEQUENCES, "tail"
+    ),
     "repeat": Case([dense(), repeat(2, RELU, dense(0.9)), RELU, dense()]),
 } | attention_cases.CASES
 
 
-FAST = ("relu", "layer_norm_spatial", "dropout", "positions_concat")
+FAST = ("relu", "layer_norm_spatial", "dropout", "positions_concat", "gated")
 """A representative handful for every run of the tests, with larger standard errors."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.errors import SpecError
 from kernels.finite.fast_weights import (
     additive_parallel,
     additive_steps,
@@ -111,7 +112,7 @@ def test_dpfp_by_its_definition(nu: int) -> None:
 
 @pytest.mark.parametrize("nu", [0, 6, -1])
 def test_dpfp_refuses_rings_that_are_too_short(nu: int) -> None:
-    with pytest.raises(ValueError, match="expected 1 to 5"):
+    with pytest.raises(SpecError, match="nu from 1 to 5"):
         dpfp(jnp.ones(3), nu)
 
 

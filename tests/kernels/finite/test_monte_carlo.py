@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.errors import InputError, Stopped
+from kernels.errors import InputError, SpecError, Stopped
 from kernels.finite.identity import identities
 from kernels.finite.monte_carlo import monte_carlo
 from kernels.inputs import Inputs, read_inputs
@@ -103,6 +103,14 @@ def test_seeds_differ_and_repeat() -> None:
     )
     np.testing.assert_array_equal(one["ntk"], again["ntk"])
     assert not np.allclose(one["ntk"], other["ntk"])
+
+
+@pytest.mark.parametrize("mechanism", ["linear", "delta"])
+def test_a_ring_of_features_that_meets_itself_is_refused(mechanism: str) -> None:
+    feature_map = {"type": "dpfp", "nu": 8}
+    layers = network(attention({"type": mechanism, "feature_map": feature_map}), POOL)
+    with pytest.raises(SpecError, match=r"nu from 1 to 7 .* 4 channels, got 8"):
+        monte_carlo(layers, sequences(2), width=16, keys=4, samples=2)
 
 
 def test_equal_inputs_are_dropped_independently() -> None:

@@ -103,6 +103,11 @@ MALFORMED: list[tuple[str, Any, str]] = [
         "/layers/0/mechanism/feature_map/nu",
     ),
     (
+        "nu_seventeen",
+        attends({"type": "linear", "feature_map": {"type": "dpfp", "nu": 17}}),
+        "/layers/0/mechanism/feature_map/nu",
+    ),
+    (
         "nu_fraction",
         attends({"type": "delta", "feature_map": {"type": "dpfp", "nu": 1.5}}),
         "/layers/0/mechanism/feature_map/nu",

@@ -8,9 +8,18 @@ from kernels.compatible import check_job
 from kernels.errors import SpecError
 from kernels.inputs import read_inputs
 from kernels.spec.architecture import describe, parse_architecture
+from tests.kernels.networks import (
+    FLATTEN,
+    RELU,
+    Layer,
+    attention,
+    concat,
+    dense,
+    parallel,
+    product,
+)
 
 DENSE: dict[str, Any] = {"type": "dense"}
-RELU: dict[str, Any] = {"type": "relu"}
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -100,12 +109,6 @@ UNFIT: list[tuple[str, list[Any], tuple[int, ...], str]] = [
         "correlated_branches",
         [DENSE, {"type": "parallel", "branches": [[RELU], []]}],
         (4,),
-        "/layers/1/branches/0",
-    ),
-    (
-        "two_empty_branches",
-        [DENSE, {"type": "parallel", "branches": [[], []]}],
-        (4,),
         "/layers/1/branches/1",
     ),
     (
@@ -134,6 +137,60 @@ UNFIT: list[tuple[str, list[Any], tuple[int, ...], str]] = [
         "/layers/1/layers/0/window",
     ),
 ]
+
+
+SKIP = attention(residual={"weight": 0.5})
+CORRELATED: dict[str, Layer] = {
+    "copies": parallel([], []),
+    "activations": parallel([dense(), RELU], [dense(), RELU]),
+    # Canonical form has no parallel of one branch, and may not change what is refused.
+    "activations_in_a_branch_of_one": parallel(
+        [dense(), parallel([RELU])], [dense(), parallel([RELU])]
+    ),
+    "activation_in_a_concat": parallel(
+        [dense(), concat([RELU], [])], [dense(), concat([RELU], [dense()])]
+    ),
+    "activation_and_pooled_one": parallel([RELU], [], [dense()]),
+    "shortcut_in_a_branch": parallel([parallel([dense()], [])], []),
+    "shortcut_of_an_activation": parallel([dense(), RELU, parallel([], [dense()])], []),
+    "sum_with_an_activation": parallel([dense(), parallel([RELU], [dense()])], [dense(), RELU]),
+    "product_without_a_mean_of_zero": parallel([product([dense(), RELU], [])], []),
+    "squared": product([], []),
+    "product_with_an_activation": product([RELU], [], [dense()]),
+    "product_with_a_shortcut": product([parallel([dense()], [])], []),
+    "product_with_a_gate": product([product([dense()], [])], []),
+    "product_with_concatenated_inputs": product([concat([dense()], [])], []),
+    "product_of_unlike_channels": product(
+        [concat([dense(0.4)], [dense(2.0)])], [concat([dense(0.4)], [dense(2.0)])]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORRELATED)
+def test_branches_whose_kernels_do_not_separate(name: str) -> None:
+    network = parse_architecture({"layers": [dense(), CORRELATED[name], dense()]})
+    for same in (network, parse_architecture(network.canonical())):
+        with pytest.raises(SpecError, match="put a dense layer") as caught:
+            describe(same, (4,))
+        assert caught.value.pointer == "/layers/1/branches/1"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        parallel([SKIP], []),
+        product([SKIP], []),
+        product([FLATTEN, dense(), FLATTEN], [dense(), FLATTEN], [FLATTEN]),
+    ],
+)
+def test_branches_of_positions_whose_kernels_do_not_separate(layer: Layer) -> None:
+    with pytest.raises(SpecError, match="put a dense layer"):
+        describe(parse_architecture({"layers": [dense(), layer]}), (4, 3))
+
+
+def test_channels_of_concatenated_inputs_add() -> None:
+    network = parse_architecture({"layers": [concat([], [FLATTEN]), concat([], [])]})
+    assert describe(network, (3,)).output.channels == 12
 
 
 @pytest.mark.parametrize(
