@@ -258,7 +258,7 @@ class Parallel(Layer):
 
     def _inner_width(self, channels: int, grid: tuple[int, ...], width: Width) -> Width:
         """Branches that are merged with one whose channels are those it was given take these."""
-        from kernels.finite.chain import channels_after
+        from kernels.finite.weights import channels_after
 
         if self.merge == "concat":
             return width

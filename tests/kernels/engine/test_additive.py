@@ -201,6 +201,17 @@ def test_layers_below_the_attention_may_read_all_positions() -> None:
     assert 0 < errors(made, exact) <= made.error_estimate["additive"] < 1e-3
 
 
+def test_variances_that_cancel_are_zero() -> None:
+    """Tokens that add up to nothing: uniform attention over them leaves rounding, of either sign."""
+    tokens = entries((6, 3, 5))
+    x = np.concatenate([0 * tokens[:, :1], tokens[:, :2], -tokens[:, :2].sum(1, keepdims=True)], 1)
+    layers = [dense(b_std=0.0), attention(qk_std=0.0, b_std=0.0), RELU, POOL]
+    made, exact = both(layers, 1e-5, x1=x)
+    for output in OUTPUTS:
+        assert np.abs(made[output]).max() < 1e-6
+        assert np.abs(exact[output]).max() < 1e-6
+
+
 @pytest.mark.parametrize("tolerance", [0, -1e-5, 2.0, "tight"])
 def test_bad_tolerances_are_refused(tolerance: object) -> None:
     with pytest.raises(KernelError) as caught:
