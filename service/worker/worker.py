@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -33,6 +33,7 @@ from service.queue.roster import WorkerCard
 from service.queue.tasks import Task, TileTask
 from service.settings import Settings
 from service.state import Service, open_service
+from service.store.far_tiles import FarTiles
 from service.worker import compiling
 from service.worker.tiler import Tiler
 
@@ -112,7 +113,7 @@ async def _work(settings: Settings, slots: int) -> int:
             tiler = Tiler(service, partial(compute, workspace=workspace), pool, card, _overdue)
             background = [
                 asyncio.create_task(_announce(service, card)),
-                asyncio.create_task(_sweep(service)),
+                asyncio.create_task(sweep(service)),
             ]
             log.info("worker ready", worker=name, slots=slots, device_kind=device_kind)
             serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
@@ -161,14 +162,24 @@ async def _announce(service: Service, card: WorkerCard) -> None:
         await asyncio.sleep(ANNOUNCE_S)
 
 
-async def _sweep(service: Service) -> None:
+async def sweep(service: Service) -> None:
     """Put right what a dead process left undone, now and then."""
+    far = service.tiles.far
+    duties: list[Callable[[], Awaitable[None]]] = [
+        service.dispatch.sweep,
+        service.lifetimes.renew_live,
+    ]
+    duties += [] if far is None else [partial(_delete_due, far)]
     while True:
-        try:
-            await service.dispatch.sweep()
-            await service.lifetimes.renew_live()
-            if service.tiles.far is not None and (deleted := await service.tiles.far.delete_due()):
-                log.info("tiles past their lifetime deleted", tiles=deleted)
-        except (RedisError, OSError, ResultStoreAway):
-            log.warning("a store cannot be reached; trying again", exc_info=True)
+        for duty in duties:
+            try:
+                await duty()
+            except (RedisError, OSError, ResultStoreAway):
+                # One alone: what a full store refuses is no reason for jobs to expire.
+                log.warning("a store is full or cannot be reached; trying again", exc_info=True)
         await asyncio.sleep(service.settings.sweep_interval.total_seconds())
+
+
+async def _delete_due(far: FarTiles) -> None:
+    if deleted := await far.delete_due():
+        log.info("tiles past their lifetime deleted", tiles=deleted)

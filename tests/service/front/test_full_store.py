@@ -9,10 +9,13 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from service.errors import OverLimit
+from service.queue.docket import Queue
 from service.queue.roster import WorkerCard
+from service.queue.tasks import Task
 from service.state import Service
 from service.store import keys
 from service.store.answers import AnswerStore
+from service.worker.worker import sweep
 
 from .conftest import DENSE, problem
 
@@ -42,6 +45,24 @@ async def test_what_is_there_can_be_read_and_thrown_away(client, service, npy):
         for path in (*jobs, dataset):
             assert (await client.delete(path)).status_code == 204, path
     assert (await client.get("/v1/kernels")).json()["kernels"] == []
+
+
+async def test_jobs_live_on_though_nothing_can_be_queued(client, service, monkeypatch):
+    async def die(self: Queue, tasks: list[Task]) -> None:
+        raise ConnectionError("the queue went away here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "add", die)
+        ref = keys.ref("default", (await client.post("/v1/kernels", json=BODY)).json()["id"])
+    await service.client.zadd(keys.LIVE, {ref: 1.0})
+    async with full(service):
+        with pytest.raises(OutOfMemoryError):
+            await service.dispatch.sweep()
+        sweeping = asyncio.create_task(sweep(service))
+        while (await service.client.zscore(keys.LIVE, ref)) == 1.0:
+            assert not sweeping.done()
+            await asyncio.sleep(0.01)
+        sweeping.cancel()
 
 
 async def test_a_tenant_that_was_never_here_gets_an_estimate(client, service):
