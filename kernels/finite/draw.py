@@ -14,12 +14,15 @@ from kernels.finite.linear_map import LinearMap
 _BLOCK: Final = 128
 """Normals drawn from one key; a bias of a narrow layer wastes most of a block."""
 
+_TOGETHER: Final = 2**12
+"""Blocks drawn at once, 2 MiB of float32: the generator holds several times what it draws."""
+
 
 def draw(weights: Any, key: Array) -> Any:
     """Standard normal arrays for a tree of `Normal`.
 
     Array i is cut into blocks and block j drawn from (key, i, j), so that a longer first axis
-    continues a shorter one. All blocks are one call: JAX compiles each call to its generator
+    continues a shorter one. All blocks are one loop: JAX compiles each call to its generator
     anew, 0.3 s for every array of weights otherwise.
 
     Args:
@@ -37,8 +40,13 @@ def draw(weights: Any, key: Array) -> Any:
         own = jax.random.fold_in(jax.random.fold_in(key, array), number)
         return jax.random.normal(own, (_BLOCK,))
 
+    together = min(len(arrays), _TOGETHER)
+    # Filled up, since what is left over would be a call of its own.
+    filling = (0, -len(arrays) % together)
+    names = (jnp.asarray(np.pad(of, filling).reshape(-1, together)) for of in (arrays, blocks))
+    drawn = lax.map(lambda of: jax.vmap(block)(*of), tuple(names)).reshape(-1, _BLOCK)
     # The barrier keeps XLA from drawing anew for each array that is cut out.
-    drawn = lax.optimization_barrier(jax.vmap(block)(jnp.asarray(arrays), jnp.asarray(blocks)))
+    drawn = lax.optimization_barrier(drawn)
     starts = np.cumsum([0, *counts])
     made: list[Array | LinearMap] = []
     for leaf, start, count in zip(leaves, starts, counts, strict=False):

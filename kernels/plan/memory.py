@@ -57,8 +57,9 @@ MONTE_CARLO_BYTES: Final = 2**28
 """What one compiled call of an estimate by finite networks may take beside the weights of one
 network: 256 MiB, into which it divides itself (kernels/finite/sampler.py)."""
 
-_DRAWN: Final = 6
-"""Times the weights of one network that are alive while they are drawn: 5, and with the ntk 6."""
+_DRAWN: Final = 3
+"""Times the weights of one network that are there at once: drawn, cut out of that, and with the ntk a
+gradient."""
 
 
 @dataclass(frozen=True)
