@@ -24,7 +24,16 @@ with K = x . x' / channels and Theta = 0. `GET /v1/layers` gives the same with f
 
 A position may be masked: K and Theta are zero there after every layer. Activations and `layer_norm`
 need a Gaussian input: they follow a `dense`, `conv` or `attention` layer, or a sum of branches that
-end in one (pooling and positions in between keep what they were given).
+end in one (pooling, positions and attention with a `residual` in between keep what they were given).
+
+Branches of a `sum` must all but one end in a `dense`, `conv` or `attention` layer, after which pooling,
+`dropout` and `layer_norm` may follow. Branches of a `product` must all but one send all that comes in
+through such a layer, whatever follows, and all but one have channels that are alike (no `flatten`, no
+`concat`). No activation may follow a `product` or `concat` directly. [Mathematics](mathematics.md) says
+why.
+
+A network has at most 512 layers with repetitions written out (each `repeat` and `parallel` counts as
+one more), is nested at most 32 deep, and has at most 32,768 values.
 """
 
 _MECHANISMS: Final = """## Attention mechanisms

@@ -82,7 +82,9 @@ class JobRecord(BaseModel):
         description="estimated seconds to its end; null when there is nothing to base that on",
     )
     error: dict[str, Any] | None = Field(
-        default=None, description="a problem document: why it failed"
+        default=None,
+        description="a problem document: why it failed, or expired early (what was evicted cannot be"
+        " computed again)",
     )
     warnings: tuple[str, ...] = Field(
         default=(), description="what is allowed but probably not meant"

@@ -146,7 +146,9 @@ class Client:
         method: Mapping[str, Any] | str | None = None,
     ) -> dict[str, Any]:
         """What `kernel` with these arguments would take: tiles and how many are cached, bytes, seconds
-        ("p50", "p90"), and whether it is admitted. Nothing is computed."""
+        ("p50", "p90"), and whether it is admitted. Nothing is computed.
+
+        Raises LimitExceeded past max_rows and max_tiles."""
         options = kernels.options_of(outputs, dtype, form, method)
         return self._connection.run(
             kernels.estimate(spec, x1, x2, mask1, mask2, options, self._retry)

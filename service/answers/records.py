@@ -105,7 +105,9 @@ class PredictionRecord(BaseModel):
     finished_at: datetime | None = Field(default=None, description="when it ended")
     expires_at: datetime = Field(description="when its answers are forgotten")
     error: dict[str, Any] | None = Field(
-        default=None, description="a problem document: why it failed"
+        default=None,
+        description="a problem document: why it failed, or expired early (what was evicted cannot be"
+        " computed again)",
     )
     warnings: tuple[str, ...] = Field(
         default=(), description="what is allowed but probably not meant"

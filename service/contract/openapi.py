@@ -97,7 +97,7 @@ an architecture and inputs, fetch the matrices.
 Arrays travel as `.npy` (format 1.0 or 2.0; bool, integer and floating dtypes, either byte order, C
 or Fortran order), small ones as nested lists. JSON is UTF-8; unknown fields, names that occur twice
 in one object, NaN and Infinity are refused. Every error is an RFC 9457 problem document whose
-`pointer` leads to what was wrong and whose `limit` names a limit that was hit. Send `X-Request-Id`
+`pointer` leads to what was wrong and whose `limit` and `limit_name` say which limit was hit. Send `X-Request-Id`
 to find a request in the logs.
 """
 

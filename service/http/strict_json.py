@@ -38,7 +38,12 @@ def read_json(data: bytes | bytearray) -> Any:
     """
     depth = _depth(data)
     if depth > MAX_DEPTH:
-        raise InvalidRequest("the JSON is nested too deep", limit=MAX_DEPTH, actual=depth)
+        raise InvalidRequest(
+            "the JSON is nested too deep",
+            limit=MAX_DEPTH,
+            actual=depth,
+            also={"limit_name": "max_json_depth"},
+        )
     try:
         text = data.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
@@ -81,7 +86,10 @@ def _refuse_constant(name: str) -> NoReturn:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_NAMES:
         raise InvalidRequest(
-            "an object of the JSON has too many names", limit=MAX_NAMES, actual=len(pairs)
+            "an object of the JSON has too many names",
+            limit=MAX_NAMES,
+            actual=len(pairs),
+            also={"limit_name": "max_json_names"},
         )
     value: dict[str, Any] = {}
     for name, item in pairs:

@@ -33,8 +33,14 @@ class Tiles(BaseModel):
 class Bytes(BaseModel):
     """What a job keeps."""
 
-    inputs: int = Field(description="counted against max_input_bytes, unless stored already")
-    results: int = Field(description="all outputs; at most max_result_bytes")
+    inputs: int = Field(
+        description="counted against max_input_bytes, unless stored already; the plan, about 300 bytes"
+        " a tile, counts too"
+    )
+    results: int = Field(
+        description="all outputs; at most max_result_bytes, or with an object store"
+        " max_stored_result_bytes"
+    )
 
 
 class Refusal(BaseModel):

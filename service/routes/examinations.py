@@ -41,7 +41,8 @@ async def get_diagnostics(
 ) -> Diagnostics:
     """Eigenvalues, condition number, asymmetry and the jitter that a factorisation needs, of a matrix of
     x1 with itself; and, of exact kernels in float32, a few entries computed again in float64. Made by
-    a worker when first asked for; 409 with Retry-After until then (`Prefer: wait=N` waits)."""
+    a worker when first asked for; 409 with Retry-After until then (`Prefer: wait=N` waits). One that
+    could not be made answers 409 without it, and is tried again when asked for a minute later."""
     only(request)
     record = await _finished(service, tenant, job_id)
     limit = service.settings.max_prediction_rows
@@ -73,7 +74,8 @@ async def get_preview(
 ) -> Response:
     """Each kernel as a heatmap, with its eigenvalues beside it (singular values where the sides differ);
     of large matrices, 1,024 evenly spaced rows and columns. Made by a worker when first asked for;
-    409 with Retry-After until then (`Prefer: wait=N` waits)."""
+    409 with Retry-After until then (`Prefer: wait=N` waits). One that could not be made answers 409
+    without it, and is tried again when asked for a minute later."""
     only(request)
     record = await _finished(service, tenant, job_id)
     return Response(await _content(request, service, record, "preview"), 200, media_type=PNG)
