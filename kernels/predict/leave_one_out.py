@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.predict.model import Criterion
-from kernels.predict.spectrum import Spectrum
+from kernels.predict.spectrum import Spectrum, least_jitter
 
 Array = npt.NDArray[np.float64]
 
@@ -45,11 +45,11 @@ class Choice:
 
     Attributes:
         diag_reg: absolute.
-        scores: of the whole grid, in its order.
+        scores: of the whole grid, in its order; None where K is not positive definite with so little.
     """
 
     diag_reg: float
-    scores: tuple[Score, ...]
+    scores: tuple[Score | None, ...]
 
 
 def score(weights: Array, inverse_diagonal: Array, targets: Array) -> Score:
@@ -77,18 +77,27 @@ def choose(
         targets: (n, k).
         grid: candidates, relative to the mean diagonal of K.
         criterion: what is compared.
+
+    Raises:
+        NumericsError: no candidate makes K positive definite.
     """
     projected = spectrum.vectors.T @ targets
     squares = spectrum.vectors**2
-    scores: list[Score] = []
-    for relative in grid:
-        diag_reg = relative * spectrum.mean_diagonal
-        inverse = 1 / (spectrum.values + diag_reg + spectrum.jitter(diag_reg))
+
+    def score_with(diag_reg: float, jitter: float) -> Score:
+        inverse = 1 / (spectrum.values + diag_reg + jitter)
         weights = spectrum.vectors @ (projected * inverse[:, None])
-        scores.append(score(weights, squares @ inverse, targets))
-    best = max(item.of(criterion) for item in scores)
-    place = min(
-        (place for place, item in enumerate(scores) if item.of(criterion) == best),
-        key=lambda place: grid[place],
+        return score(weights, squares @ inverse, targets)
+
+    candidates = [relative * spectrum.mean_diagonal for relative in grid]
+    jitters = [least_jitter(spectrum.values, spectrum.mean_diagonal, each) for each in candidates]
+    scores = tuple(
+        None if jitter is None else score_with(each, jitter)
+        for each, jitter in zip(candidates, jitters, strict=True)
     )
-    return Choice(grid[place] * spectrum.mean_diagonal, tuple(scores))
+    found = [
+        (item.of(criterion), -each) for each, item in zip(candidates, scores, strict=True) if item
+    ]
+    if not found:
+        spectrum.jitter(max(candidates))  # says why
+    return Choice(-max(found)[1], scores)

@@ -13,6 +13,8 @@ from kernels.errors import InputError
 Task = Literal["regression", "classification"]
 MAX_LABEL: Final = 2**53
 """Whole numbers up to here are the same in float64 and in JSON."""
+MAX_TARGET: Final = 1e150
+"""Squares of larger ones leave the range of float64, and sums of squares do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,13 @@ def read_targets(y: npt.NDArray[Any], task: Task, rows: int, pointer: str = "/y"
             f"expected real numbers, got dtype {y.dtype}, shape {list(y.shape)}", pointer
         )
     values = np.array(y, np.float64).reshape(rows, -1)
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0, 0])
+    wild = ~(np.abs(values) <= MAX_TARGET)
+    if wild.any():
+        row = int(np.argwhere(wild)[0, 0])
         raise InputError(
-            f"expected finite targets, got {values[row].tolist()} in row {row}", pointer
+            f"expected finite targets up to {MAX_TARGET:g} in size, got {values[row].tolist()} in row "
+            f"{row}",
+            pointer,
         )
     if task == "regression":
         return Targets(values, y.ndim == 1, None)

@@ -139,7 +139,8 @@ class Solver:
             leave_one_out.choose, kept.value, self._targets.values, asked.grid, asked.criterion
         )
         scores = [
-            item.mse if asked.criterion == "mse" else item.log_density for item in choice.scores
+            item and (item.mse if asked.criterion == "mse" else item.log_density)
+            for item in choice.scores
         ]
         search = {"criterion": asked.criterion, "grid": list(asked.grid), "scores": scores}
         return Absolute(value=choice.diag_reg), {"search": search}

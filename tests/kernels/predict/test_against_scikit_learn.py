@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -89,6 +91,19 @@ def test_the_chosen_diag_reg_scores_best_and_as_its_own_factor_says(criterion) -
     assert [item.mse for item in choice.scores] == pytest.approx(
         [item.mse for item in by_factors], rel=1e-6
     )
+
+
+def test_candidates_that_leave_a_kernel_indefinite_have_no_score() -> None:
+    nngp, y = problem()
+    spectrum = decompose(nngp[:N, :N])
+    rough = replace(spectrum, values=spectrum.values - spectrum.values[0] - 0.02)
+    choice = leave_one_out.choose(rough, y, GRID, "mse")
+    scored = [relative for relative, item in zip(GRID, choice.scores, strict=True) if item]
+    assert 0 < len(scored) < len(GRID)
+    assert scored == list(GRID[-len(scored) :])
+    assert choice.diag_reg in [relative * rough.mean_diagonal for relative in scored]
+    with pytest.raises(NumericsError, match="ask for a larger diag_reg"):
+        leave_one_out.choose(rough, y, GRID[: -len(scored)], "mse")
 
 
 def test_jitter_is_added_only_when_needed_and_is_told() -> None:
