@@ -72,11 +72,11 @@ async def test_what_grows_with_a_job_is_done_beside_the_event_loop(client, job, 
     called.clear()
     watch(Inputs, "digest")
     watch(blueprint, "pending_entries")
-    watch(blueprint.Blueprint, "layout")
+    watch(blueprint.Blueprint, "stored")
     form = {"request": json.dumps({"architecture": DENSE})}
     posted = await client.post("/v1/kernels", data=form, files={"x1": npy(np.ones((3, 2)))})
     assert posted.status_code == 202
-    assert called == {"digest", "pending_entries", "layout"}
+    assert called == {"digest", "pending_entries", "stored"}
 
 
 async def test_every_representation_holds_the_same_numbers(client, job):
