@@ -17,6 +17,7 @@ export class Arrays {
     this.slots = Object.fromEntries(places.map((place) => [
       place.name, new Slot(place, () => this.#changed(place.name)),
     ]));
+    for (const { name, mask } of places) this.slots[name].mask = this.slots[mask];
     this.element = h("section", { class: "card", "aria-labelledby": "arrays-title" },
       h("h2", { id: "arrays-title" }, title),
       h("div", { class: "slots" }, Object.values(this.slots).map((slot) => slot.element)),
@@ -60,7 +61,7 @@ export class Arrays {
     for (const { name, mask } of this.places) {
       const slot = this.slots[name];
       if (!(name in names) || !slot.large) continue;
-      body[names[name]] = { dataset: await slot.store(this.slots[mask]) };
+      body[names[name]] = { dataset: await slot.store() };
       inside.add(name).add(mask); // a dataset brings its mask
     }
     for (const [name, as] of Object.entries(names)) {
