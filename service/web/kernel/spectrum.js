@@ -1,6 +1,6 @@
 // How a kernel can be factorised: its eigenvalues, and what the service says of them.
 
-import { call, patient } from "../calls/api.js";
+import { optional, patient } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
 import { eigenvalues } from "./eigenvalues.js";
@@ -42,7 +42,7 @@ async function ownChart(job, signal) {
   const wide = job.dtype === "float64";
   const series = [];
   for (const name of job.outputs) {
-    const response = await call(`${job.links[name]}?dtype=${wide ? "f8" : "f4"}`, {
+    const response = await patient(`${job.links[name]}?dtype=${wide ? "f8" : "f4"}`, {
       headers: { Accept: "application/octet-stream" }, signal,
     });
     const content = await response.arrayBuffer();
@@ -67,7 +67,7 @@ async function ownChart(job, signal) {
 
 /** The service's own picture, for matrices that are too large or not square. */
 async function preview(job, signal) {
-  const response = await patient(job.links.preview, signal);
+  const response = await optional(job.links.preview, { signal });
   if (!response) {
     return h("p", { class: "faint" }, job.symmetric
       ? `This service draws no previews, and ${job.n1} rows are more than this page solves by itself (${LARGEST}).`
@@ -79,7 +79,7 @@ async function preview(job, signal) {
 }
 
 async function diagnostics(job, signal) {
-  const response = await patient(job.links.diagnostics, signal);
+  const response = await optional(job.links.diagnostics, { signal });
   if (!response) return h("p", { class: "faint" }, "This service has no diagnostics.");
   const { results } = await response.json();
   const names = Object.keys(results);
