@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.service.room.serving import Served
 
 from .files import give
-from .waiting import ended
+from .waiting import WAIT_MS, ended
 
 PageOf = Callable[..., Page]
 DENSE = {"layers": [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}
@@ -70,3 +71,21 @@ def test_while_one_request_is_sent_no_other_is(served: Served, page_of: PageOf) 
     expect(page.get_by_role("button", name="Compute", exact=True)).to_be_enabled()
     assert page.url.endswith("#/")
     assert httpx.get(f"{served.url}/v1/kernels/{job}").is_success
+
+
+def test_a_dataset_that_is_gone_is_uploaded_again(
+    served: Served, page_of: PageOf, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", np.eye(2400, 1000, dtype=np.float32))
+    page = page_of(served.url)
+    page.get_by_label("architecture as JSON").fill(json.dumps(DENSE))
+    page.set_input_files("input#x1", tmp_path / "x.npy")
+    upload = page.get_by_role("button", name="Upload and estimate")
+    for _ in range(2):
+        with page.expect_response(lambda answer: answer.request.method == "PATCH") as sealed:
+            upload.click()
+        expect(page.locator(".figures")).to_contain_text("2400 × 2400", timeout=WAIT_MS)
+        httpx.delete(f"{served.url}{sealed.value.json()['links']['self']}").raise_for_status()
+        page.get_by_role("button", name="Compute", exact=True).click()
+        expect(page.locator(".estimate")).to_contain_text("no dataset")
+    expect(upload).to_be_enabled()

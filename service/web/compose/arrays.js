@@ -40,10 +40,19 @@ export class Arrays {
     return this.slots[name]?.header;
   }
 
-  /** Shows a problem at the array that its pointer leads to; null takes all back. */
+  /**
+   * Shows a problem at the array that its pointer leads to; null takes all back. Where that is a dataset
+   * which is gone, none is relied on any more.
+   */
   complain(error) {
-    const [, name] = /^\/(\w+)/.exec(error?.problem?.pointer ?? "") ?? [];
+    const [, name, dataset] = /^\/(\w+)(\/dataset$)?/.exec(error?.problem?.pointer ?? "") ?? [];
+    if (dataset) this.forget();
     for (const slot of Object.values(this.slots)) slot.complain(slot.name === name ? error.message : null);
+  }
+
+  /** Datasets may be gone, or another key's: the next request looks, and uploads again what is not there. */
+  forget() {
+    for (const slot of Object.values(this.slots)) if (slot.dataset) slot.forget();
   }
 
   /** Another network is begun: sample data are made anew in the shape that suits it. */

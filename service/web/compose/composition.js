@@ -102,13 +102,19 @@ export class Composition {
     this.ask.disabled = missing !== null;
     this.#allow(missing === null);
     const { unsent, size } = this.arrays;
-    const small = !unsent.length && size <= WHOLE;
-    this.ask.hidden = small;
-    this.ask.textContent = unsent.length ? "Upload and estimate" : "Estimate";
+    const small = this.#small();
     if (missing) this.#tell(missing);
     else if (small) this.timer = setTimeout(() => this.#estimate(), PAUSE);
     else if (unsent.length) this.#tell(`${unsent.join(" and ")} will be uploaded first, in parts: ${bytes(size)}.`);
     else this.#tell(`Estimating sends the inputs, ${bytes(size)}.`);
+  }
+
+  /** Whether an estimate sends so little that nobody need ask for it; offers the button where not. */
+  #small() {
+    const { unsent, size } = this.arrays;
+    this.ask.hidden = !unsent.length && size <= WHOLE;
+    this.ask.textContent = unsent.length ? "Upload and estimate" : "Estimate";
+    return this.ask.hidden;
   }
 
   #tell(words) {
@@ -119,6 +125,7 @@ export class Composition {
     if (error instanceof Paused) this.#tell(error.message);
     else this.estimate.replaceChildren(problemNote(error));
     this.arrays.complain(error);
+    this.#small(); // a dataset that is gone has to be uploaded again
   }
 
   async #estimate() {
