@@ -123,3 +123,24 @@ def test_a_slow_diagonal_is_not_drawn_under_the_other_tab(served: Served, page_o
     with page.expect_event("requestfailed", lambda request: "/nngp?rows=" in request.url):
         page.get_by_role("tab", name="NTK").click()
     expect(page.get_by_role("img", name="NTK, 300 of 300 rows")).to_be_visible()
+
+
+def test_older_jobs_are_listed_once(served: Served, page_of: PageOf) -> None:
+    page = page_of("about:blank")
+    job = httpx.get(f"{served.url}/v1/kernels/{computed(served)}").json()
+    slow: list[Route] = []
+
+    def answer(route: Route) -> None:
+        older = "cursor=" in route.request.url
+        if older and not slow:
+            slow.append(route)
+        else:
+            route.fulfill(json={"kernels": [job], "next": None if older else "older"})
+
+    page.route("**/v1/kernels?*", answer)
+    page.goto(f"{served.url}/#/jobs")
+    # The second of two clicks takes the place of the first.
+    with page.expect_event("requestfailed"):
+        page.get_by_role("button", name="Older ones").dblclick()
+    expect(page.get_by_role("button", name="Older ones")).to_be_hidden()
+    expect(page.locator(".jobs tbody tr")).to_have_count(2)
