@@ -1,6 +1,6 @@
 // The part of a matrix that is looked at, fetched in squares and kept while there is room.
 
-import { Unreached, call } from "../calls/api.js";
+import { ApiProblem, call } from "../calls/api.js";
 
 const SIDE = 256;
 const AT_ONCE = 4;
@@ -109,7 +109,8 @@ export class Tiles {
     } catch (error) {
       if (request.signal.aborted) tile.state = "missing";
       else if (error.status === 409 && !error.retryAfter) tile.state = "unfinished"; // and ended: for good
-      else if (error instanceof Unreached || [409, 429, 503].includes(error.status)) this.#later(tile, error);
+      // Without a problem there was no answer, or half of one.
+      else if (!(error instanceof ApiProblem) || [409, 429, 503].includes(error.status)) this.#later(tile, error);
       else Object.assign(tile, { state: "failed", error });
     }
     this.running.delete(tile.name);
