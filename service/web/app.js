@@ -66,11 +66,13 @@ function askForKey(reason) {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      const before = key();
       const given = dialog.returnValue === "use" && field.value.trim() !== "";
       if (given) setKey(field.value.trim());
       if (dialog.returnValue === "forget") setKey("");
       field.value = "";
       showKey();
+      if (key() !== before) for (const { arrays } of Object.values(begun)) arrays.forget();
       resolve(given);
     }, { once: true });
   });

@@ -43,7 +43,7 @@ export class Jobs {
   }
 
   leave() {
-    this.left = true;
+    this.loading.abort();
   }
 
   #again() {
@@ -52,17 +52,19 @@ export class Jobs {
     this.#load();
   }
 
+  /** The next page. Whoever asks again meanwhile, or for another, gets one answer: the last. */
   async #load() {
+    this.loading?.abort();
+    const { signal } = (this.loading = new AbortController());
     const query = new URLSearchParams({ limit: PAGE, ...(this.cursor ? { cursor: this.cursor } : {}) });
     try {
-      const page = await read(`/v1/${this.kind}?${query}`);
-      if (this.left) return;
+      const page = await read(`/v1/${this.kind}?${query}`, { signal });
       this.rows.append(...page[this.kind].map((job) => this.#row(job)));
       this.cursor = page.next;
       this.more.hidden = page.next === null;
       this.#count();
     } catch (error) {
-      this.notes.replaceChildren(problemNote(error));
+      if (!signal.aborted) this.notes.replaceChildren(problemNote(error));
     }
   }
 

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.service.room.serving import Served
 
 from .files import npy
-from .waiting import WAIT_MS
+from .waiting import WAIT_MS, ended
 
 PageOf = Callable[..., Page]
 
@@ -81,3 +81,66 @@ def test_the_page_goes_on_when_the_service_is_back(served: Served, page_of: Page
     page.clock.run_for(20_000)
     expect(page.locator("#health")).to_have_text("ready")
     expect(page.locator("#verdict")).to_contain_text("Valid")
+
+
+def computed(served: Served, **wishes: object) -> str:
+    """The id of a small kernel job."""
+    request = {"architecture": {"layers": [{"type": "dense"}, {"type": "relu"}]}, **wishes}
+    answer = httpx.post(
+        f"{served.url}/v1/kernels", data={"request": json.dumps(request)},
+        files={"x1": npy(np.random.default_rng(2).standard_normal((300, 3)))},
+        headers={"Prefer": "wait=60"}, timeout=70,
+    )  # fmt: skip
+    assert answer.json()["state"] == "succeeded"
+    return answer.json()["id"]
+
+
+def test_what_cannot_be_had_now_is_asked_for_again(served: Served, page_of: PageOf) -> None:
+    page = page_of("about:blank")
+    answers = iter([503, 429, None])  # None: the connection is lost
+
+    def refuse(route: Route) -> None:
+        status = next(answers, 200)
+        if status == 200:
+            route.continue_()
+        elif status is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, headers={"Retry-After": "1"}, json={"title": "Later"})
+
+    page.route("**/nngp?rows=*", refuse)
+    page.goto(f"{served.url}/#/jobs/{computed(served, outputs=['nngp'])}")
+    ended(page)
+    page.wait_for_selector("canvas[data-ready=true]", timeout=WAIT_MS)
+    assert next(answers, 200) == 200
+
+
+def test_a_slow_diagonal_is_not_drawn_under_the_other_tab(served: Served, page_of: PageOf) -> None:
+    page = page_of("about:blank")
+    page.route("**/nngp?rows=*", lambda route: None)  # never answered
+    with page.expect_request("**/nngp?rows=*"):
+        page.goto(f"{served.url}/#/jobs/{computed(served, form='diagonal')}")
+    with page.expect_event("requestfailed", lambda request: "/nngp?rows=" in request.url):
+        page.get_by_role("tab", name="NTK").click()
+    expect(page.get_by_role("img", name="NTK, 300 of 300 rows")).to_be_visible()
+
+
+def test_older_jobs_are_listed_once(served: Served, page_of: PageOf) -> None:
+    page = page_of("about:blank")
+    job = httpx.get(f"{served.url}/v1/kernels/{computed(served)}").json()
+    slow: list[Route] = []
+
+    def answer(route: Route) -> None:
+        older = "cursor=" in route.request.url
+        if older and not slow:
+            slow.append(route)
+        else:
+            route.fulfill(json={"kernels": [job], "next": None if older else "older"})
+
+    page.route("**/v1/kernels?*", answer)
+    page.goto(f"{served.url}/#/jobs")
+    # The second of two clicks takes the place of the first.
+    with page.expect_event("requestfailed"):
+        page.get_by_role("button", name="Older ones").dblclick()
+    expect(page.get_by_role("button", name="Older ones")).to_be_hidden()
+    expect(page.locator(".jobs tbody tr")).to_have_count(2)

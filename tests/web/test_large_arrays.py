@@ -138,6 +138,35 @@ def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_pat
     np.testing.assert_allclose(nngp, pooled @ pooled.T / 900, atol=1e-5 * nngp.max())
 
 
+def test_a_mask_that_cannot_be_cut_into_rows_is_sent_whole(
+    served: Served, page_of: PageOf, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((40, 64, 900), dtype=np.float32)
+    mask = np.arange(64) < rng.integers(20, 64, 40)[:, None]
+    np.save(tmp_path / "x.npy", x)
+    page = page_of(served.url)
+    network = {"layers": [{"type": "dense"}, {"type": "global_avg_pool"}]}
+    page.get_by_label("architecture as JSON").fill(json.dumps(network))
+    page.set_input_files("input#x1", tmp_path / "x.npy")
+    # A row too many is refused, not left out.
+    give(page, "mask1", np.concatenate([mask, mask[:1]]))
+    estimate = page.get_by_role("button", name="Estimate", exact=True)
+    estimate.click()
+    complaint = page.locator(".slot", has=page.locator("#mask1")).locator(".complaint")
+    expect(complaint).to_contain_text("41", timeout=WAIT_MS)
+    # Columns one behind the other are read as what they are.
+    give(page, "mask1", np.asfortranarray(mask))
+    estimate.click()
+    expect(page.locator(".figures")).to_contain_text("40 × 40", timeout=WAIT_MS)
+    page.get_by_role("button", name="Compute", exact=True).click()
+    ended(page)
+    job = page.url.rpartition("/")[2]
+    nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
+    pooled = (x * mask[:, :, None]).sum(1, dtype=np.float64) / mask.sum(1)[:, None]
+    np.testing.assert_allclose(nngp, pooled @ pooled.T / 900, atol=1e-5 * nngp.max())
+
+
 def test_an_upload_can_be_paused(served: Served, page_of: PageOf, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones((2400, 1000), np.float32))
     page = page_of(served.url)

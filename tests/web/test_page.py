@@ -63,6 +63,7 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
     page.mouse.move(0, 0)  # the pointer moves the cursor too
     page.locator("canvas.heatmap").focus()
+    page.keyboard.press("Control+ArrowDown")  # the browser's
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
     expect(page.locator(".readout")).to_contain_text("row 1, column 3: ")
@@ -125,6 +126,19 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
             )
             want = np.linalg.eigvalsh(matrix)[::-1]
             np.testing.assert_allclose(got, want, rtol=0, atol=1e-12 * max(1, abs(want).max()))
+    # What is not positive is rounding where it can be, and else is told.
+    for values, method, said in (
+        ([4.0, 1.0, 1e-9], {"type": "exact"}, None),
+        ([4.0, 1.0, -1e-6], {"type": "exact"}, "NTK: 1 not positive, within rounding"),
+        ([4.0, 0.0, -0.25], {"type": "exact"}, "NTK: 2 not positive, down to -0.25, which is more"),
+        ([4.0, 1.0, -0.25], {"type": "additive", "tolerance": 0.01}, "or a tolerance below 0.01"),
+    ):
+        words = page.evaluate(
+            """async ([values, method]) => (await import('/web/kernel/spectrum.js')).lost(
+                { name: 'ntk', values }, 2 ** -23, method)""",
+            [values, method],
+        )
+        assert words is None if said is None else said in words
     # Headers of every dtype and order, as numpy writes them.
     for array in (
         np.zeros((2, 3), "<f4"), np.zeros(5, ">f8"), np.zeros((2, 2), bool),

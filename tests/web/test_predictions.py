@@ -87,6 +87,13 @@ def test_classes_of_networks_trained_for_a_while(served: Served, page_of: PageOf
     page.get_by_label("t = steps").fill("200")
     page.get_by_label("Targets").select_option("classification")
     page.get_by_label("covariance").check()
+    # The covariance takes a kernel more. What the service would refuse is said, and not sent.
+    expect(page.locator(".estimate tbody tr")).to_contain_text(["24 × 24", "3 × 24", "3 × 3"])
+    give(page, "x_test", rng.standard_normal((5001, 4)))
+    expect(page.locator(".estimate")).to_contain_text("5\u202f001 test rows")
+    button = page.locator("main").get_by_role("button", name="Predict", exact=True)
+    expect(button).to_be_disabled()
+    give(page, "x_test", centres[[9, 3, 5]])
     prediction = sent(page)
     expect(page.locator(".facts")).to_contain_text("gradient flow, t = 200")
     first = page.locator(".answers tbody tr").first.locator("th, td")

@@ -2,6 +2,7 @@
 
 const KEY = "gramd.key";
 const ATTEMPTS = 30;
+const LATER = new Set([409, 429, 503]); // with a Retry-After: not finished, too many, made again
 let askForKey = async () => false;
 let asking = null;
 let declined = false;
@@ -96,23 +97,32 @@ export function pause(milliseconds, signal) {
   });
 }
 
-/** The answer of a route that works when it is asked; null where a service does not have it. */
-export async function patient(path, signal) {
+/** The answer of a route that may have to work for it first: asked again when the service says so. */
+export async function patient(path, { headers = {}, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await call(path, { headers: { Prefer: "wait=20" }, signal });
+      return await call(path, { headers: { Prefer: "wait=20", ...headers }, signal });
     } catch (error) {
-      if (error.status === 404) return null;
-      const later = (error.status === 409 || error.status === 503) && error.retryAfter;
+      const later = LATER.has(error.status) && error.retryAfter;
       if (!later || attempt === ATTEMPTS) throw error;
       await pause(1000 * error.retryAfter, signal);
     }
   }
 }
 
+/** The same of a route that not every service has: null where it is not there. */
+export async function optional(path, options) {
+  try {
+    return await patient(path, options);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
 /** Saves a file; with a key it has to be fetched first, since links send none. */
 export async function download(path, name) {
-  if (key()) await save(await call(path), name);
+  if (key()) await save(await patient(path), name);
   else follow(path, name);
 }
 

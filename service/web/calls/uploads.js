@@ -14,9 +14,19 @@ const ATTEMPTS = 5;
 const PATH = "/v1/datasets";
 const SINGLE = /^(bool|u?int(8|16)|float(16|32))$/; // dtypes that float32 holds without loss
 
-/** Whether a file can be sent in parts: its rows have to stand one behind the other. */
-export function divisible({ header }) {
-  return header.shape.length > 1 && !header.fortran;
+/**
+ * Whether `x` with its `mask`, if it has one, can be sent in parts: the rows of both have to stand one
+ * behind the other, and those of the mask have to be x's. What does not fit is sent in one piece, for
+ * the service to read or to refuse: of a part alone it could not tell.
+ */
+export function divisible({ x, mask }) {
+  const { shape, fortran } = x.header;
+  if (shape.length < 2 || fortran) return false;
+  return !mask || covers(mask.header, shape.slice(0, -1));
+}
+
+function covers({ shape, descr, fortran }, positions) {
+  return descr === "|b1" && !fortran && String(shape) === String(positions);
 }
 
 /**

@@ -17,6 +17,7 @@ export class Arrays {
     this.slots = Object.fromEntries(places.map((place) => [
       place.name, new Slot(place, () => this.#changed(place.name)),
     ]));
+    for (const { name, mask } of places) this.slots[name].mask = this.slots[mask];
     this.element = h("section", { class: "card", "aria-labelledby": "arrays-title" },
       h("h2", { id: "arrays-title" }, title),
       h("div", { class: "slots" }, Object.values(this.slots).map((slot) => slot.element)),
@@ -39,10 +40,19 @@ export class Arrays {
     return this.slots[name]?.header;
   }
 
-  /** Shows a problem at the array that its pointer leads to; null takes all back. */
+  /**
+   * Shows a problem at the array that its pointer leads to; null takes all back. Where that is a dataset
+   * which is gone, none is relied on any more.
+   */
   complain(error) {
-    const [, name] = /^\/(\w+)/.exec(error?.problem?.pointer ?? "") ?? [];
+    const [, name, dataset] = /^\/(\w+)(\/dataset$)?/.exec(error?.problem?.pointer ?? "") ?? [];
+    if (dataset) this.forget();
     for (const slot of Object.values(this.slots)) slot.complain(slot.name === name ? error.message : null);
+  }
+
+  /** Datasets may be gone, or another key's: the next request looks, and uploads again what is not there. */
+  forget() {
+    for (const slot of Object.values(this.slots)) if (slot.dataset) slot.forget();
   }
 
   /** Another network is begun: sample data are made anew in the shape that suits it. */
@@ -60,7 +70,7 @@ export class Arrays {
     for (const { name, mask } of this.places) {
       const slot = this.slots[name];
       if (!(name in names) || !slot.large) continue;
-      body[names[name]] = { dataset: await slot.store(this.slots[mask]) };
+      body[names[name]] = { dataset: await slot.store() };
       inside.add(name).add(mask); // a dataset brings its mask
     }
     for (const [name, as] of Object.entries(names)) {

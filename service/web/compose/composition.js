@@ -1,6 +1,7 @@
 // A request that is being written: network, arrays, wishes; what it would take; and the button.
 
-import { read, requestName } from "../calls/api.js";
+import { read } from "../calls/api.js";
+import { Submission } from "../calls/submission.js";
 import { WHOLE } from "../calls/uploads.js";
 import { h, problemNote } from "../elements/dom.js";
 import { bytes } from "../elements/words.js";
@@ -19,8 +20,10 @@ export class Composition {
   constructor({ title, lead, verb, path, arrays, first, sample, sampleHint, wishes }) {
     this.title = title;
     this.verb = verb;
+    this.sending = this.possible = this.entered = false;
     this.path = path;
     this.first = first;
+    this.submission = new Submission();
     this.estimate = h("div", { class: "estimate", "aria-live": "polite" });
     this.ask = h("button", { type: "button", onclick: () => this.#estimate() }, "Estimate");
     this.submit = h("button", {
@@ -48,12 +51,13 @@ export class Composition {
 
   /** Back from another view: what it takes may be different by now. */
   enter() {
+    this.entered = true;
     this.#changed();
   }
 
   leave() {
-    clearTimeout(this.timer);
-    this.running?.abort();
+    this.entered = false;
+    this.#stop();
   }
 
   /** A body and a form for POST, with the arrays that `names` says (all, under their own names). */
@@ -77,20 +81,40 @@ export class Composition {
     this.#changed();
   }
 
+  /** Ends the estimate that is under way, or was to be. */
+  #stop() {
+    clearTimeout(this.timer);
+    this.running?.abort();
+  }
+
+  /** Whether the request could be sent; while one is being sent no other is. */
+  #allow(possible = this.possible) {
+    this.possible = possible;
+    this.submit.disabled = this.sending || !possible;
+    this.submit.textContent = this.sending ? "Sending…" : this.verb;
+  }
+
   #changed() {
     if (!this.network) return;
-    this.leave();
+    this.#stop();
     this.arrays.complain(null);
     const missing = this.network.valid ? this.missing() : (this.missing() ?? "The network is not valid yet.");
-    this.submit.disabled = this.ask.disabled = missing !== null;
+    this.ask.disabled = missing !== null;
+    this.#allow(missing === null);
     const { unsent, size } = this.arrays;
-    const small = !unsent.length && size <= WHOLE;
-    this.ask.hidden = small;
-    this.ask.textContent = unsent.length ? "Upload and estimate" : "Estimate";
+    const small = this.#small();
     if (missing) this.#tell(missing);
     else if (small) this.timer = setTimeout(() => this.#estimate(), PAUSE);
     else if (unsent.length) this.#tell(`${unsent.join(" and ")} will be uploaded first, in parts: ${bytes(size)}.`);
     else this.#tell(`Estimating sends the inputs, ${bytes(size)}.`);
+  }
+
+  /** Whether an estimate sends so little that nobody need ask for it; offers the button where not. */
+  #small() {
+    const { unsent, size } = this.arrays;
+    this.ask.hidden = !unsent.length && size <= WHOLE;
+    this.ask.textContent = unsent.length ? "Upload and estimate" : "Estimate";
+    return this.ask.hidden;
   }
 
   #tell(words) {
@@ -101,20 +125,21 @@ export class Composition {
     if (error instanceof Paused) this.#tell(error.message);
     else this.estimate.replaceChildren(problemNote(error));
     this.arrays.complain(error);
+    this.#small(); // a dataset that is gone has to be uploaded again
   }
 
   async #estimate() {
-    this.leave();
+    this.#stop();
     const running = (this.running = new AbortController());
     this.estimate.setAttribute("aria-busy", "true");
     try {
       const { elements, admitted } = await this.estimates(running.signal);
       if (running.signal.aborted) return;
-      this.submit.disabled = !admitted;
+      this.#allow(admitted);
       this.estimate.replaceChildren(...elements);
     } catch (error) {
       if (running.signal.aborted) return;
-      if ([413, 422].includes(error.status)) this.submit.disabled = true;
+      if ([413, 422].includes(error.status)) this.#allow(false);
       this.#fail(error);
     } finally {
       this.estimate.removeAttribute("aria-busy");
@@ -122,18 +147,17 @@ export class Composition {
   }
 
   async #submit() {
-    this.leave();
-    this.submit.disabled = true;
-    this.submit.textContent = "Sending…";
+    this.#stop();
+    this.sending = true;
+    this.#allow();
     try {
-      const headers = { "Idempotency-Key": requestName() };
-      const body = await this.form(this.wishes.body());
-      this.show(await read(this.path, { method: "POST", body, headers }));
+      const made = await this.submission.send(this.path, await this.form(this.wishes.body()));
+      if (this.entered) this.show(made);
     } catch (error) {
       this.#fail(error);
-      this.submit.disabled = false;
     } finally {
-      this.submit.textContent = this.verb;
+      this.sending = false;
+      this.#allow();
     }
   }
 }

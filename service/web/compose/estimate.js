@@ -36,12 +36,15 @@ export function kernelTable(estimates) {
   ];
 }
 
+/** An element that says why a request would not be taken. */
+export function refusalNote(detail) {
+  return h("div", { class: "note bad", role: "alert" }, h("strong", {}, "Would be refused"), h("p", {}, detail));
+}
+
 function remarks(estimate) {
   const { refusal, warnings } = estimate;
   return [
-    ...(refusal
-      ? [h("div", { class: "note bad", role: "alert" }, h("strong", {}, "Would be refused"), h("p", {}, refusal.detail))]
-      : []),
+    ...(refusal ? [refusalNote(refusal.detail)] : []),
     ...warnings.map((text) => h("p", { class: "warning" }, text)),
   ];
 }

@@ -1,7 +1,9 @@
 // A new prediction: what infinitely wide networks that learnt y_train say of x_test.
 
+import { read } from "../calls/api.js";
+import { count } from "../elements/words.js";
 import { Composition } from "./composition.js";
-import { kernelTable } from "./estimate.js";
+import { kernelTable, refusalNote } from "./estimate.js";
 import { ModelWishes } from "./model_wishes.js";
 import { curve } from "./samples.js";
 
@@ -39,19 +41,44 @@ export class PredictionComposition extends Composition {
     return null;
   }
 
-  /** Of its kernels, which are nearly all of the work. */
+  /** Of its kernels, which are nearly all of the work, and what the limit of its solver says. */
   async estimates(signal) {
     const { dtype, method, model } = this.wishes.body();
     const flow = model.type === "gradient_flow";
-    const outputs = flow && this.wishes.wantsSpread ? ["nngp", "ntk"] : [model.kernel ?? "ntk"];
-    const wishes = { outputs, dtype, method };
-    const train = { x_train: "x1", mask_train: "mask1" };
+    const kernel = model.kernel ?? "ntk";
+    const estimate = (names, outputs) => this.estimateOf({ outputs, dtype, method }, names, signal);
+    const trained = flow && this.wishes.wantsSpread ? ["nngp", "ntk"] : [kernel];
+    const test = { x_test: "x1", mask_test: "mask1" };
     const estimates = {
-      "training inputs": await this.estimateOf(wishes, train, signal),
-      "test with training inputs": await this.estimateOf(
-        wishes, { x_test: "x1", mask_test: "mask1", x_train: "x2", mask_train: "mask2" }, signal),
+      "training inputs": await estimate({ x_train: "x1", mask_train: "mask1" }, trained),
+      "test with training inputs": await estimate({ ...test, x_train: "x2", mask_train: "mask2" }, trained),
     };
-    const admitted = Object.values(estimates).every((estimate) => estimate.admitted);
-    return { elements: kernelTable(estimates), admitted };
+    if (this.#wholeTest) estimates["test inputs"] = await estimate(test, [flow ? "nngp" : kernel]);
+    const { limits } = await read("/v1/limits", { signal });
+    const refusals = this.#refusals(limits.max_prediction_rows);
+    return {
+      elements: [...kernelTable(estimates), ...refusals.map(refusalNote)],
+      admitted: !refusals.length && Object.values(estimates).every(({ admitted }) => admitted),
+    };
+  }
+
+  /** Whether the kernel of the test inputs is wanted as a matrix; for a variance its diagonal will do. */
+  get #wholeTest() {
+    const { outputs, method } = this.wishes.body();
+    return outputs.includes("covariance") || (this.wishes.wantsSpread && method.type === "monte_carlo");
+  }
+
+  /** What passes the limit of a prediction, as far as headers tell: how many classes there are, none does. */
+  #refusals(limit) {
+    const [train, test] = ["x_train", "x_test"].map((name) => this.arrays.header(name).shape[0]);
+    const [, columns = 1] = this.arrays.header("y_train").shape;
+    const allowed = `${count(limit)} are allowed (max_prediction_rows)`;
+    return [
+      train > limit && `${count(train)} training rows; ${allowed}.`,
+      test > limit && this.#wholeTest
+        && `${count(test)} test rows, whose kernel is wanted as a whole matrix; ${allowed}: ask for fewer, or leave the covariance out.`,
+      test * columns > limit ** 2
+        && `${count(test)} test rows of ${count(columns)} outputs; ${count(limit ** 2)} values are allowed: ask for fewer rows at a time.`,
+    ].filter(Boolean);
   }
 }

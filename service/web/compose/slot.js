@@ -10,7 +10,10 @@ import { bytes, shape } from "../elements/words.js";
 export class Paused extends Error {}
 
 export class Slot {
-  /** place: {name, title, hint}, `apart` where it never stands in a dataset; onChange() after any change. */
+  /**
+   * place: {name, title, hint}, `apart` where it never stands in a dataset; onChange() after any change.
+   * `mask` is the slot of its mask, where it has one.
+   */
   constructor({ name, title, hint, apart }, onChange) {
     this.name = name;
     this.hint = hint;
@@ -61,7 +64,11 @@ export class Slot {
 
   /** Whether it is sent in parts, before the request that needs it. */
   get large() {
-    return Boolean(this.file) && !this.apart && this.file.size > WHOLE && divisible(this);
+    return Boolean(this.file) && !this.apart && this.file.size > WHOLE && divisible(this.#source);
+  }
+
+  get #source() {
+    return { x: this, mask: this.mask?.file && this.mask };
   }
 
   async #choose(file) {
@@ -114,22 +121,21 @@ export class Slot {
     this.upload.hidden = true;
   }
 
-  /** Sends it in parts, with the slot of its mask where that has one; the id of the dataset. */
-  async store(mask) {
+  /** Sends it in parts, with its mask where there is one; the id of the dataset. */
+  async store() {
     if (this.dataset) return this.dataset;
-    this.sending ??= this.#send(mask?.file ? mask : undefined).finally(() => {
+    this.sending ??= this.#send().finally(() => {
       this.sending = null;
     });
     return this.sending;
   }
 
-  async #send(mask) {
+  async #send() {
     const running = (this.running = new AbortController());
-    this.mask = mask;
     this.upload.hidden = this.bar.hidden = this.hold.hidden = false;
     this.hold.textContent = "Pause";
     try {
-      const id = await store({ x: this, mask }, (there, parts) => {
+      const id = await store(this.#source, (there, parts) => {
         this.bar.max = parts;
         this.bar.value = there;
         this.far.textContent = `${there} of ${parts} parts uploaded`;
@@ -151,6 +157,6 @@ export class Slot {
 
   #hold() {
     if (this.sending) this.running.abort();
-    else this.store(this.mask).then(this.onChange, () => {}); // what goes wrong stands in `far`
+    else this.store().then(this.onChange, () => {}); // what goes wrong stands in `far`
   }
 }

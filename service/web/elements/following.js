@@ -8,13 +8,16 @@ import { bytes, moment, seconds } from "./words.js";
 
 export class Following {
   /**
-   * noun: "Job"; id; path: of the resource; list: where to go once it is deleted; took: what the
-   * time from its start to its end is. Subclasses say
+   * show(hash) goes to another view, unless this one was left by then. noun: "Job"; id; path: of the
+   * resource; list: where to go once it is deleted; took: what the time from its start to its end is.
+   * Subclasses say
    * `follow(signal)`, which waits until it has ended, `progress()`, {done, total, words},
    * `facts()`, [[name, element or text]], and `look()`, which shows results as they come.
    */
   constructor(show, { noun, id, path, list, took = "Took" }) {
-    this.show = show;
+    this.show = (hash) => {
+      if (!this.leaving.signal.aborted) show(hash);
+    };
     this.title = noun;
     this.path = `${path}/${encodeURIComponent(id)}`;
     this.list = list;

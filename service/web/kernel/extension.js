@@ -1,6 +1,6 @@
 // More rows for a job that has succeeded: only tiles with new rows are computed.
 
-import { read, requestName } from "../calls/api.js";
+import { Submission } from "../calls/submission.js";
 import { Arrays } from "../compose/arrays.js";
 import { h, problemNote } from "../elements/dom.js";
 import { shape } from "../elements/words.js";
@@ -18,6 +18,8 @@ export class Extension {
   constructor(job, show) {
     this.job = job;
     this.show = show;
+    this.sending = false;
+    this.submission = new Submission();
     this.arrays = new Arrays({
       title: "More rows",
       places: job.symmetric ? BOTH : [...BOTH, ...OTHER],
@@ -35,27 +37,35 @@ export class Extension {
   #changed() {
     const { job, arrays } = this;
     const added = ["x1", "x2"].map((name) => arrays.header(name)?.shape[0] ?? 0);
-    this.submit.disabled = !added[0] && !added[1];
+    this.#allow(added.some(Boolean));
     this.problem.replaceChildren();
     arrays.complain(null);
     const sizes = [job.n1 + added[0], job.n2 + (job.symmetric ? added[0] : added[1])];
-    this.becomes.textContent = this.submit.disabled || job.form !== "matrix"
-      ? "" : `${shape(job.shape)} becomes ${shape(sizes)}`;
+    this.becomes.textContent = this.possible && job.form === "matrix"
+      ? `${shape(job.shape)} becomes ${shape(sizes)}` : "";
+  }
+
+  /** Whether there is something to send; while it is being sent nothing else is. */
+  #allow(possible = this.possible) {
+    this.possible = possible;
+    this.submit.disabled = this.sending || !possible;
   }
 
   async #submit() {
-    this.submit.disabled = true;
+    this.sending = true;
+    this.#allow();
     try {
       const [form, body] = [new FormData(), {}];
       await this.arrays.put(form, body);
       form.append("request", JSON.stringify(body));
-      const headers = { "Idempotency-Key": requestName() };
-      const job = await read(`${this.job.links.self}/extensions`, { method: "POST", body: form, headers });
+      const job = await this.submission.send(`${this.job.links.self}/extensions`, form);
       this.show(`#/jobs/${job.id}`);
     } catch (error) {
       this.problem.replaceChildren(problemNote(error));
       this.arrays.complain(error);
-      this.submit.disabled = false;
+    } finally {
+      this.sending = false;
+      this.#allow();
     }
   }
 }

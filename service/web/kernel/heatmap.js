@@ -168,6 +168,7 @@ export class Heatmap {
   }
 
   #pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's: zoom, back
     const step = event.shiftKey ? 10 : 1;
     if (event.key in KEYS) {
       const { row, col } = this.cursor ?? { row: this.view.span.top - step, col: this.view.span.left };

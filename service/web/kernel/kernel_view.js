@@ -1,6 +1,6 @@
 // The results of a job: a picture of each, its spectrum, and the files.
 
-import { download, patient, read, save } from "../calls/api.js";
+import { download, patient, save } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
 import { MatrixPanel } from "./matrix_panel.js";
@@ -37,6 +37,7 @@ export class KernelView {
   close() {
     this.matrix?.close();
     this.matrix = null;
+    this.asking?.abort();
   }
 
   #turn(event, index) {
@@ -71,12 +72,16 @@ export class KernelView {
   async #showDiagonal(name) {
     this.panel.replaceChildren(h("p", { class: "faint" }, "The diagonal appears here when its rows are finished."));
     const shown = Math.min(DRAWN, this.job.shape[0]);
+    const { signal } = (this.asking = new AbortController());
     try {
-      const { data } = await read(`${this.job.links[name]}?rows=0:${shown}`, { headers: { Accept: "application/json" } });
+      const response = await patient(`${this.job.links[name]}?rows=0:${shown}`, {
+        headers: { Accept: "application/json" }, signal,
+      });
+      const { data } = await response.json();
       const words = `${label(name)}, ${shown} of ${this.job.shape[0]} rows`;
       this.panel.replaceChildren(chart({ series: [{ name, values: data }], log: false, across: "row", first: 0, label: words }));
     } catch (error) {
-      if (error.status !== 409) this.problem.replaceChildren(problemNote(error));
+      if (!signal.aborted && error.status !== 409) this.problem.replaceChildren(problemNote(error));
     }
   }
 

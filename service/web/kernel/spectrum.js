@@ -1,6 +1,6 @@
 // How a kernel can be factorised: its eigenvalues, and what the service says of them.
 
-import { call, patient } from "../calls/api.js";
+import { optional, patient } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
 import { eigenvalues } from "./eigenvalues.js";
@@ -42,7 +42,7 @@ async function ownChart(job, signal) {
   const wide = job.dtype === "float64";
   const series = [];
   for (const name of job.outputs) {
-    const response = await call(`${job.links[name]}?dtype=${wide ? "f8" : "f4"}`, {
+    const response = await patient(`${job.links[name]}?dtype=${wide ? "f8" : "f4"}`, {
       headers: { Accept: "application/octet-stream" }, signal,
     });
     const content = await response.arrayBuffer();
@@ -51,7 +51,6 @@ async function ownChart(job, signal) {
   }
   const largest = Math.max(...series.map(({ values }) => values[0]));
   const rounding = wide ? Number.EPSILON : 2 ** -23;
-  const lost = series.map(({ values }) => values.filter((each) => each <= 0).length);
   return h("div", {},
     h("div", { class: "keys", "aria-hidden": "true" }, series.map(({ name }, index) =>
       h("span", { class: `key series-${index}` }, label(name)))),
@@ -60,14 +59,27 @@ async function ownChart(job, signal) {
       label: `eigenvalues of ${series.map(({ name, values }) => `${label(name)}, from ${value(values[0])} to ${value(values.at(-1))}`).join("; ")}`,
       level: { value: largest * rounding, label: `rounding of ${job.dtype}` },
     }),
-    lost.some(Boolean)
-      ? h("p", { class: "warning" }, `${lost.map((count, index) => `${label(series[index].name)}: ${count}`).join(", ")} not positive, within rounding; they are not drawn.`)
-      : null);
+    series.map((each) => lost(each, rounding, job.method)).filter(Boolean)
+      .map((words) => h("p", { class: "warning" }, words)));
+}
+
+/**
+ * What to say of eigenvalues that are not positive, null where all are: those of a matrix of n rows
+ * are known to n times the rounding of the largest.
+ */
+export function lost({ name, values }, rounding, method) {
+  const count = values.filter((each) => each <= 0).length;
+  if (!count) return null;
+  const smallest = values.at(-1);
+  const words = `${label(name)}: ${count} not positive`;
+  if (smallest >= -values.length * rounding * values[0]) return `${words}, within rounding; not drawn.`;
+  const closer = method.tolerance ? `, or a tolerance below ${value(method.tolerance)}` : "";
+  return `${words}, down to ${value(smallest)}, which is more than rounding; not drawn. The suggested jitter makes up for it${closer}.`;
 }
 
 /** The service's own picture, for matrices that are too large or not square. */
 async function preview(job, signal) {
-  const response = await patient(job.links.preview, signal);
+  const response = await optional(job.links.preview, { signal });
   if (!response) {
     return h("p", { class: "faint" }, job.symmetric
       ? `This service draws no previews, and ${job.n1} rows are more than this page solves by itself (${LARGEST}).`
@@ -79,7 +91,7 @@ async function preview(job, signal) {
 }
 
 async function diagnostics(job, signal) {
-  const response = await patient(job.links.diagnostics, signal);
+  const response = await optional(job.links.diagnostics, { signal });
   if (!response) return h("p", { class: "faint" }, "This service has no diagnostics.");
   const { results } = await response.json();
   const names = Object.keys(results);

@@ -1,11 +1,12 @@
 // The part of a matrix that is looked at, fetched in squares and kept while there is room.
 
-import { call } from "../calls/api.js";
+import { ApiProblem, call } from "../calls/api.js";
 
 const SIDE = 256;
 const AT_ONCE = 4;
 const KEPT = 96;
 const SAMPLES = 2048;
+const LATER = 2; // seconds, where the service does not say when to ask again
 
 export class Tiles {
   /** onArrival() whenever a square has come, or turned out not to be there yet. */
@@ -17,6 +18,7 @@ export class Tiles {
     this.held = new Map();
     this.queue = [];
     this.running = new Map();
+    this.timers = new Set();
     this.requests = 0;
   }
 
@@ -61,6 +63,7 @@ export class Tiles {
     this.closed = true;
     this.queue = [];
     for (const request of this.running.values()) request.abort();
+    for (const timer of this.timers) clearTimeout(timer);
   }
 
   #hold(row, col) {
@@ -105,15 +108,26 @@ export class Tiles {
       tile.state = "ready";
     } catch (error) {
       if (request.signal.aborted) tile.state = "missing";
-      else {
-        tile.state = error.status === 409 || error.status === 503 ? "unfinished" : "failed";
-        tile.error = error;
-      }
+      else if (error.status === 409 && !error.retryAfter) tile.state = "unfinished"; // and ended: for good
+      // Without a problem there was no answer, or half of one.
+      else if (!(error instanceof ApiProblem) || [409, 429, 503].includes(error.status)) this.#later(tile, error);
+      else Object.assign(tile, { state: "failed", error });
     }
     this.running.delete(tile.name);
     if (this.closed) return;
     this.onArrival(tile);
     this.#fetch();
+  }
+
+  /** A square that cannot be had now is missing again when the time to ask for it has come. */
+  #later(tile, { retryAfter }) {
+    tile.state = "unfinished";
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      if (tile.state === "unfinished") tile.state = "missing";
+      this.onArrival(tile);
+    }, 1000 * (retryAfter || LATER));
+    this.timers.add(timer);
   }
 }
 

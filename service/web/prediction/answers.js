@@ -1,6 +1,6 @@
 // The answers of a prediction: mean and spread as a plot and a table, and the files.
 
-import { download, read } from "../calls/api.js";
+import { download, patient } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
 import { h, problemNote } from "../elements/dom.js";
 import { count, value } from "../elements/words.js";
@@ -59,7 +59,8 @@ export class Answers {
     const part = async (name) => {
       if (!this.record.results.includes(name)) return null;
       const address = `${this.record.links[name]}?rows=0:${this.shown}`;
-      return (await read(address, { headers: { Accept: "application/json" }, signal })).data;
+      const response = await patient(address, { headers: { Accept: "application/json" }, signal });
+      return (await response.json()).data;
     };
     try {
       const [mean, variance, classes] = await Promise.all(["mean", "variance", "classes"].map(part));
