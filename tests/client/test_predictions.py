@@ -125,7 +125,7 @@ def test_classifiers_name_the_classes_they_were_given(
     "estimator",
     [
         NNGPRegressor,
-        NTKRegressor,
+        pytest.param(NTKRegressor, marks=pytest.mark.slow),
         pytest.param(NNGPClassifier, marks=pytest.mark.slow),
         pytest.param(NTKClassifier, marks=pytest.mark.slow),
     ],

@@ -10,7 +10,7 @@ from tests.kernels.agreement import inputs
 from tests.kernels.estimate.networks import CASES
 from tests.oracles.definition import definition
 
-FAST = ("softmax_bias", "softmax_above_relu", "softmax_twice", "sparsemax", "relu_holes")
+FAST = ("softmax_bias", "softmax_above_relu", "relu_holes")
 """For every run of the tests; each of the others compiles for seconds."""
 
 

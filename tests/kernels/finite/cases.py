@@ -192,5 +192,5 @@ CASES: dict[str, Case] = {
 } | attention_cases.CASES
 
 
-FAST = ("relu", "layer_norm_spatial", "dropout", "positions_concat", "gated")
+FAST = ("relu", "dropout", "gated")
 """A representative handful for every run of the tests, with larger standard errors."""
