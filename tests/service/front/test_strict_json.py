@@ -57,6 +57,7 @@ def test_nesting_is_bounded_before_anything_recurses(opening):
     with pytest.raises(InvalidRequest) as caught:
         read_json(opening * 100_000)
     assert caught.value.members["limit"] == MAX_DEPTH
+    assert caught.value.members["limit_name"] == "max_json_depth"
 
 
 def test_brackets_in_strings_do_not_count():
@@ -80,7 +81,11 @@ def test_an_object_of_many_names_is_refused():
     assert len(read_json(named(MAX_NAMES))) == MAX_NAMES
     with pytest.raises(InvalidRequest) as caught:
         read_json(b'{"architecture": ' + named(MAX_NAMES + 1) + b"}")
-    assert caught.value.members == {"limit": MAX_NAMES, "actual": MAX_NAMES + 1}
+    assert caught.value.members == {
+        "limit": MAX_NAMES,
+        "actual": MAX_NAMES + 1,
+        "limit_name": "max_json_names",
+    }
 
 
 def test_a_name_that_occurs_twice_is_found_in_one_pass():
