@@ -24,6 +24,11 @@ from service.store.tiles import TileStore
 PIECE = 8 << 20
 # Digests that one command adds to what was made from a dataset.
 BATCH = 10_000
+# KEYS: record, pieces; ARGV: what was written as the record. A record of somebody else's stays.
+_TAKE_BACK = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+redis.call('DEL', unpack(KEYS, 2))
+"""
 
 
 class Dataset(BaseModel):
@@ -100,20 +105,21 @@ class DatasetStore:
     ) -> None:
         """All of a dataset, or nothing."""
         # Nobody else writes under this name: a reader of the same content is not disturbed.
-        stored = secrets.token_hex(16)
         starts = range(0, len(data), PIECE)
-        fields = fields | {"stored": stored, "pieces": len(starts)}
+        fields = fields | {"stored": secrets.token_hex(16), "pieces": len(starts)}
+        record, text = keys.dataset(tenant, dataset_id), json.dumps(fields)
         names = _pieces(tenant, dataset_id, fields)
         try:
             for name, start in zip(names, starts, strict=True):
                 await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
             # The record comes last: a dataset that can be seen is complete.
             async with self._client.pipeline(transaction=True) as pipe:
-                pipe.set(keys.dataset(tenant, dataset_id), json.dumps(fields), ex=self.ttl)
+                pipe.set(record, text, ex=self.ttl)
                 pipe.expire(keys.made(tenant, dataset_id), self.ttl)
                 await pipe.execute()
         except BaseException:
-            await self._client.delete(*names)
+            # The record may have been written, and only the news of that been lost.
+            await self._client.register_script(_TAKE_BACK)(keys=[record, *names], args=[text])
             raise
 
     async def identity(self, tenant: str, digest: str) -> str:

@@ -3,11 +3,13 @@
 import asyncio
 import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio.client import Pipeline
 
 from kernels import NUMERICS_VERSION
 from kernels.inputs import Inputs, read_inputs
@@ -176,6 +178,46 @@ async def test_a_dataset_is_read_in_little_more_than_its_own_memory(service: Ser
     tracemalloc.stop()
     assert np.array_equal(back, x)
     assert peak < 1.5 * x.nbytes
+
+
+async def test_a_dataset_whose_writing_was_not_confirmed_is_not_there(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a record without pieces nor pieces without a record, and it can be sent again."""
+    x, execute = np.ones((3, 2)), Pipeline.execute
+
+    async def written_but_lost(self: Pipeline, raise_on_error: bool = True) -> Any:
+        wrote = any(command[0][0] == "SET" for command in self.command_stack)
+        answer = await execute(self, raise_on_error)
+        if wrote:
+            raise ConnectionError("the answer was lost")
+        return answer
+
+    before = await service.client.keys("gramd:dataset:*")
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "execute", written_but_lost)
+        with pytest.raises(ConnectionError):
+            await service.datasets.create("default", x)
+    after = await service.client.keys("gramd:dataset:*")
+    assert after == before
+    made = await service.datasets.create("default", x)
+    assert np.array_equal((await service.datasets.load("default", made.id))[0], x)
+
+
+def test_a_plan_takes_about_300_bytes_a_tile() -> None:
+    """As docs/operations.md says where it tells what counts against a tenant's quota."""
+    request = KernelRequest(
+        architecture=parse_architecture({"layers": [{"type": "dense"}]}),
+        inputs1=read_inputs(np.arange(40.0 * 600).reshape(40, 600, 1)),
+        inputs2=None,
+        outputs=("nngp",),
+        dtype="float64",
+        form="positions",
+    )
+    plan = plan_of(request)
+    assert len(plan.tiles) == 40 * 41 // 2
+    stored = draw(request, plan, b"secret").stored(request, range(len(plan.tiles)))
+    assert 250 < stored.nbytes / len(plan.tiles) < 350
 
 
 async def test_a_full_store_is_named(service: Service) -> None:
