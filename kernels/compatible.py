@@ -57,13 +57,13 @@ def check_job(
     if inputs2 is not None:
         _check_fit(architecture, inputs1, inputs2, form)
         _check_side(architecture, inputs2, masked, form)
+    finite = isinstance(method, MonteCarlo)
+    # Of a finite network nothing but attention takes pairs of positions.
+    if not finite or any(isinstance(layer, Attention) for layer in architecture.every_layer()):
+        _check_blocks(architecture, inputs1, inputs2, form)
     warnings = list(architecture.warnings)
-    if isinstance(method, MonteCarlo):
-        # Of a finite network nothing but attention takes pairs of positions.
-        if any(isinstance(layer, Attention) for layer in architecture.every_layer()):
-            _check_blocks(architecture, inputs1, inputs2, form)
+    if finite:
         return warnings
-    _check_blocks(architecture, inputs1, inputs2, form)
     sides = [inputs1] if inputs2 is None else [inputs1, inputs2]
     return warnings + _of_kinks(architecture, inputs1.dtype) + check_heads(architecture, sides)
 
