@@ -87,6 +87,14 @@ def test_the_digest_of_a_part_is_the_one_that_the_service_tells(
     client.close()
 
 
+def assert_computed(served: Served, page: Page, x: np.ndarray, mask: np.ndarray) -> None:
+    """The job on the page is that of x, pooled over its real positions."""
+    job = page.url.rpartition("/")[2]
+    nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
+    pooled = (x * mask[:, :, None]).sum(1, dtype=np.float64) / mask.sum(1)[:, None]
+    np.testing.assert_allclose(nngp, pooled @ pooled.T / x.shape[2], atol=1e-5 * nngp.max())
+
+
 def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     x = rng.standard_normal((40, 64, 900), dtype=np.float32)  # 9.2 MB: three parts
@@ -132,10 +140,7 @@ def test_an_upload_goes_on_where_it_was(served: Served, page_of: PageOf, tmp_pat
     page.get_by_role("button", name="Compute", exact=True).click()
     ended(page)
     # It is the array that it would have been in one piece.
-    job = page.url.rpartition("/")[2]
-    nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
-    pooled = (x * mask[:, :, None]).sum(1, dtype=np.float64) / mask.sum(1)[:, None]
-    np.testing.assert_allclose(nngp, pooled @ pooled.T / 900, atol=1e-5 * nngp.max())
+    assert_computed(served, page, x, mask)
 
 
 def test_a_mask_that_cannot_be_cut_into_rows_is_sent_whole(
@@ -161,10 +166,7 @@ def test_a_mask_that_cannot_be_cut_into_rows_is_sent_whole(
     expect(page.locator(".figures")).to_contain_text("40 × 40", timeout=WAIT_MS)
     page.get_by_role("button", name="Compute", exact=True).click()
     ended(page)
-    job = page.url.rpartition("/")[2]
-    nngp = np.load(io.BytesIO(httpx.get(f"{served.url}/v1/kernels/{job}/nngp").content))
-    pooled = (x * mask[:, :, None]).sum(1, dtype=np.float64) / mask.sum(1)[:, None]
-    np.testing.assert_allclose(nngp, pooled @ pooled.T / 900, atol=1e-5 * nngp.max())
+    assert_computed(served, page, x, mask)
 
 
 def test_an_upload_can_be_paused(served: Served, page_of: PageOf, tmp_path: Path) -> None:
