@@ -8,6 +8,8 @@ from typing import Final
 from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
 from kernels.estimate.checks import check_heads
+from kernels.finite.weights import channels_after
+from kernels.finite.width import Width
 from kernels.inputs import FORMS, Form, Inputs
 from kernels.layers.attention import Attention
 from kernels.layers.chain import structure_of
@@ -48,7 +50,8 @@ def check_job(
     """
     if form not in FORMS:
         raise InputError(f"expected a form among {list(FORMS)}, got {form!r}", "/form")
-    if form != "matrix" and isinstance(method, MonteCarlo):
+    finite = isinstance(method, MonteCarlo)
+    if form != "matrix" and finite:
         raise InputError(f'monte_carlo estimates form "matrix" only, got "{form}"', "/form")
     if isinstance(method, Additive):
         _check_additive(architecture, form)
@@ -57,7 +60,8 @@ def check_job(
     if inputs2 is not None:
         _check_fit(architecture, inputs1, inputs2, form)
         _check_side(architecture, inputs2, masked, form)
-    finite = isinstance(method, MonteCarlo)
+    if finite:
+        _check_width(architecture, inputs1, inputs2 or inputs1, method)
     # Of a finite network nothing but attention takes pairs of positions.
     if not finite or any(isinstance(layer, Attention) for layer in architecture.every_layer()):
         _check_blocks(architecture, inputs1, inputs2, form)
@@ -90,6 +94,17 @@ def _check_additive(architecture: Architecture, form: Form) -> None:
             "then global_avg_pool or global_sum_pool; use method exact for this one",
             "/method",
         )
+
+
+def _check_width(
+    architecture: Architecture, inputs1: Inputs, inputs2: Inputs, method: MonteCarlo
+) -> None:
+    grid = tuple(max(sizes) for sizes in zip(inputs1.grid, inputs2.grid, strict=True))
+    width = Width(method.width, method.heads)
+    try:
+        channels_after(architecture.expanded, inputs1.x.shape[-1], grid, width)
+    except SpecError as error:
+        raise InputError(f"no network of width {method.width}: {error.detail}", "/method") from None
 
 
 def _check_fit(architecture: Architecture, inputs1: Inputs, inputs2: Inputs, form: Form) -> None:

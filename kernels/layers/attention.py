@@ -258,6 +258,12 @@ class Attention(Layer):
         return {**numbers, "positional": self.positional.prepare(numbers["positional"], grid)}
 
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
+        if width.head_channels < self.mechanism.narrowest:
+            raise SpecError(
+                f"{self.mechanism.name()} attention with these features needs heads of at least "
+                f"{self.mechanism.narrowest} channels, got {width.head_channels}: take a larger "
+                f"width, or a smaller nu"
+            )
         return width.units if self.residual is None else channels
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:

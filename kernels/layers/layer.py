@@ -236,6 +236,9 @@ class Layer(Spec):
             channels: channels below.
             grid: positions below.
             width: how wide the network is.
+
+        Raises:
+            SpecError: there is no such layer of this width.
         """
         return channels
 

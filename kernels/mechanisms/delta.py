@@ -40,6 +40,10 @@ class Delta(Mechanism):
     always_causal: ClassVar[bool] = True
     linear_only: ClassVar[str] = WHY_LINEAR_ONLY
 
+    @property
+    def narrowest(self) -> int:
+        return self.feature_map.narrowest
+
     def warnings(self, qk_std: float) -> tuple[str, ...]:
         found = [self.feature_map.without_effect]
         if self.beta == 1:

@@ -39,6 +39,11 @@ class FeatureMap(Spec):
         """What to say of a parameter that the limit does not depend on."""
         return None
 
+    @property
+    def narrowest(self) -> int:
+        """Channels that queries and keys have to have at finite width."""
+        return 1
+
     def kernel(self, logits: Array) -> tuple[Array, Array]:
         """R (T, T) and the norms n (T,): 1 on the diagonal of R, or 0 where the norm is 0."""
         import jax.numpy as jnp
@@ -123,6 +128,11 @@ class DPFP(FeatureMap):
     def moments(self, logits: Array) -> tuple[Array, Array]:
         correlation, norms = ReLUFeatures().moments(logits)
         return correlation**2, norms**2
+
+    @property
+    def narrowest(self) -> int:
+        # The ring of 2 d_k coordinates must not meet itself.
+        return self.nu // 2 + 1
 
     def features(self, u: Array) -> Array:
         from kernels.finite.feature_maps import dpfp

@@ -37,6 +37,10 @@ class Linear(Mechanism):
     )
     linear_only: ClassVar[str] = WHY_LINEAR_ONLY
 
+    @property
+    def narrowest(self) -> int:
+        return self.feature_map.narrowest
+
     def warnings(self, qk_std: float) -> tuple[str, ...]:
         found = [self.feature_map.without_effect]
         if self.normalize and self.feature_map.homogeneous and qk_std not in (0, 1):

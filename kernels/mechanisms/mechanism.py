@@ -48,6 +48,11 @@ class Mechanism(Spec):
         """Whether masked positions after the last real one can be cut off without effect."""
         return True
 
+    @property
+    def narrowest(self) -> int:
+        """Channels that queries and keys of a head have to have at finite width."""
+        return 1
+
     def warnings(self, qk_std: float) -> tuple[str, ...]:
         """What a caller should know of these parameters: one has no effect, a limit degenerates.
 

@@ -23,6 +23,7 @@ BODY: list[dict[str, Any]] = [
 ]
 POOLED = {"layers": [*BODY, {"type": "global_avg_pool"}]}
 KEPT = {"layers": BODY}
+DPFP_6 = {"type": "linear", "feature_map": {"type": "dpfp", "nu": 6}}
 
 
 @pytest.fixture
@@ -149,3 +150,34 @@ def test_finite_networks_without_attention_make_no_blocks() -> None:
     attending = parse_architecture({"layers": [{"type": "attention"}, *layers]})
     with pytest.raises(InputError, match="every pair of positions"):
         check_job(attending, side, method=method)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (
+            [{"type": "attention", "mechanism": DPFP_6}, {"type": "global_avg_pool"}],
+            "heads of at least 4 channels, got 3: take a larger width",
+        ),
+        (
+            [
+                {
+                    "type": "parallel",
+                    "branches": [
+                        [{"type": "dense"}, {"type": "flatten"}],
+                        [{"type": "dense"}, {"type": "global_avg_pool"}],
+                    ],
+                }
+            ],
+            r"branches end with \[12, 3\] channels",
+        ),
+    ],
+)
+def test_networks_that_no_finite_width_has_are_refused_before_they_are_drawn(
+    layers: list[Any], expected: str
+) -> None:
+    side, network = read_inputs(np.ones((2, 4, 2))), parse_architecture({"layers": layers})
+    check_job(network, side)
+    with pytest.raises(InputError, match=expected) as caught:
+        check_job(network, side, method=MonteCarlo(width=3))
+    assert caught.value.pointer == "/method"

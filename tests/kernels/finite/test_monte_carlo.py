@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from kernels.errors import InputError, SpecError, Stopped
+from kernels.finite.feature_maps import dpfp
 from kernels.finite.identity import identities
 from kernels.finite.monte_carlo import monte_carlo
 from kernels.inputs import Inputs, read_inputs
@@ -109,8 +111,10 @@ def test_seeds_differ_and_repeat() -> None:
 def test_a_ring_of_features_that_meets_itself_is_refused(mechanism: str) -> None:
     feature_map = {"type": "dpfp", "nu": 8}
     layers = network(attention({"type": mechanism, "feature_map": feature_map}), POOL)
-    with pytest.raises(SpecError, match=r"nu from 1 to 7 .* 4 channels, got 8"):
+    with pytest.raises(SpecError, match="heads of at least 5 channels, got 4"):
         monte_carlo(layers, sequences(2), width=16, keys=4, samples=2)
+    with pytest.raises(SpecError, match=r"nu from 1 to 7 .* 4 channels, got 8"):
+        dpfp(jnp.ones((2, 4)), nu=8)
 
 
 def test_equal_inputs_are_dropped_independently() -> None:
