@@ -77,8 +77,7 @@ def measure(workload: Workload, rounds: int, peer_python: str | None) -> dict[st
             run = ours.run(workload)
             seconds.append(run["seconds"])
             peak = run["peak_bytes"]
-            unavoidable = floor.flops / rates.flops + floor.bytes / rates.bytes
-            to_roofline.append(run["seconds"] / unavoidable)
+            to_roofline.append(run["seconds"] / floor.seconds(rates))
             if peer:
                 peers.append(peer.run(workload, batch=batch)["seconds"])
                 to_peer.append(peers[-1] / run["seconds"])

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from benchmarks.roofline import Rates
 
 Layers = list[dict[str, Any]]
 Array = npt.NDArray[Any]
@@ -48,6 +51,10 @@ class Floor:
 
     flops: float
     bytes: float
+
+    def seconds(self, rates: Rates) -> float:
+        """How long a machine with these rates takes for it."""
+        return self.flops / rates.flops + self.bytes / rates.bytes
 
 
 @dataclass(frozen=True)
