@@ -9,7 +9,7 @@ k_i its exact mean over j and k'_j its exact mean over i, which thin products gi
 exact in the main effect of each side to all orders. (Theta, and the variances on which f depends,
 go along: f(k_i, t_i, p_i, mean p').) What is dropped is the interaction K2_ij - k_i - k'_j + kbar,
 whose first order vanishes, and the mixed fourth order of the main effects; both are estimated for
-every pair (`Estimate` below).
+every pair (combined.py).
 """
 
 from __future__ import annotations

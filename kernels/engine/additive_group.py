@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.engine.additive import Averages, Parts, averages_pass
+from kernels.engine.combined import combined
 from kernels.engine.compiled import Compiled
-from kernels.engine.effects import combined, main_effects, thin_products
+from kernels.engine.effects import main_effects, thin_products
 from kernels.engine.group import Group
 from kernels.engine.kept import Chain
 from kernels.engine.packed import Packed, packed, packed_shapes

@@ -1,6 +1,6 @@
-"""The additive evaluation of pairs: thin products, main effects, and both put together.
+"""The main effects of the additive evaluation: the thin products of pairs, and what they make of each side.
 
-See kernels/engine/additive.py for what is computed.
+See kernels/engine/additive.py for what is computed, and combined.py for how two sides are put together.
 """
 
 from __future__ import annotations
@@ -20,16 +20,6 @@ from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.kept import Chain
 from kernels.engine.over_rows import over_rows
 from kernels.layers.fusion import materialised
-
-_STEEP = 1e-4
-"""Gap of the correlation to one below which f may be too steep for the estimate (near duplicates)."""
-
-# The points, in standard deviations of both main effects, of a mixed fourth difference.
-_GRID = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-_MIXED = [(1 if a else -2) * (1 if b else -2) / 4 for a, b in _GRID]
-_HAT_OF = {0: 0, 1: 1, -1: 2}
-# The points of second differences: along k and t, and along k and -t.
-_STEPS = [(0, 0), (1, 1), (-1, -1), (1, -1), (-1, 1)]
 
 
 class Effects(NamedTuple):
@@ -126,7 +116,7 @@ def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
 
             def effect(mixed: Array, hats: Chain, variance: Array) -> Effects:
                 right = jax.tree.map(lambda leaf: _repeated(leaf[:1], size), hats)
-                pooled = _evaluated(program, mixed, averages.positions, right, between)
+                pooled = evaluated(program, mixed, averages.positions, right, between)
                 mean = jnp.matmul(mixed, u)
                 off = jnp.where(u > 0, mixed - mean[:, None], 0)
                 deviation = jnp.sqrt(jnp.matmul(off**2, u))
@@ -142,90 +132,18 @@ def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
     return Compiled(run)
 
 
-@locked_cache(64)
-def combined(parts: Parts) -> Compiled:
-    """Compiled (averages1, averages2, above1, above2, effects1, effects2, numbers, count)
-    -> ((n, m) by name, (n, m) estimates).
-
-    `effects1` are (n, m, kernels), `effects2` (m, n, kernels). The estimate is of the largest error
-    of a kernel, relative to sqrt(K(x, x) K(x', x')).
-    """
-    program = parts.pointwise
-
-    def run(
-        averages1: Averages,
-        averages2: Averages,
-        above1: Chain,
-        above2: Chain,
-        effects1: Effects,
-        effects2: Effects,
-        numbers: Sequence[Any],
-        count: Array,
-    ) -> tuple[dict[str, Array], Array]:
-        _, _, between, upper = parts.numbers(numbers)
-
-        def finished(pooled: Array, above1: Chain, above2: Chain) -> Array:
-            kernels = dict(zip(parts.network.kernels, pooled, strict=True))
-            block = Block(kernels["nngp"], kernels.get("ntk"))
-            done = run_pair(parts.above, block, ((), ()), above1, above2, upper)
-            return jnp.stack(list(done.named().values()))
-
-        def pair(
-            one: Averages, above1: Chain, effect1: Effects,
-            two: Averages, above2: Chain, effect2: Effects,
-        ) -> tuple[Array, Array]:  # fmt: skip
-            mean = effect1.mean
-            limit = jnp.sqrt(one.variance * two.variance)
-            least = jnp.abs(mean[0]) / jnp.where(limit > 0, limit, 1)
-            most = effect1.peak + effect2.peak - least
-            reach = jnp.sign(mean) * (effect1.most + effect2.most)
-            reach = reach.at[0].set(jnp.sign(mean[0]) * (most - least) * limit)
-            interaction = one.spread * two.spread
-            # All points in one expression: XLA takes longer to compile a point at a time.
-            ways = jnp.stack([effect1.deviation, effect2.deviation])
-            steps = jnp.asarray(_STEPS, mean.dtype).T[: len(mean)]
-            points = jnp.concatenate(
-                [
-                    mean[:, None] + jnp.matmul(jnp.asarray(_GRID, mean.dtype), ways).T,
-                    (mean + reach)[:, None] + interaction[:, None] * steps,
-                ],
-                axis=1,
-            )
-            left = _at(one.hats, [_HAT_OF[a] for a, _ in _GRID] + [0] * len(_STEPS))
-            right = _at(two.hats, [_HAT_OF[b] for _, b in _GRID] + [0] * len(_STEPS))
-            f = _evaluated(program, points, left, right, between)
-            centre = f[:, _GRID.index((0, 0))]
-            pooled = effect1.pooled + effect2.pooled - centre
-            fourth = jnp.matmul(f[:, : len(_GRID)], jnp.asarray(_MIXED, f.dtype))
-            at, around = f[:, len(_GRID)], f[:, len(_GRID) + 1 :]
-            second = jnp.abs(around[:, ::2] + around[:, 1::2] - 2 * at[:, None]).max(1) / 2
-            error = jnp.abs(fourth) + second
-            scale = one.total * two.total
-            both = jnp.stack([scale * pooled, scale * (pooled + error)])
-            result, moved = jax.vmap(finished, in_axes=(0, None, None))(both, above1, above2)
-            size = jnp.sqrt(jnp.abs(one.own * two.own))
-            relative = jnp.abs(moved - result) / jnp.where(size > 0, size, 1)
-            steep = most * limit + interaction[0] >= (1 - _STEEP) * limit
-            return result, jnp.where(steep & (limit > 0), jnp.inf, relative.max())
-
-        over_columns = jax.vmap(pair, in_axes=(None, None, 0, 0, 0, 0))
-
-        def row(
-            one: Averages, above1: Chain, effects: Effects, others: Effects
-        ) -> tuple[Array, Array]:
-            return over_columns(one, above1, effects, averages2, above2, others)
-
-        swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), effects2)
-        result, estimate = over_rows(row, IN_TURN, count, averages1, above1, effects1, swapped)
-        return dict(zip(parts.network.kernels, jnp.moveaxis(result, -1, 0), strict=True)), estimate
-
-    return Compiled(run)
-
-
-def _evaluated(
+def evaluated(
     program: Program, mixed: Array, left: Chain, right: Chain, numbers: Sequence[Any]
 ) -> Array:
-    """f of (k, t), (kernels, M), at M pairs of positions whose observations are given."""
+    """f of (k, t), (kernels, M), at M pairs of positions whose observations are given.
+
+    Args:
+        program: the pointwise layers.
+        mixed: k and t, (kernels, M).
+        left: what the layers observe on the left of each pair.
+        right: the same on the right.
+        numbers: the layers' numbers.
+    """
     block = Block(mixed[0], mixed[1] if len(mixed) > 1 else None)
     grid = (mixed.shape[1],)
     done = run_pair(program.pair, block, (grid, grid), left, right, numbers)
@@ -234,9 +152,3 @@ def _evaluated(
 
 def _repeated(leaf: Array, size: int) -> Array:
     return jnp.broadcast_to(leaf, (size, *leaf.shape[1:]))
-
-
-def _at(hats: Chain, positions: Sequence[int]) -> Chain:
-    """Observations at a list of pseudo-positions."""
-    index = jnp.asarray(positions)
-    return jax.tree.map(lambda leaf: leaf[index], hats)
