@@ -12,12 +12,15 @@ block.py          the propagated state, where a layer meets it
 kept.py           what one input keeps for the pair pass
 additive_tile.py  a tile by the additive evaluation, exact where its estimate is too large
 additive_group.py a group for it, and the calls between two groups
-additive.py       that evaluation, on the thin products of `effects.py` and the bins of `packed.py`
+additive.py       that evaluation: the network cut in parts, the averages of an input
+effects.py        the main effects of both sides of a pair, from thin products of the bins of packed.py
+combined.py       both put together, and the estimated error
 shortened.py      short inputs of a group, for its exact pairs
 heads.py          networks whose attention is estimated: their heads,
 landmarks.py      what these see above a nonlinearity,
 replicates.py     and the error bars
 workspace.py      what the tiles of a process share: threads, memory, one-input results
+turns.py          whose call is next
 backend.py        what depends on the machine: micro-tiles, threads
 compiled.py       compiled functions that threads share,
 program_lock.py   and processes, through the folder where compiled code is kept

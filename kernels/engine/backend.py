@@ -27,7 +27,7 @@ class Policy:
     block_elements: int
     alone: int
     largest_edge: int
-    call_seconds: float = 0.2
+    call_seconds: float = 0.1
 
 
 POLICIES: Final = {

@@ -8,10 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
-from threading import Condition, Semaphore, get_ident
+from threading import Condition, get_ident
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 
+from kernels.engine.turns import Turns
 from kernels.errors import KernelError, Stopped
 from kernels.plan.memory import DEFAULT_MEMORY_BYTES, TileMemory
 
@@ -67,13 +68,14 @@ class Workspace(AbstractContextManager["Workspace"]):
     def __init__(self, threads: int = 1, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
         """
         Args:
-            threads: calls that run at once; with 1 they run on the caller's own thread.
+            threads: calls that run at once, of however many tiles; with 1 each runs on its tile's own
+                thread.
             memory_bytes: of all tiles and one-input results, see kernels/plan/memory.py.
         """
         self.threads = threads
         self.memory_bytes = memory_bytes
         self._pool = ThreadPoolExecutor(threads, "micro-tile") if threads > 1 else None
-        self._turns = Semaphore(threads)
+        self._turns = Turns(threads)
         # Least recently used first. An OrderedDict would hash its keys, whole networks, to list them.
         self._kept: dict[Hashable, _Kept] = {}
         self._changed = Condition()
@@ -151,7 +153,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     def run(self, call: Callable[[], T]) -> T:
         """What the call returns, made on this thread when fewer calls than `threads` run: parts of
         a call that XLA cuts up would wait behind a whole one."""
-        with self._turns:
+        with self._turns.one():
             return call()
 
     def results(self, calls: Iterator[Callable[[], T]]) -> Iterator[T]:
@@ -161,7 +163,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             calls: asked for one at a time, as threads become free.
         """
         if self._pool is None:
-            yield from (call() for call in calls)
+            yield from (self.run(call) for call in calls)
             return
         tile = self._running.get(get_ident())
         # One more than there are threads, so that none waits for this one to look; but no more
