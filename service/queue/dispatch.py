@@ -7,8 +7,10 @@
 
 Each arrow is one atomic script (`store.scripts`). Only a few tiles a worker slot are in flight at
 a time, whatever the number and size of jobs, so that a small job is never stuck behind a large
-one. A process that dies between `take` and the queue leaves a tile in flight that nobody computes:
-the sweep queues every tile in flight again, which does nothing to those that are there.
+one; and when these places are taken, a job none of whose tiles is in flight gets one of the spare
+places that workers keep (`docket.py`), to compute beside them at once. A process that dies between
+`take` and the queue leaves a tile in flight that nobody computes: the sweep queues every tile in
+flight again, which does nothing to those that are there.
 
 Tiles that cannot be stored for now are set aside: their jobs have no turn for a while, and others go on.
 """
@@ -24,7 +26,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.logs import get_logger
-from service.queue.docket import Queue
+from service.queue.docket import SPARE_SLOTS, Queue
 from service.queue.roster import Roster
 from service.queue.tasks import AnswerTask, Task, read_flight
 from service.store import keys, scripts
@@ -79,10 +81,11 @@ class Dispatch:
                 self._served = served
 
     async def _fill(self) -> None:
-        slots = sum(card.slots for card in await self._roster.alive())
-        waiting = math.ceil(WAITING_PER_SLOT * slots)
-        window = slots + waiting if slots else IN_FLIGHT_WITHOUT_WORKERS
-        flights: list[bytes] = await self._take(args=[window, await now(self._client), self._ttl])
+        workers = await self._roster.alive()
+        slots = sum(card.slots for card in workers)
+        waiting = math.ceil(WAITING_PER_SLOT * slots) if workers else IN_FLIGHT_WITHOUT_WORKERS
+        places = slots + waiting, waiting, SPARE_SLOTS * len(workers)
+        flights: list[bytes] = await self._take(args=[*places, await now(self._client), self._ttl])
         await self._queue.add([read_flight(flight) for flight in flights])
 
     async def begin(self, task: Task) -> int:

@@ -1,23 +1,29 @@
 """The task queue. Docket (on Redis Streams) does the work; only this module knows it.
 
+There are two lanes, a Docket each (`tasks.Lane`): one that a worker's slots take tasks from, and one
+for its spare place, so that a task there waits for no slot.
+
 Delivery is at least once: a tile whose worker dies is handed to another one after `lease`. A tile
 that is queued or running is not queued again under the same flight number.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from docket import Disposition, Docket, Worker
 
-from service.queue.tasks import Task, as_text, read_task
+from service.queue.tasks import Lane, Task, as_text, read_task
 from service.store import keys
 
 Handler = Callable[[Task], Awaitable[None]]
 
+LANES: dict[Lane, str] = {"shared": keys.DOCKET, "spare": keys.SPARE_DOCKET}
 TASK = "run_task"
+# Tasks of the spare lane that a worker has at once, beside those in its slots.
+SPARE_SLOTS = 1
 # Docket looks for work this often while it has none, which costs Redis something, or is full, which
 # costs a look at its own memory; its default of 250 ms would make a job of small tiles take a quarter
 # second each. So it looks more often while there is work, when a slot that is free waits for it.
@@ -29,32 +35,43 @@ RECONNECTION_DELAY = timedelta(seconds=1)
 
 
 class Queue:
-    """Tiles to compute and answers to make, in the order in which they were added."""
+    """Tiles to compute and answers to make, in each lane in the order in which they were added."""
 
-    def __init__(self, docket: Docket, lease: timedelta) -> None:
-        self._docket = docket
+    def __init__(self, lanes: Mapping[Lane, Docket], lease: timedelta) -> None:
+        self._lanes = lanes
         self._lease = lease
-        # Enqueueing is by name, and Docket wants the name registered with its signature.
-        docket.register(_not_here, names=[TASK])
+        for docket in lanes.values():
+            # Enqueueing is by name, and Docket wants the name registered with its signature.
+            docket.register(_not_here, names=[TASK])
 
     async def add(self, tasks: Sequence[Task]) -> None:
         """Queue tasks; those already queued or running are left as they are.
 
         Raises what Redis raised for the first one that could not be queued.
         """
-        if not tasks:
-            return
-        # The key is that of one flight: see `TileTask`.
-        calls = [
-            self._docket.call(TASK, key=f"{task.ref}:{task.flight}")(as_text(task))
-            for task in tasks
-        ]
-        for execution in await self._docket.add_many(calls):
-            if execution.disposition is Disposition.FAILED:
-                raise execution.schedule_exception or RuntimeError("a task could not be queued")
+        for lane, docket in self._lanes.items():
+            # The key is that of one flight: see `TileTask`.
+            calls = [
+                docket.call(TASK, key=f"{task.ref}:{task.flight}")(as_text(task))
+                for task in tasks
+                if task.lane == lane
+            ]
+            if not calls:
+                continue
+            for execution in await docket.add_many(calls):
+                if execution.disposition is Disposition.FAILED:
+                    failed = RuntimeError("a task could not be queued")
+                    raise execution.schedule_exception or failed
 
     async def serve(self, handler: Handler, *, name: str, slots: int) -> None:
-        """Hand tasks to `handler`, `slots` at a time, until cancelled; then wait for those begun."""
+        """Hand tasks to `handler`, `slots` at a time and one of the spare lane, until cancelled; then
+        wait for those begun."""
+        places: dict[Lane, int] = {"shared": slots, "spare": SPARE_SLOTS}
+        async with asyncio.TaskGroup() as serving:
+            for lane, docket in self._lanes.items():
+                serving.create_task(self._serve(docket, handler, name, places[lane]))
+
+    async def _serve(self, docket: Docket, handler: Handler, name: str, slots: int) -> None:
         running = 0
         loop = asyncio.get_running_loop()
 
@@ -72,9 +89,9 @@ class Queue:
                 running -= 1
                 loop.call_later(BUSY_FOR.total_seconds(), relax)
 
-        self._docket.register(run_task, names=[TASK])
+        docket.register(run_task, names=[TASK])
         async with Worker(
-            self._docket,
+            docket,
             name=name,
             concurrency=slots,
             redelivery_timeout=self._lease,
@@ -95,5 +112,9 @@ async def open_queue(url: str, lease: timedelta) -> AsyncGenerator[Queue, None]:
     """The queue on Redis A; closed at the end of the block."""
     # Docket logs two lines a tile at INFO.
     logging.getLogger("docket").setLevel(logging.WARNING)
-    async with Docket(name=keys.DOCKET, url=url, execution_ttl=keys.EXECUTIONS) as docket:
-        yield Queue(docket, lease)
+    async with AsyncExitStack() as stack:
+        lanes: dict[Lane, Docket] = {}
+        for lane, name in LANES.items():
+            docket = Docket(name=name, url=url, execution_ttl=keys.EXECUTIONS)
+            lanes[lane] = await stack.enter_async_context(docket)
+        yield Queue(lanes, lease)

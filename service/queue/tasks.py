@@ -10,6 +10,10 @@ from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
 from service.errors import ServiceError
 
+Lane = Literal["shared", "spare"]
+"""Which of a worker's places a task takes: one of those for whichever job's turn it is, or the one that is
+kept for jobs none of whose tasks is in flight (see `dispatch.py`)."""
+
 
 @dataclass(frozen=True)
 class TileTask:
@@ -41,6 +45,7 @@ class TileTask:
     job: str = ""
     request: str = ""
     trace: str = ""
+    lane: Lane = "shared"
 
     @property
     def ref(self) -> str:
@@ -65,7 +70,7 @@ class AnswerTask:
     """Something made of finished kernel jobs: a prediction, diagnostics, a preview.
 
     `answer` is the id of its record, by which it is found; its layout there has the rest. `kind` says
-    what is to be made; `flight`, `request` and `trace` are as in `TileTask`.
+    what is to be made; `flight`, `request`, `trace` and `lane` are as in `TileTask`.
     """
 
     tenant: str
@@ -74,6 +79,7 @@ class AnswerTask:
     flight: str
     request: str = ""
     trace: str = ""
+    lane: Lane = "shared"
 
     @property
     def ref(self) -> str:
@@ -122,14 +128,14 @@ def read_flight(flight: bytes | str) -> Task:
     entry: dict[str, Any] = json.loads(flight)
     tenant, _, name = entry["tile"].partition(":")
     common: dict[str, Any] = json.loads(entry["task"])
+    common |= {"flight": entry["flight"], "lane": entry.get("lane", "shared")}
     if "answer" in common:
-        return AnswerTask(tenant, name, common.pop("answer"), entry["flight"], **common)
+        return AnswerTask(tenant, name, common.pop("answer"), **common)
     return TileTask(
         tenant,
         name,
         rows1=entry["rows1"],
         rows2=entry["rows2"],
-        flight=entry["flight"],
         job=entry["owner"].partition(":")[2],
         **common,
     )

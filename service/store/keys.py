@@ -35,6 +35,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:aside                      sorted set JOB -> when its turn may come again    permanent, empties
     gramd:turn                       the last turn given out                           permanent
     gramd:inflight                   hash TILE -> its task and first asker             permanent, empties
+    gramd:spared                     set of those TILEs that took a spare place        permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
     gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
     gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
@@ -47,7 +48,8 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:api_keys                   hash key id -> its record, the secret hashed      permanent
     gramd:api_keys:revoked           hash key id -> when it was revoked                permanent
     gramd:announced                  channel: every event of every job, as it is written no key
-    gramd-tiles:*                    Docket's own (Redis Streams, run records)         Docket's
+    gramd-tiles:*, gramd-spare-tiles:*
+                                     Docket's own (Redis Streams, run records)         Docket's
 
 Redis B (TILES_URL), which evicts the least recently used:
 
@@ -61,12 +63,14 @@ import secrets
 from datetime import timedelta
 
 DOCKET = "gramd-tiles"
+SPARE_DOCKET = "gramd-spare-tiles"
 
 LIVE = "gramd:live"
 RING = "gramd:ring"
 ASIDE = "gramd:aside"
 TURN = "gramd:turn"
 INFLIGHT = "gramd:inflight"
+SPARED = "gramd:spared"
 WORKERS = "gramd:workers"
 FAR_DUE = "gramd:far:due"
 FAR_WHOLE = "gramd:far:whole"
@@ -108,6 +112,7 @@ PERMANENT = (
     ASIDE,
     TURN,
     INFLIGHT,
+    SPARED,
     WORKERS,
     FAR_DUE,
     FAR_WHOLE,
@@ -117,6 +122,7 @@ PERMANENT = (
     API_KEYS,
     REVOKED_KEYS,
     f"{DOCKET}:*",
+    f"{SPARE_DOCKET}:*",
 )
 
 

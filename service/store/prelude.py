@@ -13,7 +13,7 @@ PRELUDE = (
 local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 '{keys.DELIVERIES_PREFIX}'
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
-local ASIDE, TALLIES = '{keys.ASIDE}', '{keys.TALLIES}'
+local SPARED, ASIDE, TALLIES = '{keys.SPARED}', '{keys.ASIDE}', '{keys.TALLIES}'
 local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
 local ANNOUNCED = '{keys.ANNOUNCED}'
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
@@ -25,6 +25,12 @@ local function name_of(ref) return string.match(ref, ':(.*)$') end
 local function active(ref)
   local state = redis.call('HGET', JOB .. ref, 'state')
   return state == '"queued"' or state == '"running"'
+end
+
+-- The tile is no longer in flight.
+local function land(tile)
+  redis.call('HDEL', INFLIGHT, tile)
+  redis.call('SREM', SPARED, tile)
 end
 
 local function run(ref)

@@ -2,20 +2,39 @@
 
 from service.store.prelude import PRELUDE
 
-# ARGV: window, now, ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
+# ARGV: places of the shared lane, how many of them are for waiting in, places of the spare lane, now,
+# ttl -> tasks to enqueue, as the JSON kept in INFLIGHT
 TAKE = (
     PRELUDE
     + """
-local window, now, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local waiting, now, ttl = tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 for _, ref in ipairs(redis.call('ZRANGEBYSCORE', ASIDE, '-inf', now)) do
   redis.call('ZREM', ASIDE, ref)
   redis.call('ZADD', RING, 'NX', redis.call('INCR', TURN), ref)
 end
+local spared = redis.call('SCARD', SPARED)
+local free = {spare = tonumber(ARGV[3]) - spared}
+free.shared = tonumber(ARGV[1]) - (redis.call('HLEN', INFLIGHT) - spared)
+local function unserved()
+  -- Jobs that have tiles in flight are at most as many as these, so the first without is not far back.
+  for _, ref in ipairs(redis.call('ZRANGE', RING, 0, redis.call('HLEN', INFLIGHT))) do
+    if redis.call('EXISTS', JOB .. ref .. ':asked') == 0 then
+      redis.call('ZREM', RING, ref)
+      return ref
+    end
+  end
+end
+local function next_job()
+  if free.shared <= waiting and free.spare > 0 then
+    local ref = unserved()
+    if ref then return ref, 'spare' end
+  end
+  if free.shared > 0 then return redis.call('ZPOPMIN', RING)[1], 'shared' end
+end
 local taken = {}
-while redis.call('HLEN', INFLIGHT) < window do
-  local head = redis.call('ZPOPMIN', RING)
-  if #head == 0 then break end
-  local ref = head[1]
+while true do
+  local ref, lane = next_job()
+  if not ref then break end
   local pending, asked = JOB .. ref .. ':pending', JOB .. ref .. ':asked'
   local entry = redis.call('LPOP', pending)
   local task = redis.call('HGET', JOB .. ref, 'task')
@@ -28,8 +47,10 @@ while redis.call('HLEN', INFLIGHT) < window do
     redis.call('EXPIRE', asked, ttl)
     if redis.call('HEXISTS', INFLIGHT, tile) == 0 then
       local flight = cjson.encode({owner = ref, tile = tile, rows1 = rows1, rows2 = rows2,
-        task = task, flight = tostring(redis.call('INCR', TURN))})
+        task = task, lane = lane, flight = tostring(redis.call('INCR', TURN))})
       redis.call('HSET', INFLIGHT, tile, flight)
+      if lane == 'spare' then redis.call('SADD', SPARED, tile) end
+      free[lane] = free[lane] - 1
       taken[#taken + 1] = flight
     end
     if redis.call('LLEN', pending) > 0 then
@@ -48,7 +69,7 @@ BEGIN = (
 local tile, now, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local refs = redis.call('HKEYS', WAITERS .. tile)
 if #refs == 0 then
-  redis.call('HDEL', INFLIGHT, tile)
+  land(tile)
   redis.call('DEL', DELIVERIES .. tile)
   return 0
 end
@@ -81,7 +102,7 @@ local flight = redis.call('HGET', INFLIGHT, tile)
 if not flight then return end
 local rows = cjson.decode(flight)
 local waiting = redis.call('HGETALL', WAITERS .. tile)
-redis.call('HDEL', INFLIGHT, tile)
+land(tile)
 redis.call('DEL', WAITERS .. tile)
 for i = 1, #waiting, 2 do
   local ref, indices = waiting[i], waiting[i + 1]
@@ -105,7 +126,7 @@ local flight = redis.call('HGET', INFLIGHT, tile)
 local owner = flight and cjson.decode(flight).owner
 local waiting = redis.call('HGETALL', WAITERS .. tile)
 if not owner or redis.call('HEXISTS', WAITERS .. tile, owner) == 0 then owner = waiting[1] end
-redis.call('HDEL', INFLIGHT, tile)
+land(tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
 if computed then tally(tile, 'computed', 1) end
 local ended = {}
@@ -149,7 +170,7 @@ FAIL = (
     + """
 local tile, now, ttl, problem = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local refs = redis.call('HKEYS', WAITERS .. tile)
-redis.call('HDEL', INFLIGHT, tile)
+land(tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
 tally(tile, 'failed', 1)
 local ended = {}
@@ -232,7 +253,7 @@ POSTPONE = (
     PRELUDE
     + """
 local ref = ARGV[1]
-redis.call('HDEL', INFLIGHT, ref)
+land(ref)
 redis.call('DEL', DELIVERIES .. ref)
 if redis.call('EXISTS', WAITERS .. ref) == 0 then return 0 end
 await(ref, ARGV[2], tonumber(ARGV[3]), {unpack(ARGV, 4)})

@@ -29,6 +29,7 @@ from service import tracing
 from service.errors import ResultStoreAway, StartError
 from service.logs import get_logger
 from service.processes.data_dir import make_directory
+from service.queue.docket import SPARE_SLOTS
 from service.queue.roster import WorkerCard
 from service.queue.tasks import Task, TileTask
 from service.settings import Settings
@@ -102,7 +103,7 @@ async def _work(settings: Settings, slots: int) -> int:
     # a tile's calls run on, so that one tile alone uses every CPU too.
     with (
         Workspace(slots, settings.worker_memory_bytes) as workspace,
-        ThreadPoolExecutor(slots, thread_name_prefix="tile") as pool,
+        ThreadPoolExecutor(slots + SPARE_SLOTS, thread_name_prefix="tile") as pool,
     ):
         async with open_service(settings) as service:
             problems = await service.store_problems()

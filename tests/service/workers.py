@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+from service.queue.docket import SPARE_SLOTS
 from service.queue.roster import WorkerCard
 from service.queue.tasks import Compute, Task
 from service.state import Service
@@ -17,10 +18,10 @@ from service.worker.tiler import Tiler
 async def live_worker(
     service: Service, compute: Compute, *, slots: int = 1, name: str = "tester"
 ) -> AsyncGenerator[Tiler]:
-    """Inside, tiles are taken off the service's queue, `slots` at a time."""
+    """Inside, tiles are taken off the service's queue, `slots` at a time and one of the spare lane."""
     card = WorkerCard(name, slots, "cpu", "none")
     await service.roster.announce(card)
-    with ThreadPoolExecutor(slots) as pool:
+    with ThreadPoolExecutor(slots + SPARE_SLOTS) as pool:
         tiler = Tiler(service, compute, pool, card, _overdue)
         await service.dispatch.sweep()
         serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))

@@ -1,6 +1,7 @@
 """Fairness, second chances and dead letters, with workers in this process."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,7 +13,7 @@ from service.records import JobRecord, KernelRequest
 from service.state import Service
 from service.store import keys
 
-from .conftest import Workbench, Worker
+from .conftest import PATIENCE_S, Workbench, Worker
 
 Finished = Callable[[JobRecord], Awaitable[JobRecord]]
 Requests = Callable[..., KernelRequest]
@@ -42,6 +43,32 @@ async def test_a_small_job_is_not_stuck_behind_a_large_one(
     assert len(workbench.order) == 37
 
 
+async def test_a_small_job_is_computed_beside_a_large_one(
+    service: Service,
+    worker: Worker,
+    workbench: Workbench,
+    request_of: Requests,
+    finished: Finished,
+) -> None:
+    may_end = threading.Event()
+
+    def hold_large(rows: Inputs) -> None:
+        if len(rows.x) == FULL:
+            assert may_end.wait(PATIENCE_S), "the test never let this tile go"
+
+    workbench.verdict = hold_large
+    async with worker(slots=2):
+        large = await service.jobs.create("default", request_of(8 * FULL, outputs=("nngp",)))
+        # One after the other: the spare place is free again, and the large job never has it.
+        for seed in (3, 4):
+            small = await service.jobs.create("default", request_of(7, seed=seed))
+            assert (await finished(small)).state == "succeeded"
+            assert await service.client.hlen(keys.INFLIGHT) == 3
+            assert not await service.client.exists(keys.SPARED)
+        may_end.set()
+        assert (await finished(large)).state == "succeeded"
+
+
 async def test_jobs_take_turns(
     service: Service,
     worker: Worker,
@@ -55,7 +82,7 @@ async def test_jobs_take_turns(
         done = [await finished(record) for record in (first, second)]
     assert [record.tiles_done for record in done] == [6, 6]
     assert all(record.finished_at for record in done)
-    assert not await service.client.exists(keys.INFLIGHT, keys.RING, keys.LIVE)
+    assert not await service.client.exists(keys.INFLIGHT, keys.SPARED, keys.RING, keys.LIVE)
 
 
 async def test_only_a_few_tiles_are_in_flight(service: Service, request_of: Requests) -> None:
@@ -196,7 +223,7 @@ async def test_whatever_is_cancelled_or_deleted_the_tables_end_up_empty(
         assert {(await finished(record)).state for record in kept} == {"succeeded"}
 
         async def empty() -> bool:
-            left = await service.client.exists(keys.INFLIGHT, keys.RING, keys.LIVE)
+            left = await service.client.exists(keys.INFLIGHT, keys.SPARED, keys.RING, keys.LIVE)
             waiting = await service.client.keys(f"{keys.WAITERS_PREFIX}*")
             counted = await service.client.keys(f"{keys.DELIVERIES_PREFIX}*")
             return not left and not waiting and not counted
