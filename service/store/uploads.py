@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from service.errors import OverLimit, PartsMissing, TooMuch, UnknownDataset, UploadClosed
 from service.store import keys
@@ -161,19 +162,24 @@ class UploadStore:
         bits = b"" if mask is None else np.packbits(mask).tobytes()
         digest = await asyncio.to_thread(part_digest, data, bits)
         async with store_with_room(self._client):
-            await self._client.set(came, data, ex=keys.INCOMING)
-            if mask is not None:
-                await self._client.set(came_mask, bits, ex=keys.INCOMING)
-            state: bytes = await self._fill(
-                keys=[
-                    keys.upload(tenant, upload.id), came, keys.piece(tenant, upload.id, part),
-                    came_mask, keys.upload_mask(tenant, upload.id, part),
-                ],
-                args=[
-                    part, digest, math.ceil(upload.expires_at.timestamp()),
-                    int(mask is not None),
-                ],
-            )  # fmt: skip
+            try:
+                await self._client.set(came, data, ex=keys.INCOMING)
+                if mask is not None:
+                    await self._client.set(came_mask, bits, ex=keys.INCOMING)
+                state: bytes = await self._fill(
+                    keys=[
+                        keys.upload(tenant, upload.id), came, keys.piece(tenant, upload.id, part),
+                        came_mask, keys.upload_mask(tenant, upload.id, part),
+                    ],
+                    args=[
+                        part, digest, math.ceil(upload.expires_at.timestamp()),
+                        int(mask is not None),
+                    ],
+                )  # fmt: skip
+            except OutOfMemoryError:
+                # What came first fitted, and would fill the store for nothing.
+                await self._client.delete(came, came_mask)
+                raise
         if not state:
             raise UnknownDataset(upload.id)
         if state != b"open":

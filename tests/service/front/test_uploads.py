@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from .conftest import problem
 
@@ -173,3 +174,19 @@ async def test_an_abandoned_upload_expires_and_frees_its_quota(client, service, 
     assert (await client.delete(dataset["links"]["self"])).status_code == 204
     problem(await client.get(dataset["links"]["self"]), 404)
     assert [n async for n in service.client.scan_iter("gramd:*") if not others.match(n)] == []
+
+
+async def test_a_part_that_finds_no_place_leaves_nothing(
+    client, service, put, left_behind, monkeypatch
+):
+    dataset = await opened(client)
+    before = await left_behind()
+
+    async def refuse(**_):
+        raise OutOfMemoryError
+
+    # The part itself still fitted; what fills the store is noticed a step later.
+    monkeypatch.setattr(service.uploads, "_fill", refuse)
+    answer = await put(f"{dataset['links']['parts']}/0", X[:3])
+    assert problem(answer, 507)["limit_name"] == "queue_store_bytes"
+    assert await left_behind() <= before
