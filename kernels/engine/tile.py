@@ -82,9 +82,18 @@ def compute_tile(
     grids = [(len(side), side.grid) for side in sides]
     needed = needs(architecture, grids, rows1, outputs=outputs, form=form, method=method)
     with workspace.tile(needed, sides, should_stop):
-        return _tile(
-            architecture, rows1, rows2, outputs, form, method, landmarks, workspace, should_stop
-        )
+        if isinstance(method, MonteCarlo):
+            return _drawn(architecture, rows1, rows2, outputs, method, should_stop)
+        with jax.enable_x64(rows1.dtype == "float64"):
+            computed = _compute(
+                architecture.expanded, rows1, rows2, "ntk" in outputs, form, method, landmarks,
+                workspace, should_stop,
+            )  # fmt: skip
+            names = method.results(outputs, architecture.exactness)
+            tile = {name: computed.values[name] for name in names}
+            compute = partial(_of_one_pair, _every_pair(architecture, rows1, form), landmarks)
+            check_finite(tile, architecture, rows1, rows2, compute)
+        return TileResult(tile, computed.error_estimate)
 
 
 def needs(
@@ -122,35 +131,21 @@ def _planned(
     return tile_memory(work, one, others[0] if others else None, partial(micro_tile_edge, chosen))
 
 
-def _tile(
+def _drawn(
     architecture: Architecture,
     rows1: Inputs,
     rows2: Inputs | None,
     outputs: Sequence[str],
-    form: Form,
-    method: Method,
-    landmarks: Inputs | None,
-    workspace: Workspace,
+    method: MonteCarlo,
     should_stop: ShouldStop | None,
 ) -> TileResult:
-    if isinstance(method, MonteCarlo):
-        from kernels.finite.monte_carlo import monte_carlo
+    """The estimates of random networks of finite width."""
+    from kernels.finite.monte_carlo import monte_carlo
 
-        numbers = method.model_dump(exclude={"type"})
-        estimated = monte_carlo(
-            architecture, rows1, rows2, outputs=outputs, should_stop=should_stop, **numbers
-        )
-        return TileResult(estimated)
-    with jax.enable_x64(rows1.dtype == "float64"):
-        computed = _compute(
-            architecture.expanded, rows1, rows2, "ntk" in outputs, form, method, landmarks,
-            workspace, should_stop,
-        )  # fmt: skip
-        names = method.results(outputs, architecture.exactness)
-        tile = {name: computed.values[name] for name in names}
-        compute = partial(_of_one_pair, _every_pair(architecture, rows1, form), landmarks)
-        check_finite(tile, architecture, rows1, rows2, compute)
-    return TileResult(tile, computed.error_estimate)
+    numbers = method.model_dump(exclude={"type"})
+    return TileResult(
+        monte_carlo(architecture, rows1, rows2, outputs=outputs, should_stop=should_stop, **numbers)
+    )
 
 
 def _every_pair(architecture: Architecture, inputs: Inputs, form: Form) -> bool:
