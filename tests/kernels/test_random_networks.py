@@ -28,7 +28,7 @@ def test_random_networks_are_as_defined(problem: Problem) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(FEW, max_examples=100, derandomize=False)
+@settings(FEW, max_examples=100, derandomize=False, report_multiple_bugs=False)
 @given(problem=problems())
 def test_many_random_networks_are_as_defined(problem: Problem) -> None:
     assert_as_defined(*problem)
