@@ -46,7 +46,7 @@ class _Side(NamedTuple):
     effect: Effects
 
 
-class _Span(NamedTuple):
+class _Extent(NamedTuple):
     """How far k_ij and t_ij of a pair may lie from their mean, as main effects and interaction say.
 
     Attributes:
@@ -102,8 +102,8 @@ def _of_pair(
     """The kernels of one pair, (kernels,), and their largest estimated error, ()."""
     _, _, between, upper = parts.numbers(numbers)
     one, two = left.averages, right.averages
-    span = _span(left, right)
-    pooled, error = _pooled(parts.pointwise, between, left, right, span)
+    extent = _extent(left, right)
+    pooled, error = _pooled(parts.pointwise, between, left, right, extent)
     scale = one.total * two.total
 
     def finished(pooled: Array) -> Array:
@@ -116,10 +116,10 @@ def _of_pair(
     result, moved = jax.vmap(finished)(both)
     size = jnp.sqrt(jnp.abs(one.own * two.own))
     relative = jnp.abs(moved - result) / jnp.where(size > 0, size, 1)
-    return result, jnp.where(span.steep, jnp.inf, relative.max())
+    return result, jnp.where(extent.steep, jnp.inf, relative.max())
 
 
-def _span(left: _Side, right: _Side) -> _Span:
+def _extent(left: _Side, right: _Side) -> _Extent:
     one, two = left.averages, right.averages
     mean = left.effect.mean
     limit = jnp.sqrt(one.variance * two.variance)
@@ -129,21 +129,21 @@ def _span(left: _Side, right: _Side) -> _Span:
     reach = reach.at[0].set(jnp.sign(mean[0]) * (most - least) * limit)
     interaction = one.spread * two.spread
     steep = most * limit + interaction[0] >= (1 - _STEEP) * limit
-    return _Span(mean, reach, interaction, steep & (limit > 0))
+    return _Extent(mean, reach, interaction, steep & (limit > 0))
 
 
 def _pooled(
-    program: Program, numbers: Sequence[Any], left: _Side, right: _Side, span: _Span
+    program: Program, numbers: Sequence[Any], left: _Side, right: _Side, extent: _Extent
 ) -> tuple[Array, Array]:
     """What the pool reads, (kernels,), and its estimated error: the mixed fourth difference of the main
     effects, and the curvature where they reach farthest times the square of the interaction."""
     # All points in one expression: XLA takes longer to compile a point at a time.
     ways = jnp.stack([left.effect.deviation, right.effect.deviation])
-    steps = jnp.asarray(_STEPS, span.mean.dtype).T[: len(span.mean)]
+    steps = jnp.asarray(_STEPS, extent.mean.dtype).T[: len(extent.mean)]
     points = jnp.concatenate(
         [
-            span.mean[:, None] + jnp.matmul(jnp.asarray(_GRID, span.mean.dtype), ways).T,
-            (span.mean + span.reach)[:, None] + span.interaction[:, None] * steps,
+            extent.mean[:, None] + jnp.matmul(jnp.asarray(_GRID, extent.mean.dtype), ways).T,
+            (extent.mean + extent.reach)[:, None] + extent.interaction[:, None] * steps,
         ],
         axis=1,
     )
