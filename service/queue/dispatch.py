@@ -35,7 +35,7 @@ from service.store.connection import now, raw
 log = get_logger(__name__)
 
 # Tiles that wait in flight, per worker slot: enough that no slot runs dry while the next are handed
-# out, and no more, since a job that comes now has its turn behind them.
+# out, and no more, since the turns of other jobs are behind them.
 WAITING_PER_SLOT = 0.5
 # Tiles in flight when no worker has shown up yet.
 IN_FLIGHT_WITHOUT_WORKERS = 4
