@@ -22,10 +22,17 @@ _REACH = 12.0
 """How far the trapezoidal rule goes on both sides: the density is 1e-32 there, which leaves room
 for activations that grow."""
 
+_FINEST = 600
+"""Points a dimension: the square of it for each entry is a hundredth of a second."""
+
 ACTIVATIONS = (
     *("relu", "abs", "leaky_relu", "ab_relu", "sign", "rectified_monomial", "erf", "gelu"),
     *("sin", "cos", "rbf", "exp", "gaussian", "monomial", "polynomial", "hermite"),
 )
+
+
+class TooFine(Exception):
+    """Variances so large that a smooth activation would have to be looked at too closely."""
 
 
 def expectations(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[Array, Array]:
@@ -36,6 +43,9 @@ def expectations(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[A
         a: variances of u.
         b: variances of v.
         c: covariances.
+
+    Raises:
+        TooFine: it would take minutes.
     """
     shape = np.broadcast_shapes(a.shape, b.shape, c.shape)
     flat = [np.broadcast_to(array, shape).reshape(-1) for array in (a, b, c)]
@@ -107,6 +117,8 @@ def _smooth(layer: dict[str, Any], a: Array, b: Array, c: Array) -> tuple[Array,
         part = slice(start, start + _ENTRIES_AT_ONCE)
         growth = 0.5 + steepness * float((a[part] + b[part]).max())
         step = np.pi / np.sqrt(2 * growth * 32)
+        if 2 * _REACH / step > _FINEST:
+            raise TooFine(f"variances up to {max(a[part].max(), b[part].max()):.3g}")
         line = np.arange(-_REACH, _REACH + step, step)
         density = step * np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi)
         root = np.sqrt(np.where(a[part] > 0, a[part], 1.0))
