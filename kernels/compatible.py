@@ -111,7 +111,7 @@ def _check_fit(architecture: Architecture, inputs1: Inputs, inputs2: Inputs, for
     if inputs1.x.ndim != inputs2.x.ndim:
         raise InputError(
             f"x1 has {inputs1.x.ndim} axes and x2 has {inputs2.x.ndim}; both sides must be "
-            f"vectors, or sequences, or images",
+            f"vectors, or sequences, or images, or volumes",
             "/x2",
         )
     if inputs1.x.shape[-1] != inputs2.x.shape[-1]:

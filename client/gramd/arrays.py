@@ -12,8 +12,8 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """Any numpy array."""
 
 Inputs: TypeAlias = Any
-"""What arrays are made from: an array (n, d), (n, T, d), (n, H, W, C), nested lists, anything that
-numpy can read, or a list of arrays (T_i, d) of differing lengths."""
+"""What arrays are made from: an array (n, d), (n, T, d), (n, H, W, C), (n, D, H, W, C), nested
+lists, anything that numpy can read, or a list of arrays (T_i, d) of differing lengths."""
 
 
 def as_inputs(x: Inputs, mask: Any = None, *, name: str = "x1") -> tuple[Array, Array | None]:

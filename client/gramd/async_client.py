@@ -70,10 +70,11 @@ class AsyncClient:
 
         Args:
             spec: the network, `gramd.spec.network(...)` or its JSON.
-            x1: inputs (n1, d), (n1, T, d) or (n1, H, W, C); a list of arrays (T_i, d) of differing
-                lengths; or a dataset.
+            x1: inputs (n1, d), (n1, T, d), (n1, H, W, C) or (n1, D, H, W, C); a list
+                of arrays (T_i, d) of differing lengths; or a dataset.
             x2: the other side; left out, the matrix is that of x1 with itself, and half the work.
-            mask1: true where a position of x1 is real: (n1, T) or (n1, H, W). mask2: of x2.
+            mask1: true where a position of x1 is real: (n1, T), (n1, H, W) or (n1, D, H, W).
+                mask2: of x2.
             outputs: "nngp", "ntk" or both.
             dtype: "float32" or "float64": of the computation and of the result.
             form: "matrix" (n1, n2), "diagonal" (n1) or "positions".
@@ -111,8 +112,8 @@ class AsyncClient:
 
         Args:
             spec: the network, `gramd.spec.network(...)` or its JSON.
-            x_train: inputs (n, d), (n, T, d) or (n, H, W, C), a list of arrays (T_i, d) of differing
-                lengths, or a dataset; x_test: m of the same kind.
+            x_train: inputs (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C), a list
+                of arrays (T_i, d) of differing lengths, or a dataset; x_test: m of the same kind.
             y_train: targets (n) or (n, outputs); for classification (n) whole numbers, the classes.
             mask_train: true where a position of x_train is real; mask_test: of x_test.
             model: {"type": "gaussian_process"} if left out, "gradient_flow" or "kernel_ridge", with

@@ -30,7 +30,8 @@ class AsyncDatasets:
         """Upload inputs; the same content gets the same id, so doing it again is harmless.
 
         Args:
-            x: (n, d), (n, T, d), (n, H, W, C), or a list of arrays (T_i, d) of differing lengths.
+            x: (n, d), (n, T, d), (n, H, W, C), (n, D, H, W, C), or a list of arrays
+                (T_i, d) of differing lengths.
             mask: true where a position is real.
             part_rows: rows of one request. Left out, up to 32 MiB travel in one and more of it in
                 parts of a size that the service chooses; a part that is lost is sent again.

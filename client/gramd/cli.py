@@ -94,7 +94,9 @@ def _add_common(to: argparse.ArgumentParser, url: Any, quiet: Any, tries: Any) -
 def _add_kernel(add: Add) -> None:
     kernel = add("kernel", help="compute kernels into a file")
     kernel.add_argument("spec", metavar="SPEC.json", help='the network, {"layers": [...]}')
-    kernel.add_argument("x1", metavar="X.npy", help="inputs (n, d), (n, T, d) or (n, H, W, C)")
+    kernel.add_argument(
+        "x1", metavar="X.npy", help="inputs (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C)"
+    )
     kernel.add_argument("x2", metavar="X2.npy", nargs="?", help="the other side (default: X again)")
     kernel.add_argument(
         "--mask", metavar="M.npy", help="boolean, true where a position of X is real"

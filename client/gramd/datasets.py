@@ -37,7 +37,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, d), (n, T, d) or (n, H, W, C)."""
+        """(n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C)."""
         return tuple(self.document["shape"])
 
     @property

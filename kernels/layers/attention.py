@@ -91,7 +91,8 @@ class Attention(Layer):
         if not signal.grid:
             raise SpecError(
                 "attention needs positions to attend to, but its input is a vector; send "
-                "sequences (n, T, d) or images (n, H, W, C), and flatten or pool after it"
+                "sequences (n, T, d), images (n, H, W, C) or volumes (n, D, H, W, C), and "
+                "flatten or pool after it"
             )
         if self.scaling == "sqrt" and self.mechanism.why_linear_only:
             raise SpecError(

@@ -68,7 +68,8 @@ class _GlobalPool(Layer):
         if not signal.grid:
             raise SpecError(
                 "a global pool needs positions to pool over, but its input is a vector; "
-                "remove it, or send sequences (n, T, d) or images (n, H, W, C)"
+                "remove it, or send sequences (n, T, d), images (n, H, W, C) or volumes "
+                "(n, D, H, W, C)"
             )
         return signal.with_(grid=(), masked=False)
 

@@ -48,8 +48,8 @@ class ArraysBody(BaseModel):
     x1: Array | None = Field(
         default=None,
         description=(
-            "inputs (n, d), (n, T, d) or (n, H, W, C): nested lists, a dataset, or absent when it"
-            " comes as a part"
+            "inputs (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C): nested lists, a dataset, or"
+            " absent when it comes as a part"
         ),
     )
     x2: Array | None = Field(
@@ -57,7 +57,8 @@ class ArraysBody(BaseModel):
         description="the other side; left out, the matrix is the symmetric one of x1 with itself",
     )
     mask1: list[Any] | None = Field(
-        default=None, description="true where a position of x1 is real: (n, T) or (n, H, W)"
+        default=None,
+        description="true where a position of x1 is real: (n, T), (n, H, W) or (n, D, H, W)",
     )
     mask2: list[Any] | None = Field(default=None, description="the same for x2")
 

@@ -44,8 +44,8 @@ class PredictionBody(BaseModel):
     x_train: Array | None = Field(
         default=None,
         description=(
-            "inputs (n, d), (n, T, d) or (n, H, W, C): nested lists, a dataset, or absent when it"
-            " comes as a part; at most max_prediction_rows of GET /v1/limits"
+            "inputs (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C): nested lists, a dataset, or"
+            " absent when it comes as a part; at most max_prediction_rows of GET /v1/limits"
         ),
     )
     y_train: Array | None = Field(
@@ -57,7 +57,8 @@ class PredictionBody(BaseModel):
     )
     x_test: Array | None = Field(default=None, description="inputs (m, ...) to predict for")
     mask_train: list[Any] | None = Field(
-        default=None, description="true where a position of x_train is real: (n, T) or (n, H, W)"
+        default=None,
+        description="true where a position of x_train is real: (n, T), (n, H, W) or (n, D, H, W)",
     )
     mask_test: list[Any] | None = Field(default=None, description="the same for x_test")
     dtype: Literal["float32", "float64"] = Field(

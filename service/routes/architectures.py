@@ -31,7 +31,7 @@ class ArchitectureBody(BaseModel):
         default=None,
         min_length=1,
         max_length=4,
-        description="of one input, without the batch axis: [d], [T, d] or [H, W, C]",
+        description="of one input, without the batch axis: [d], [T, d], [H, W, C] or [D, H, W, C]",
     )
 
 

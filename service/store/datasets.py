@@ -37,7 +37,9 @@ class Dataset(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(description="depends on the content and on whose it is")
-    shape: tuple[int, ...] = Field(description="as uploaded: (n, d), (n, T, d) or (n, H, W, C)")
+    shape: tuple[int, ...] = Field(
+        description="as uploaded: (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C)"
+    )
     dtype: str = Field(description='"<f4" or "<f8", the smaller that holds what came')
     digest: str = Field(description="SHA-256 of shape, dtype, values and mask")
     masked: bool = Field(description="whether a mask came with it")

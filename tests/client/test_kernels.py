@@ -31,6 +31,15 @@ def test_one_call_does_it_all(client: gramd.Client) -> None:
     assert kernel.nngp.flags.writeable
 
 
+def test_volumes_are_inputs_too(client: gramd.Client) -> None:
+    """(n, D, H, W, C), sent as they are and as a dataset in parts."""
+    network = s.network(s.conv(window=[2, 2, 2]), s.relu(), s.global_avg_pool(), s.dense())
+    volumes = RNG.normal(size=(5, 3, 4, 4, 2)).astype("float32")
+    expected = kernel_matrix(network, volumes)
+    for x in (volumes, client.datasets.create(volumes, part_rows=2)):
+        np.testing.assert_array_equal(client.kernel(network, x).ntk, expected["ntk"])
+
+
 def test_what_was_not_asked_for_says_so(client: gramd.Client) -> None:
     kernel = client.kernel(DENSE, X.tolist(), outputs="nngp")
     with pytest.raises(KeyError, match="has nngp; ask for ntk"):

@@ -181,7 +181,7 @@ class NNGPRegressor(_Regressor):
     network: `gramd.spec.network(...)` or its JSON; one hidden layer of ReLU if left out.
     diag_reg: added to the diagonal: a number, relative to the mean of the diagonal; "loo", chosen
         by closed-form leave-one-out; or {"type": "absolute", "value": ...}.
-    input_shape: of one input, (T, d) or (H, W, C), where X is flat, (n, T * d).
+    input_shape: of one input, (T, d), (H, W, C) or (D, H, W, C), where X is flat, (n, T * d).
     dtype: of the kernels; solving is float64.
     method: `gramd.spec.method`: the closed form if left out.
     url: of the service; GRAMD_URL if left out.

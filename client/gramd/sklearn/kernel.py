@@ -18,7 +18,8 @@ class Kernel(gaussian_process.Kernel):
 
     network: `gramd.spec.network(...)` or its JSON; one hidden layer of ReLU if left out.
     kind: "nngp" or "ntk".
-    input_shape: of one input, (T, d) or (H, W, C); scikit-learn's rows are flat, (n, T * d).
+    input_shape: of one input, (T, d), (H, W, C) or (D, H, W, C); scikit-learn's rows are
+        flat, (n, T * d).
     dtype: "float64", or "float32" where no matrix is inverted.
     method: `gramd.spec.method`: the closed form if left out.
     url: of the service; GRAMD_URL if left out.

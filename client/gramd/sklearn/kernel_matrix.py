@@ -17,8 +17,8 @@ class KernelMatrix(TransformerMixin, BaseEstimator):
 
         make_pipeline(KernelMatrix(network), SVC(kernel="precomputed"))
 
-    Inputs may be whatever the service takes: (n, d), (n, T, d), (n, H, W, C), or a list of arrays
-    (T_i, d) of differing lengths. Parameters are those of `gramd.sklearn.Kernel`.
+    Inputs may be whatever the service takes: (n, d), (n, T, d), (n, H, W, C), (n, D, H, W, C),
+    or a list of arrays (T_i, d) of differing lengths. Parameters are those of `gramd.sklearn.Kernel`.
     """
 
     def __init__(

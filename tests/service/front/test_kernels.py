@@ -53,6 +53,26 @@ async def test_inline_lists_give_the_matrix_of_kernel_matrix_bit_for_bit(client,
 
 
 @pytest.mark.parametrize("as_file", [False, True])
+async def test_volumes_are_inputs_too(client, working, npy, as_file):
+    """(n, D, H, W, C), with a mask, inline and as parts."""
+    rng = np.random.default_rng(3)
+    x, mask = rng.standard_normal((3, 2, 3, 4, 2)), rng.random((3, 2, 3, 4)) < 0.7
+    mask[:, 0, 0, 0] = True
+    network = {"layers": [{"type": "conv", "window": [2, 2, 3]}, *ATTENTION["layers"][1:]]}
+    body: dict[str, Any] = {"architecture": network, "dtype": "float64"}
+    files = {}
+    if as_file:
+        files = {"x1": ("x.npy", npy(x)), "mask1": ("mask.npy", npy(mask))}
+    else:
+        body |= {"x1": x.tolist(), "mask1": mask.tolist()}
+    async with working():
+        job = await created(client, body, **files)
+    matrix = loaded(await client.get(job["links"]["ntk"]))
+    expected = kernel_matrix(network, x, mask1=mask, dtype="float64")["ntk"]
+    assert matrix.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("as_file", [False, True])
 async def test_one_form_with_npy_parts_does_it_all(client, working, npy, as_file):
     x1, x2 = sequences(3), sequences(2, seed=1)
     mask1 = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool)
