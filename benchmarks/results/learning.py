@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.workloads import Array
 from kernels.predict import gaussian_process, ridge
 from kernels.predict.factor import Factor, factorise
-from kernels.predict.leave_one_out import Score, choose, score
+from kernels.predict.leave_one_out import Score, choose, output_scale, score
 from kernels.predict.model import GRID
 from kernels.predict.spectrum import decompose
 from kernels.predict.targets import read_targets
@@ -75,7 +75,7 @@ def learn_density(kernel: Array, targets: Array) -> Learnt:
     scale, share = 1.0, choose(spectrum, targets, GRID, "mse").diag_reg
     for _ in range(ROUNDS):
         found = _learnt(kernel, targets, 1.0, share)
-        scale = float(np.mean(found.weights**2 / found.factor.inverse_diagonal[:, None]))
+        scale = output_scale(found.weights, found.factor.inverse_diagonal)
         scaled = replace(
             spectrum, values=scale * spectrum.values, mean_diagonal=scale * spectrum.mean_diagonal
         )
@@ -88,9 +88,7 @@ def _learnt(kernel: Array, targets: Array, scale: float, share: float) -> Learnt
     factor = factorise(scale * kernel, scale * share)
     weights = ridge.dual_weights(factor, targets)
     relative = share / float(np.diagonal(kernel).mean())
-    return Learnt(
-        factor, weights, scale, relative, score(weights, factor.inverse_diagonal, targets)
-    )
+    return Learnt(factor, weights, scale, relative, score(weights, factor.inverse_diagonal))
 
 
 def classify(kernel: Array, labels: Array, train: Array, test: Array) -> tuple[Array, Learnt]:

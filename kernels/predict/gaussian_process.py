@@ -8,6 +8,8 @@ With C = K(X, X) + diag_reg I, where diag_reg is the variance of the noise in th
 
 of the function itself: the noise of a new target would add diag_reg to its variance (Rasmussen and
 Williams 2006, eq. 2.23 to 2.30). Outputs are independent and share one covariance.
+
+A prior of another scale, s K with the noise s diag_reg, has the same mean and s times the covariance.
 """
 
 from __future__ import annotations
@@ -22,17 +24,20 @@ from kernels.predict.factor import Factor
 Array = npt.NDArray[np.float64]
 
 
-def log_marginal_likelihood(factor: Factor, weights: Array, targets: Array) -> float:
+def log_marginal_likelihood(
+    factor: Factor, weights: Array, targets: Array, scale: float = 1.0
+) -> float:
     """log p(y | X), in nats, the sum over outputs.
 
     Args:
         factor: of C.
         weights: C^-1 y, (n, k).
         targets: y, (n, k).
+        scale: what kernel and noise are multiplied by.
     """
     n, outputs = targets.shape
-    fit = -0.5 * float(np.sum(targets * weights))
-    return fit - 0.5 * outputs * (factor.log_determinant + n * math.log(2 * math.pi))
+    fit = -0.5 * float(np.sum(targets * weights)) / scale
+    return fit - 0.5 * outputs * (factor.log_determinant + n * math.log(2 * math.pi * scale))
 
 
 def posterior_variance(factor: Factor, cross: Array, prior: Array) -> Array:

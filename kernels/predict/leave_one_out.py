@@ -6,12 +6,16 @@ With C = K + diag_reg I, what the other rows predict for row i, and with what va
 
 (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.10 to 5.12; sigma_i^2
 includes the noise diag_reg). One eigendecomposition gives them for every diag_reg.
+
+With s C for C, which a prior of another scale has, mu_i stays and sigma_i^2 is s times as large. The
+log density of the rows is largest at s = mean((y_i - mu_i)^2 / sigma_i^2), where its derivative is 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -52,23 +56,37 @@ class Choice:
     scores: tuple[Score | None, ...]
 
 
-def score(weights: Array, inverse_diagonal: Array, targets: Array) -> Score:
+def output_scale(weights: Array, inverse_diagonal: Array) -> float:
+    """The scale of the kernel and its noise with the largest log density: the mean, over rows and
+    outputs, of the squared error over its variance. 1 where all targets are zero, and none is best.
+
+    Args:
+        weights: C^-1 y, (n, k).
+        inverse_diagonal: of C^-1, (n,).
+    """
+    return float(np.mean(weights**2 / inverse_diagonal[:, None])) or 1.0
+
+
+def score(weights: Array, inverse_diagonal: Array, scale: float = 1.0) -> Score:
     """The score of one regularisation.
 
     Args:
         weights: C^-1 y, (n, k).
         inverse_diagonal: of C^-1, (n,).
-        targets: y, (n, k).
+        scale: what kernel and noise are multiplied by.
     """
-    assert weights.shape == targets.shape, "C^-1 y is of y's shape"
-    variance = 1 / inverse_diagonal[:, None]
-    error = weights * variance
+    error = weights / inverse_diagonal[:, None]
+    variance = scale / inverse_diagonal[:, None]
     density = -0.5 * (error**2 / variance + np.log(2 * np.pi * variance))
     return Score(float(np.mean(error**2)), float(np.mean(density)))
 
 
 def choose(
-    spectrum: Spectrum, targets: Array, grid: Sequence[float], criterion: Criterion
+    spectrum: Spectrum,
+    targets: Array,
+    grid: Sequence[float],
+    criterion: Criterion,
+    scale: float | Literal["loo"] = 1.0,
 ) -> Choice:
     """The best diag_reg of a grid.
 
@@ -77,6 +95,7 @@ def choose(
         targets: (n, k).
         grid: candidates, relative to the mean diagonal of K.
         criterion: what is compared.
+        scale: what kernel and noise are multiplied by; "loo", what is best for each candidate.
 
     Raises:
         NumericsError: no candidate makes K positive definite.
@@ -87,7 +106,9 @@ def choose(
     def score_with(diag_reg: float, jitter: float) -> Score:
         inverse = 1 / (spectrum.values + diag_reg + jitter)
         weights = spectrum.vectors @ (projected * inverse[:, None])
-        return score(weights, squares @ inverse, targets)
+        inverse_diagonal = squares @ inverse
+        best = output_scale(weights, inverse_diagonal) if scale == "loo" else scale
+        return score(weights, inverse_diagonal, best)
 
     candidates = [relative * spectrum.mean_diagonal for relative in grid]
     jitters = [least_jitter(spectrum.values, spectrum.mean_diagonal, each) for each in candidates]

@@ -68,12 +68,18 @@ class GaussianProcess(Spec):
 
     Attributes:
         kernel: "nngp", networks of which only the last layer is trained; "ntk".
-        diag_reg: the variance of the noise of the targets.
+        diag_reg: the variance of the noise of the targets, in units of the kernel.
+        output_scale: what kernel and noise are multiplied by; the mean does not depend on it. "loo",
+            the scale with the best closed-form leave-one-out log density: error bars that are as
+            wide as what is left out lies off.
     """
 
     type: Literal["gaussian_process"] = "gaussian_process"
     kernel: Kernel = "nngp"
     diag_reg: DiagReg = Relative()
+    output_scale: (
+        Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | Literal["loo"]
+    ) = 1.0
 
 
 class KernelRidge(Spec):

@@ -14,6 +14,7 @@
     kernel_values.py  kernel jobs' tiles as float64 matrices
     factors.py        factors and spectra of training kernels, computed once
     solver.py         predictions
+    advice.py         what a prediction's user probably did not mean
     examiner.py       diagnostics and previews
     picture.py        preview.png                                                 Matplotlib
 

@@ -115,8 +115,8 @@ class PredictionRecord(BaseModel):
     receipt: dict[str, Any] | None = Field(
         default=None,
         description=(
-            "once it has succeeded: diag_reg, jitter, log_marginal_likelihood (nats), leave-one-out"
-            " scores, seconds, and what was reused"
+            "once it has succeeded: diag_reg, jitter, output_scale, log_marginal_likelihood (nats),"
+            " leave-one-out scores, warnings (sentences), seconds, and what was reused"
         ),
     )
 

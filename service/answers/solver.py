@@ -19,6 +19,7 @@ from kernels.predict.model import (
     Relative,
 )
 from kernels.predict.targets import Targets
+from service.answers import advice
 from service.answers.factors import Factors, Run
 from service.answers.kernel_values import KernelValues
 
@@ -29,12 +30,14 @@ MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 class Training:
     """What training gave, before any test input is looked at.
 
-    `weights` are what a mean is linear in, (n, k); `posterior` gives the spread.
+    `weights` are what a mean is linear in, (n, k); `posterior` gives the spread, which is multiplied
+    by `scale`.
     """
 
     posterior: Factor | Flow
     weights: np.ndarray
     facts: dict[str, Any]
+    scale: float = 1.0
 
 
 class Solver:
@@ -76,8 +79,9 @@ class Solver:
         arrays: dict[str, np.ndarray] = {}
         facts = training.facts
         arrays["mean"], variance = await self._by_rows(training)
+        variance *= training.scale
         if "covariance" in self._outputs:
-            covariance = await self._covariance(training)
+            covariance = training.scale * await self._covariance(training)
             variance = np.diagonal(covariance).copy()
             arrays["covariance"] = covariance
         if "variance" in self._outputs:
@@ -98,18 +102,24 @@ class Solver:
         kept = await self._factors.cholesky(model.kernel, diag_reg, self._read_train)
         factor, y = kept.value, self._targets.values
         weights = await self._run(ridge.dual_weights, factor, y)
-        scored = leave_one_out.score(weights, factor.inverse_diagonal, y)
         facts: dict[str, Any] = {
             "factorisation": {"type": "cholesky", "reused": kept.reused},
             **_regularisation(factor.diag_reg, factor.jitter, kept.mean_diagonal, search),
-            "loo": {"mse": scored.mse},
         }
-        if isinstance(model, GaussianProcess):
-            facts["loo"]["log_density"] = scored.log_density
-            facts["log_marginal_likelihood"] = gaussian_process.log_marginal_likelihood(
-                factor, weights, y
-            )
-        return Training(factor, weights, facts)
+        if not isinstance(model, GaussianProcess):
+            facts["loo"] = {"mse": leave_one_out.score(weights, factor.inverse_diagonal).mse}
+            return Training(factor, weights, facts)
+        best = leave_one_out.output_scale(weights, factor.inverse_diagonal)
+        scale = best if model.output_scale == "loo" else model.output_scale
+        scored = leave_one_out.score(weights, factor.inverse_diagonal, scale)
+        facts["loo"] = {"mse": scored.mse, "log_density": scored.log_density}
+        facts["output_scale"] = scale
+        facts["log_marginal_likelihood"] = gaussian_process.log_marginal_likelihood(
+            factor, weights, y, scale
+        )
+        if self._spread:
+            facts["warnings"] = [*facts["warnings"], *advice.on_scale(scale, best)]
+        return Training(factor, weights, facts, scale)
 
     async def _flow(
         self, model: GradientFlow, diag_reg: Absolute | Relative, search: dict[str, Any]
@@ -125,7 +135,7 @@ class Solver:
         }
         if model.time == "infinity":
             # The end of the flow is kernel ridge, whose left-out errors have a closed form.
-            scored = leave_one_out.score(weights, flow.inverse_diagonal, self._targets.values)
+            scored = leave_one_out.score(weights, flow.inverse_diagonal)
             facts["loo"] = {"mse": scored.mse}
         return Training(flow, weights, facts)
 
@@ -135,8 +145,14 @@ class Solver:
         if not isinstance(asked, LeaveOneOut):
             return asked, {}
         kept = await self._factors.spectrum(self._model.kernel, self._read_train)
+        model = self._model
         choice = await self._run(
-            leave_one_out.choose, kept.value, self._targets.values, asked.grid, asked.criterion
+            leave_one_out.choose,
+            kept.value,
+            self._targets.values,
+            asked.grid,
+            asked.criterion,
+            model.output_scale if isinstance(model, GaussianProcess) else 1.0,
         )
         scores = [
             item and (item.mse if asked.criterion == "mse" else item.log_density)
@@ -194,5 +210,10 @@ class Solver:
 def _regularisation(
     absolute: float, jitter: float, mean_diagonal: float, search: dict[str, Any]
 ) -> dict[str, Any]:
-    diag_reg = {"value": absolute, "relative": absolute / mean_diagonal, **search}
-    return {"diag_reg": diag_reg, "jitter": jitter, "mean_diagonal": mean_diagonal}
+    relative = absolute / mean_diagonal
+    return {
+        "diag_reg": {"value": absolute, "relative": relative, **search},
+        "jitter": jitter,
+        "mean_diagonal": mean_diagonal,
+        "warnings": advice.on_search(relative, search["search"]["grid"]) if search else [],
+    }

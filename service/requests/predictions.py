@@ -76,7 +76,7 @@ class PredictionBody(BaseModel):
             '"gaussian_process", the posterior; "gradient_flow", the ensemble of networks trained'
             ' until `time` or "infinity"; "kernel_ridge", a mean alone. `diag_reg` is what is added'
             ' to the diagonal: "absolute", "relative" to its mean, or "loo", chosen by closed-form'
-            " leave-one-out"
+            " leave-one-out; `output_scale` multiplies the covariance of a Gaussian process"
         ),
     )
     task: Task = Field(

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 import gramd
-from gramd.sklearn import Kernel, KernelMatrix, NNGPClassifier, NTKRegressor
+from gramd.sklearn import Kernel, KernelMatrix, NNGPClassifier, NNGPRegressor, NTKRegressor
 from kernels.matrix import kernel_matrix
 
 from .conftest import ATTENTION, DENSE
@@ -104,6 +104,39 @@ def test_estimators_take_lists_of_sequences_of_differing_lengths(url: str) -> No
         classifier.fit(ragged, names[:3])
     with pytest.raises(ValueError, match="expected X to be a list of arrays"):
         classifier.fit([[1.0, 2.0], [3.0]], names[:2])
+
+
+@pytest.mark.parametrize("estimator", [NNGPRegressor, NTKRegressor])
+def test_targets_in_other_units_are_predicted_in_them(url: str, estimator) -> None:
+    noise = 0.1 * np.random.default_rng(4).normal(size=24)
+    one = estimator(DENSE, diag_reg=0.01, url=url).fit(X, Y + noise)
+    other = clone(one).fit(X, np.stack([1e6 + 1e3 * (Y + noise), np.ones(24)], axis=1))
+    (mean, std), (moved, wider) = (each.predict(NEW, return_std=True) for each in (one, other))
+    np.testing.assert_allclose(moved[:, 0], 1e6 + 1e3 * mean, rtol=1e-9)
+    np.testing.assert_allclose(moved[:, 1], 1.0)
+    if estimator is NTKRegressor:
+        np.testing.assert_allclose(wider[:, 0], 1e3 * std, rtol=1e-9)
+    covariance = other.predict(NEW, return_cov=True)[1]
+    np.testing.assert_allclose(np.einsum("iik->ik", covariance), wider**2, rtol=1e-9)
+    left = estimator(DENSE, diag_reg=0.01, normalize_y=False, url=url).fit(X, Y + noise)
+    assert not np.allclose(left.predict(NEW), mean, rtol=1e-6)
+
+
+def test_error_bars_hold_what_they_say_whatever_the_units(url: str) -> None:
+    """Two standard deviations, noise included, of 200 targets in units far from the prior's."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(260, 3))
+    y = 500 + 40 * (np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.1 * rng.normal(size=260))
+    process = NNGPRegressor(DENSE, diag_reg="loo", url=url).fit(x[:60], y[:60])
+    mean, std = process.predict(x[60:], return_std=True)
+    chosen = process.receipt_
+    noise = chosen["output_scale"] * chosen["diag_reg"]["value"] * process.y_scale_**2
+    inside = np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + noise)
+    assert 0.88 < inside.mean() < 0.995
+    fixed = NNGPRegressor(DENSE, diag_reg="loo", output_scale=1.0, normalize_y=False, url=url)
+    mean, std = fixed.fit(x[:60], y[:60]).predict(x[60:], return_std=True)
+    noise = fixed.receipt_["diag_reg"]["value"]
+    assert np.mean(np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + noise)) < 0.5
 
 
 def test_kernels_can_be_copied_and_sent_elsewhere(url: str) -> None:

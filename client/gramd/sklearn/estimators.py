@@ -126,6 +126,10 @@ class _Flow(_Network):
 
 
 class _Regressor(RegressorMixin, _Network):
+    """Regression, of targets with zero mean and unit variance where `normalize_y` says so."""
+
+    normalize_y: bool
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
@@ -134,18 +138,25 @@ class _Regressor(RegressorMixin, _Network):
     def fit(self, X: Any, y: Any) -> Self:
         """Learn y (n) or (n, outputs) of X (n, features), (n, T, d), or a list of arrays (T_i, d)."""
         inputs, targets = self._learnt(X, y, multi_output=True, y_numeric=True)
-        return self._fit(inputs, np.asarray(targets, np.float64))
+        targets = np.asarray(targets, np.float64)
+        self.y_mean_ = targets.mean(axis=0) if self.normalize_y else np.zeros(targets.shape[1:])
+        spread = targets.std(axis=0) if self.normalize_y else np.ones(targets.shape[1:])
+        self.y_scale_ = np.where(spread > 0, spread, 1.0)
+        return self._fit(inputs, (targets - self.y_mean_) / self.y_scale_)
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
-        """The mean (m) or (m, outputs); with it the standard deviation (m) or the covariance (m, m),
-        of the function, without the noise of a target."""
+        """The mean (m) or (m, outputs); with it the standard deviation, of the same shape, or the
+        covariance (m, m) or (m, m, outputs), of the function, without the noise of a target."""
         if return_std and return_cov:
             raise ValueError("ask for return_std or return_cov: the one is the other's diagonal")
         spread = ["variance"] * return_std + ["covariance"] * return_cov
         answer = self._predict(self._checked(X), ["mean", *spread])
+        mean = answer.mean * self.y_scale_ + self.y_mean_
         if return_std:
-            return answer.mean, np.sqrt(answer.variance)
-        return (answer.mean, answer.covariance) if return_cov else answer.mean
+            return mean, np.multiply.outer(np.sqrt(answer.variance), self.y_scale_)
+        if return_cov:
+            return mean, np.multiply.outer(answer.covariance, self.y_scale_**2)
+        return mean
 
 
 class _Classifier(ClassifierMixin, _Network):
@@ -181,26 +192,82 @@ class NNGPRegressor(_Regressor):
     network: `gramd.spec.network(...)` or its JSON; one hidden layer of ReLU if left out.
     diag_reg: added to the diagonal: a number, relative to the mean of the diagonal; "loo", chosen
         by closed-form leave-one-out; or {"type": "absolute", "value": ...}.
+    output_scale: what the covariance is multiplied by: a number, or "loo", so that it is as wide as
+        the training targets lie off when they are left out.
+    normalize_y: whether targets are brought to zero mean and unit variance before they are learnt,
+        and predictions back. The prior has zero mean, and w_std and b_std say how wide it is.
     input_shape: of one input, (T, d), (H, W, C) or (D, H, W, C), where X is flat, (n, T * d).
     dtype: of the kernels; solving is float64.
     method: `gramd.spec.method`: the closed form if left out.
     url: of the service; GRAMD_URL if left out.
 
-    Fitted: `receipt_`, with the diag_reg chosen, the log marginal likelihood and jitter.
+    Fitted: `receipt_`, with the diag_reg and output_scale chosen, the log marginal likelihood and
+    jitter.
     """
+
+    def __init__(
+        self,
+        network: Mapping[str, Any] | None = None,
+        *,
+        diag_reg: float | str | Mapping[str, Any] = 1e-4,
+        output_scale: float | str = "loo",
+        normalize_y: bool = True,
+        input_shape: Sequence[int] | None = None,
+        dtype: str = "float64",
+        method: Mapping[str, Any] | None = None,
+        url: str | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            diag_reg=diag_reg,
+            input_shape=input_shape,
+            dtype=dtype,
+            method=method,
+            url=url,
+        )
+        self.output_scale = output_scale
+        self.normalize_y = normalize_y
+
+    def _described(self) -> dict[str, Any]:
+        return super()._described() | {"output_scale": self.output_scale}
 
 
 class NNGPClassifier(_Classifier):
-    """Classification by the NNGP posterior of centred one-hot targets; parameters: `NNGPRegressor`."""
+    """Classification by the NNGP posterior of centred one-hot targets; parameters: `network`,
+    `diag_reg`, `input_shape`, `dtype`, `method` and `url` of `NNGPRegressor`."""
 
 
 class NTKRegressor(_Regressor, _Flow):
     """The mean and spread of infinitely wide networks trained by gradient flow.
 
     time: of the flow, steps times learning rate of gradient descent; "infinity" for its end. Other
-        parameters are those of `NNGPRegressor`.
+        parameters are those of `NNGPRegressor`, but that networks have no output_scale.
     """
+
+    def __init__(
+        self,
+        network: Mapping[str, Any] | None = None,
+        *,
+        time: float | str = "infinity",
+        diag_reg: float | str | Mapping[str, Any] = 1e-4,
+        normalize_y: bool = True,
+        input_shape: Sequence[int] | None = None,
+        dtype: str = "float64",
+        method: Mapping[str, Any] | None = None,
+        url: str | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            time=time,
+            diag_reg=diag_reg,
+            input_shape=input_shape,
+            dtype=dtype,
+            method=method,
+            url=url,
+        )
+        self.normalize_y = normalize_y
 
 
 class NTKClassifier(_Classifier, _Flow):
-    """The same on centred one-hot targets; parameters: `NTKRegressor`."""
+    """Classification by networks trained by gradient flow on centred one-hot targets; parameters:
+    those of `NTKRegressor` but `normalize_y`."""

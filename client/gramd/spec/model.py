@@ -14,18 +14,26 @@ def gaussian_process(
     *,
     kernel: Literal["nngp", "ntk"] = "nngp",
     diag_reg: Given | Literal["absolute", "loo", "relative"] = "relative",
+    output_scale: float | Literal["loo"] = 1.0,
 ) -> Document:
     """The posterior of a Gaussian process whose covariance is the kernel.
 
     Attributes:
         kernel: "nngp", networks of which only the last layer is trained; "ntk".
-        diag_reg: the variance of the noise of the targets.
+        diag_reg: the variance of the noise of the targets, in units of the kernel.
+        output_scale: what kernel and noise are multiplied by; the mean does not depend on it. "loo",
+            the scale with the best closed-form leave-one-out log density: error bars that are as
+            wide as what is left out lies off.
+
+    Ranges:
+        output_scale: > 0.
     """
     return document(
         "gaussian_process",
         {},
         kernel=(kernel, "nngp"),
         diag_reg=(typed(diag_reg), {"type": "relative"}),
+        output_scale=(output_scale, 1.0),
     )
 
 

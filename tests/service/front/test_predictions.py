@@ -36,6 +36,55 @@ async def test_gaussian_process_regression_as_scikit_learn_has_it(client, workin
     assert {"x_train", "y_train", "x_test"} == set(receipt["inputs"])
 
 
+async def test_the_output_scale_that_leave_one_out_chooses(client, working):
+    """Targets in other units, whose error bars a prior of fixed width has badly wrong, and says so."""
+    _, y, _ = data()
+    diag_reg = {"type": "relative", "value": 0.05}
+    models = {
+        scale: {"type": "gaussian_process", "diag_reg": diag_reg, "output_scale": scale}
+        for scale in (1.0, 4.0, "loo")
+    }
+    outputs = ["mean", "variance", "covariance"]
+    async with working():
+        found, receipts = {}, {}
+        for scale, model in models.items():
+            asked = body(model=model, y_train=(100 * y).tolist(), outputs=outputs)
+            record = await predicted(client, asked)
+            found[scale] = {name: await fetched(client, record, name) for name in outputs}
+            receipts[scale] = record["receipt"]
+    best = receipts["loo"]["output_scale"]
+    assert receipts[1.0]["output_scale"] == 1
+    for scale, times in ((4.0, 4.0), ("loo", best)):
+        np.testing.assert_allclose(found[scale]["mean"], found[1.0]["mean"], rtol=1e-9)
+        for name in ("variance", "covariance"):
+            np.testing.assert_allclose(found[scale][name], times * found[1.0][name], rtol=1e-9)
+    # Each left out by its own fit: their squared errors are as large as their variances.
+    nngp, _ = kernels()
+    noise = 0.05 * np.diagonal(nngp[:N, :N]).mean()
+    ratios = []
+    for out in range(N):
+        rest = np.delete(np.arange(N), out)
+        theirs = GaussianProcessRegressor(Precomputed(nngp), alpha=noise, optimizer=None)
+        theirs.fit(rest[:, None], 100 * y[rest])
+        mean, std = theirs.predict([[out]], return_std=True)
+        ratios.append((mean - 100 * y[out]) ** 2 / (std**2 + noise))
+    assert best == pytest.approx(np.mean(ratios), rel=1e-6)
+    assert receipts["loo"]["warnings"] == []
+    (warning,) = receipts[1.0]["warnings"]
+    assert f'output_scale "loo", which is {best:.4g} here' in warning
+
+
+async def test_a_search_that_ends_at_an_end_of_its_grid_says_so(client, working):
+    async with working():
+        for grid, words in (([1e-4, 1e-3], "largest candidate"), ([1.0, 9.0], "smallest")):
+            diag_reg = {"type": "loo", "grid": grid}
+            y = np.random.default_rng(5).standard_normal(N) if words[0] == "l" else data()[1]
+            model = {"type": "kernel_ridge", "diag_reg": diag_reg}
+            record = await predicted(client, body(model=model, y_train=y.tolist()))
+            (warning,) = record["receipt"]["warnings"]
+            assert words in warning
+
+
 async def test_kernel_ridge_and_the_factor_that_new_test_inputs_reuse(client, working, service):
     model = {"type": "kernel_ridge", "diag_reg": {"type": "relative", "value": 0.01}}
     _, y, x_test = data()
