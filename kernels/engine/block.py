@@ -115,8 +115,10 @@ class Site:
 
     def variance(self, cov: Array) -> Array:
         """The variances of one input's positions, (P,) or (), from its own covariance."""
-        # A variance of zero may round below it, where a pool adds up what cancels. NaN stays.
-        return jnp.maximum(jnp.diagonal(cov) if self.form is Demand.FULL else cov, 0)
+        # A variance of zero may round below it, where a pool adds up what cancels. NaN stays, and what
+        # overflowed becomes it: a correlation with an infinite variance would be 0, and look sound.
+        variance = jnp.maximum(jnp.diagonal(cov) if self.form is Demand.FULL else cov, 0)
+        return jnp.where(variance < jnp.inf, variance, jnp.nan)
 
     def coincide(self) -> Array | bool:
         """Where a position meets itself, so that its correlation is exactly one."""

@@ -74,7 +74,8 @@ class LayerNorm(Layer):
             real = jnp.ones(variance.size) if mask is None else mask.astype(float)
             variance = jnp.full_like(variance, (variance * real).sum() / jnp.maximum(real.sum(), 1))
         shifted = variance + site.numbers["eps"]
-        return jnp.where(shifted > 0, 1 / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)
+        zero = shifted <= 0  # and not NaN, which stays
+        return jnp.where(zero, 0, 1 / jnp.sqrt(jnp.where(zero, 1, shifted)))
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
         assert weights is not None
@@ -83,8 +84,9 @@ class LayerNorm(Layer):
     def pair(self, block: Block, site: Site) -> Block:
         if site.form is Demand.READOUT:
             return block  # the factors are part of the readout weights below
-        factor = site.outer(site.left.seen, site.right.seen)
-        return block.map(lambda k: k * factor)
+        left, right = site.broadcast(site.left.seen, site.right.seen)
+        # One after the other: the product of both factors may underflow where the kernel does not.
+        return block.map(lambda k: k * left * right)
 
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
@@ -95,6 +97,7 @@ class LayerNorm(Layer):
         mean, as networks do, changes the kernels by O(1 / width) only.
         """
         import jax.numpy as jnp
+        from jax.lax import stop_gradient
 
         if "spatial" in self.axes and x.ndim > 1:
             axes, grid = tuple(range(x.ndim)), x.shape[:-1]
@@ -104,5 +107,10 @@ class LayerNorm(Layer):
         else:
             axes, real, count = (-1,), True, x.shape[-1]
         centred = jnp.where(real, x - x.sum(axes, keepdims=True) / count, 0)
-        shifted = (centred**2).sum(axes, keepdims=True) / count + numbers["eps"]
-        return jnp.where(shifted > 0, centred / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)
+        # In units of the largest, whose square cannot overflow; the result does not depend on them.
+        largest = stop_gradient(jnp.abs(centred).max(axes, keepdims=True))
+        unit = jnp.where(largest > 0, largest, 1)
+        scaled = centred / unit
+        shifted = (scaled**2).sum(axes, keepdims=True) / count
+        shifted = shifted + (jnp.sqrt(numbers["eps"]) / unit) ** 2
+        return jnp.where(shifted > 0, scaled / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)

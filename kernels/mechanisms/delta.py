@@ -62,7 +62,7 @@ class Delta(Mechanism):
         import jax.numpy as jnp
 
         correlation, norms = self.feature_map.kernel(logits)
-        alive: Any = norms > 0
+        alive: Any = ~(norms <= 0)
         if visible is not None:
             alive = alive & jnp.diagonal(visible)
         return Mixing(_delta_rule(correlation, alive, numbers["beta"]))

@@ -45,14 +45,19 @@ class FeatureMap(Spec):
         return 1
 
     def kernel(self, logits: Array) -> tuple[Array, Array]:
-        """R (T, T) and the norms n (T,): 1 on the diagonal of R, or 0 where the norm is 0."""
+        """R (T, T) and the norms n (T,): 1 on the diagonal of R, or 0 where the norm is 0; NaN where
+        a norm has overflowed."""
         import jax.numpy as jnp
 
         correlation, norms = self.moments(logits)
-        alive = norms > 0
+        norms = jnp.where(norms < jnp.inf, norms, jnp.nan)
+        alive = ~(norms <= 0)
         both = alive[:, None] & alive[None, :]
         itself = jnp.eye(len(norms), dtype=bool)
-        return jnp.where(both, jnp.where(itself, 1, correlation), 0), norms
+        lost = jnp.isnan(norms)
+        lost = lost[:, None] | lost[None, :]
+        kernel = jnp.where(both, jnp.where(itself, 1, correlation), 0)
+        return jnp.where(lost, jnp.nan, kernel), norms
 
     def moments(self, logits: Array) -> tuple[Array, Array]:
         """R off the diagonal, whatever where a norm is 0, and the norms."""

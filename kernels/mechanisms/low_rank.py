@@ -58,7 +58,14 @@ def low_rank_softmax(logits: Array, visible: Array | None, rank: int) -> Mixing:
     even = jnp.where(real, 1 / jnp.maximum(real.sum(), 1), 0).astype(dtype)
     write = jnp.concatenate([write, missing[:, None]], axis=1)
     read = jnp.concatenate([read, even[None, :]])
-    return of_factors(write, read, softmax_rows(logits, visible), visible)
+    exact = softmax_rows(logits, visible)
+    # As many real keys as columns, or fewer, have a column each, and nothing is compressed: not even
+    # where padding made the input longer than the rank.
+    columns = jnp.where(real, jnp.cumsum(real) - 1, rank)
+    each = (columns[None, :] == jnp.arange(rank)[:, None]).astype(dtype)
+    few = real.sum() <= rank
+    write = jnp.where(few, jnp.matmul(exact, each.T), write)
+    return of_factors(write, jnp.where(few, each, read), exact, visible)
 
 
 def _pivoted_cholesky(logits: Array, own: Array, real: Array, steps: int) -> Array:

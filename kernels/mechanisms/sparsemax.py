@@ -53,7 +53,7 @@ def sparsemax_rows(logits: Array, visible: Array | None) -> Array:
     # Not a maximum, whose derivative where both are equal is a half.
     z = jnp.where(below > 0, 0, jnp.where(below < -1, -1, below))
     threshold = _threshold(stop_gradient(z))
-    support = z > threshold
+    support = ~(z <= threshold)  # a row with a NaN stays one
     if visible is not None:
         support = support & visible
     size = support.sum(1, keepdims=True)

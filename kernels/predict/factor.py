@@ -82,6 +82,8 @@ def factorise(kernel: Array, diag_reg: float) -> Factor:
             have to be about.
     """
     scale = mean_diagonal(kernel)
+    largest = float(np.diagonal(kernel).max()) + diag_reg
+    rounding = len(kernel) * np.finfo(np.float64).eps * largest
     for attempts, relative in enumerate(JITTERS, start=1):
         jitter = relative * scale
         regularised = kernel.copy()
@@ -90,7 +92,9 @@ def factorise(kernel: Array, diag_reg: float) -> Factor:
             lower = cholesky(regularised, lower=True, overwrite_a=True, check_finite=False)
         except LinAlgError:
             continue
-        if np.isfinite(np.diagonal(lower)).all():
+        # A pivot that is nothing but rounding would be divided by all the same.
+        pivots = np.diagonal(lower) ** 2
+        if rounding < pivots.min() and pivots.max() < np.inf:
             return Factor(lower, diag_reg, jitter, attempts)
     raise NumericsError(
         f"the kernel of the training inputs is not positive definite, even with "

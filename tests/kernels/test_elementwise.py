@@ -11,6 +11,7 @@ from scipy.special import erf, expit, log_expit
 
 from kernels.errors import NumericsError
 from kernels.matrix import kernel_matrix
+from kernels.spec.architecture import parse_architecture
 from tests.oracles.conditional import mean_of_product
 
 Array = np.ndarray[Any, Any]
@@ -167,6 +168,15 @@ def test_a_degree_is_that_gauss_hermite_rule() -> None:
     few = kernel_matrix(network("sigmoid", degree=3), x, dtype="float64")["nngp"]
     np.testing.assert_allclose(many, exact, rtol=1e-9)
     assert np.abs(few - exact).max() > 1e-6
+
+
+def test_a_degree_is_not_called_exact() -> None:
+    layers = [{"type": "dense"}, {"type": "elementwise", "fn": "tanh", "degree": 5}]
+    found = parse_architecture({"layers": layers})
+    assert found.exactness == "approximate"
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    (warning,) = kernel_matrix({"layers": layers}, x).warnings
+    assert "nor positive semidefinite" in warning
 
 
 def test_sequences_and_zero_inputs() -> None:

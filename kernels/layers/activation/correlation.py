@@ -45,8 +45,9 @@ def correlation(p: Array, q: Array, c: Array, coincide: Array | bool) -> tuple[A
     import jax.numpy as jnp
 
     scale = jnp.sqrt(p) * jnp.sqrt(q)
-    rho = jnp.clip(c / jnp.where(scale > 0, scale, 1), -1, 1)
-    return scale, jnp.where(coincide, jnp.where(scale > 0, 1.0, 0.0), rho)
+    zero = scale <= 0  # and not NaN, which stays
+    rho = jnp.clip(c / jnp.where(zero, 1, scale), -1, 1)
+    return scale, jnp.where(coincide, jnp.where(zero, 0.0, 1.0), rho)
 
 
 def root_determinant(p: Array, q: Array, c: Array, coincide: Array | bool) -> Array:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from kernels.engine.block import Block, Site
     from kernels.layers.activation.interpolated import Features
+    from kernels.layers.layer import Exactness
 
 Function = Literal[
     "tanh", "sigmoid", "silu", "softplus", "elu", "softsign", "arctan", "mish", "log_sigmoid"
@@ -52,6 +53,21 @@ class Elementwise(Activation):
         "it is tabulated up to a variance of 90,000; use smaller inputs or stds, normalise with "
         "layer_norm, or give a degree and accept its error"
     )
+
+    @property
+    def how_exact(self) -> Exactness:
+        return "exact" if self.degree is None else "approximate"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        if self.degree is None:
+            return ()
+        warning = (
+            f"elementwise with degree {self.degree}: the nodes are those of x, given which x' is "
+            f"integrated, so that the kernel of x and x' is not quite that of x' and x, nor positive "
+            f"semidefinite; without a degree it is exact"
+        )
+        return (warning,)
 
     def observe(self, cov: Array, site: Site) -> Any:
         variance = site.variance(cov)

@@ -123,5 +123,5 @@ class Sign(Activation):
 
         scale, rho = correlation(p, q, c, coincide)
         _, angle = sine_and_angle(rho)
-        value = jnp.where(scale > 0, 1 - 2 * angle / jnp.pi, 0)
+        value = jnp.where(scale <= 0, 0, 1 - 2 * angle / jnp.pi)
         return value, jnp.zeros_like(value)

@@ -85,10 +85,13 @@ def _cosines(
     import jax.numpy as jnp
 
     scale = numbers["b"] ** 2
-    difference, total = _means(scale * p, scale * q, scale * c, coincide)
-    total = jnp.cos(2 * numbers["c"]) * total
+    of_difference, of_sum = _means(scale * p, scale * q, scale * c, coincide)
+    # Their difference, 2 exp(-(p + q) / 2) sinh(c), without cancellation where variances are small.
+    apart = -jnp.expm1(-2 * scale * jnp.abs(c))
+    apart = jnp.where(c < 0, -of_sum, of_difference) * apart
+    cos, sin = jnp.cos(numbers["c"]), jnp.sin(numbers["c"])
     half = numbers["a"] ** 2 / 2
-    return half * (difference + total), half * (difference - total)
+    return half * (apart + 2 * cos**2 * of_sum), half * (apart + 2 * sin**2 * of_sum)
 
 
 class RBF(_Wave):

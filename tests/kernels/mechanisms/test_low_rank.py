@@ -125,6 +125,22 @@ def test_a_higher_rank_is_nearer_and_the_full_rank_is_exact() -> None:
         np.testing.assert_array_equal(kernel, exact[output])
 
 
+@pytest.mark.parametrize("real", [2, 3, 4])
+def test_inputs_with_no_more_positions_than_the_rank_are_exact_however_padded(real: int) -> None:
+    x = np.random.default_rng(1).normal(size=(3, real, 4))
+    attention = {"type": "attention", "qk_std": 4.0}
+    layers = [{"type": "dense", "b_std": 0.2}, attention, {"type": "relu"}, POOL, {"type": "dense"}]
+    exact = kernel_matrix({"layers": layers}, x, dtype="float64")
+    attention["mechanism"] = {"type": "softmax", "rank": 4}
+    for padding in (0, 1, 5):
+        padded = np.pad(x, ((0, 0), (0, padding), (0, 0)))
+        mask = np.arange(real + padding) < np.full((3, 1), real)
+        found = kernel_matrix({"layers": layers}, padded, mask1=mask, dtype="float64")
+        assert found.error_estimate.get("mixing", 0) < 1e-15
+        for output, kernel in exact.items():
+            np.testing.assert_allclose(found[output], kernel, rtol=1e-12)
+
+
 def test_padding_and_other_rows_change_nothing() -> None:
     x = entries((5, 24, 3))
     mask = np.arange(24)[None, :] < np.array([24, 20, 12, 8, 3])[:, None]

@@ -168,6 +168,18 @@ def test_jitter_is_added_only_when_needed_and_is_told() -> None:
     assert decompose(singular).jitter(1e-3) == 0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_pivots_that_are_only_rounding_are_not_divided_by(seed: int) -> None:
+    """A row twice, with other targets: without jitter the factor exists by chance, and all is wrong."""
+    _, kernel, _ = kernels_of(6, 0, seed=seed)
+    kernel = kernel[np.ix_([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 4, 0])]
+    y = np.random.default_rng(seed).normal(size=(6, 1))
+    factor = factorise(kernel, 0.0)
+    assert factor.jitter > 0
+    misfit = kernel @ ridge.dual_weights(factor, y) - y
+    assert np.abs(misfit[1:5]).max() < 1e-2 * np.abs(y).max()
+
+
 def test_what_cannot_be_factorised_is_refused_with_what_to_do() -> None:
     indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
     for attempt in (lambda: factorise(indefinite, 0.0), lambda: decompose(indefinite).jitter(0.0)):

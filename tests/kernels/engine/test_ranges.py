@@ -1,0 +1,79 @@
+"""At the ends of a dtype's range: what is in it is right, and what leaves it is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels.errors import NumericsError
+from kernels.matrix import kernel_matrix
+from tests.kernels.networks import Layer
+
+DENSE: Layer = {"type": "dense"}
+POOL: Layer = {"type": "global_avg_pool"}
+X = np.random.default_rng(0).normal(size=(3, 4))
+
+
+@pytest.mark.parametrize("form", ["matrix", "diagonal"])
+@pytest.mark.parametrize(
+    "layer", [{"type": "relu"}, {"type": "sign"}, {"type": "erf"}, {"type": "layer_norm"}]
+)
+def test_a_variance_that_overflows_is_an_error_also_where_no_kernel_does(
+    layer: Layer, form: Any
+) -> None:
+    """K(x, x') fits into float32 for inputs of 1e20 with others of 1; K(x, x) does not."""
+    with pytest.raises(NumericsError, match=r"layer 1 of the canonical form|leaves the range"):
+        kernel_matrix({"layers": [DENSE, layer, DENSE]}, 1e20 * X, X, form=form)
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        "softmax",
+        "sparsemax",
+        "relu",
+        "l2",
+        {"type": "delta", "feature_map": "elu_plus_one"},
+        {"type": "linear", "feature_map": "elu_plus_one"},
+    ],
+)
+def test_logits_that_overflow_are_an_error_and_not_attention_to_nothing(mechanism: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 2))
+    attention = {"type": "attention", "mechanism": mechanism, "qk_std": 1e25}
+    with pytest.raises(NumericsError):
+        kernel_matrix({"layers": [DENSE, attention, POOL]}, 1e10 * x)
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-6), ("float64", 1e-14)])
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-8])
+def test_waves_of_small_variances_keep_their_digits(
+    dtype: str, allowed: float, scale: float
+) -> None:
+    """E[sin u sin v] = exp(-(p + q) / 2) sinh(k), of which exponentials near 1 leave nothing."""
+    k = kernel_matrix({"layers": [DENSE]}, scale * X, dtype="float64")["nngp"]
+    p = np.diagonal(k)
+    sines = np.exp(-(p[:, None] + p) / 2) * np.sinh(k)
+    sin = kernel_matrix({"layers": [DENSE, {"type": "sin"}]}, scale * X, dtype=dtype)["nngp"]
+    cos = kernel_matrix({"layers": [DENSE, {"type": "cos"}]}, scale * X, dtype=dtype)["ntk"]
+    for found, expected in ((sin, sines), (cos, sines * k)):
+        own = np.sqrt(np.diagonal(expected))
+        assert np.abs((found - expected) / np.outer(own, own)).max() < allowed
+
+
+def test_layer_norm_of_large_variances_has_ones_on_its_diagonal() -> None:
+    x = np.array([[1e19], [-1e19], [3.3e18]])
+    found = kernel_matrix({"layers": [DENSE, {"type": "layer_norm"}]}, x)["nngp"]
+    np.testing.assert_allclose(found, [[1, -1, 1], [-1, 1, -1], [1, -1, 1]], rtol=1e-6)
+
+
+def test_finite_networks_normalise_inputs_whose_squares_overflow() -> None:
+    network = {"layers": [DENSE, {"type": "layer_norm", "eps": 0.0}, DENSE]}
+    method = {"type": "monte_carlo", "width": 16, "samples": 4}
+    one, large, small = (
+        kernel_matrix(network, size * X, method=method, outputs=("nngp",))["nngp"]
+        for size in (1.0, 1e19, 1e-18)
+    )
+    np.testing.assert_allclose(large, one, rtol=1e-5)
+    np.testing.assert_allclose(small, one, rtol=1e-5)
