@@ -4,17 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from service.errors import ServiceError
+from service.errors import Evicted
 from service.jobs.jobs import Jobs
 from service.records import Layout
 from service.results.windows import open_window
 from service.store.tiles import TileStore
 
 FLOAT64 = np.dtype(np.float64)
-
-
-class Evicted(ServiceError):
-    """Something that was there a moment ago has left the tile store."""
 
 
 class KernelValues:

@@ -13,8 +13,8 @@ import numpy as np
 
 from service.answers.kernel_values import KernelValues
 from service.answers.maker import OpenRecipe, Recipe, Workshop
+from service.errors import InputsGone
 from service.queue.tasks import AnswerKind, Compute
-from service.store.shelf import InputsGone
 
 if TYPE_CHECKING:
     from service.answers.solver import Solver

@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 from kernels.inputs import Form, Inputs
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
-from service.errors import ServiceError
 
 Lane = Literal["shared", "spare"]
 """Which of a worker's places a task takes: one of those for whichever job's turn it is, or the one that is
@@ -108,19 +107,6 @@ def read_task(text: str) -> Task:
     """The task of `as_text`."""
     fields: dict[str, Any] = json.loads(text)
     return AnswerTask(**fields) if "answer" in fields else TileTask(**fields)
-
-
-class PastDeadline(ServiceError):
-    """A task was stopped after the `seconds` that it may take."""
-
-    def __init__(self, task: Task, seconds: float) -> None:
-        smaller = (
-            "a tile of this job was stopped after {} s (tile_deadline_s): make the network or the "
-            "inputs smaller, or width, heads or samples of an estimate"
-            if isinstance(task, TileTask)
-            else "this was stopped after {} s (tile_deadline_s): ask for fewer rows"
-        )
-        super().__init__(smaller.format(f"{seconds:g}") + ", or raise GRAMD_TILE_DEADLINE_S")
 
 
 def read_flight(flight: bytes | str) -> Task:

@@ -26,16 +26,16 @@ from structlog.contextvars import bound_contextvars
 from kernels.errors import KernelError, Stopped
 from kernels.result import TileResult
 from service import tracing
-from service.answers.maker import Maker, NoRoom
+from service.answers.maker import Maker
 from service.answers.recipes import recipes
-from service.errors import ResultStoreAway, ResultStoreClosed
-from service.http import problems
+from service.errors import InputsGone, NoRoom, PastDeadline, ResultStoreAway, ResultStoreClosed
 from service.logs import get_logger
+from service.problem_kinds import STORE_CLOSED, TILE_FAILED, TILE_REFUSED, TILE_TOO_LONG, Kind
 from service.queue.roster import WorkerCard
-from service.queue.tasks import Compute, PastDeadline, Task, TileTask
+from service.queue.tasks import Compute, Task, TileTask
 from service.state import Service
 from service.store import keys
-from service.store.shelf import InputsGone, Shelf
+from service.store.shelf import Shelf
 from service.worker import compiling
 from service.worker.learning import learn
 from service.worker.provenance import provenance
@@ -101,7 +101,7 @@ class Tiler:
             if count > allowed:
                 await self._fail(
                     task,
-                    "tile-failed",
+                    TILE_FAILED,
                     f"{_noun(task)} was begun {allowed} times and never finished: {reason}",
                 )
                 return
@@ -115,17 +115,17 @@ class Tiler:
                 await dispatch.unbegin(task)
             except PastDeadline as error:
                 # It stopped when it was asked to: it was computing, and would take as long again.
-                await self._fail(task, "tile-too-long", str(error))
+                await self._fail(task, TILE_TOO_LONG, str(error))
                 return
             except (KernelError, InputsGone, NoRoom) as error:
-                await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
+                await self._fail(task, TILE_REFUSED, f"{_noun(task)} was refused: {error}")
                 return
             except ResultStoreClosed as error:
                 # What the store says may hold an address, which is for the operator alone.
                 log.error("the object store cannot be used", reason=str(error))
                 await self._fail(
                     task,
-                    "store-closed",
+                    STORE_CLOSED,
                     "the object store of large results does not let the service in; its operator"
                     " has to put that right",
                 )
@@ -207,7 +207,7 @@ class Tiler:
         while True:
             ready, _ = await asyncio.wait({future}, timeout=WATCH_S)
             if ready and late and isinstance(future.exception(), Stopped):
-                raise PastDeadline(task, allowed)
+                raise PastDeadline(allowed, tile=isinstance(task, TileTask))
             if ready:
                 return future.result()
             late = time.monotonic() > began + allowed
@@ -245,13 +245,11 @@ class Tiler:
             log.info("job succeeded", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
-    async def _fail(self, task: Task, kind: str, detail: str) -> None:
-        refused = kind == "tile-refused"
-        # What a caller asked for cannot be computed: no trouble of the operator's.
-        (log.warning if refused else log.error)("task given up", reason=detail)
+    async def _fail(self, task: Task, kind: Kind, detail: str) -> None:
+        # What a caller asked for and cannot be computed is no trouble of the operator's.
+        (log.warning if kind is TILE_REFUSED else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
-        title = f"The {what} could not be computed"
-        problem = problems.Kind(422 if refused else 500, kind, title).document(detail)
+        problem = kind.about(what).document(detail)
         for ref in await self._service.dispatch.fail(task, problem):
             log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)

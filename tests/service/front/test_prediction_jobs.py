@@ -63,8 +63,11 @@ async def test_a_prediction_fails_with_its_kernel(client, working, change):
         await client.delete(path)
     failed = (await client.get(record["links"]["self"])).json()
     assert failed["state"] == "failed"
-    assert record["kernels"]["cross"]["id"] in failed["error"]["detail"]
-    assert "cancelled" in failed["error"]["detail"]
+    error = failed["error"]
+    assert record["kernels"]["cross"]["id"] in error["detail"]
+    assert "cancelled" in error["detail"]
+    assert (error["type"], error["status"]) == ("urn:gramd:problem:kernel-cancelled", 409)
+    assert error["title"] == "A kernel that this needs was not computed"
 
 
 async def test_a_kernel_that_cannot_be_computed_is_the_reason(client, working):
