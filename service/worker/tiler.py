@@ -46,16 +46,16 @@ log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
-# A tile that has not stopped after this many times its deadline hangs.
-HOPELESS = 2
+# A tile that has not stopped after this many times its deadline, when it was asked to, hangs.
+HUNG_AFTER = 2
 # A tile whose object store is away is set aside for these seconds, and all its jobs' tiles with it.
 ASIDE_S = 30.0
 # How often a running tile's worker asks whether anybody still waits for it.
 WATCH_S = 0.5
 
 
-# Called when a tile has passed its deadline; does not return in a worker process.
-Overdue = Callable[[Task], None]
+# Called with a tile that hangs; does not return in a worker process.
+Hung = Callable[[Task], None]
 
 
 class Tiler:
@@ -63,12 +63,12 @@ class Tiler:
 
     def __init__(
         self, service: Service, compute: Compute, pool: ThreadPoolExecutor, card: WorkerCard,
-        overdue: Overdue,
+        hung: Hung,
     ) -> None:  # fmt: skip
         self._service = service
         self._compute = compute
         self._pool = pool
-        self._overdue = overdue
+        self._hung = hung
         self._about = provenance(card)
         self._shelf = Shelf(service.inputs, service.settings.worker_cache_bytes)
         self._maker = Maker(service, self._shelf, pool, recipes(compute), self._about)
@@ -92,7 +92,7 @@ class Tiler:
     async def _attempts(self, task: Task) -> None:
         """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
         dispatch, allowed = self._service.dispatch, self._service.settings.max_deliveries
-        reason = "its worker died or ran past the deadline each time"
+        reason = "its worker died, or it hung, each time"
         while not self.draining:
             count = await dispatch.begin(task)
             if count == 0:
@@ -211,12 +211,12 @@ class Tiler:
             if ready:
                 return future.result()
             late = time.monotonic() > began + allowed
-            if time.monotonic() > began + HOPELESS * allowed:
+            if time.monotonic() > began + HUNG_AFTER * allowed:
                 # It does not look at the flag. A thread cannot be stopped from outside, so the
                 # process has to go. The tiles beside this one are not to blame.
                 for other in self.active - {task}:
                     await self._service.dispatch.unbegin(other)
-                self._overdue(task)
+                self._hung(task)
             unwanted = not await self._cared_for(task)
 
     async def _cared_for(self, task: Task) -> bool:

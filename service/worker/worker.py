@@ -43,7 +43,7 @@ log = get_logger(__name__)
 # How often a worker says that it is alive; well under `keys.WORKER_SEEN`.
 ANNOUNCE_S = 2.0
 # EX_TEMPFAIL: the supervisor (or the container runtime) is to start the worker again.
-EXIT_OVERDUE = 75
+EXIT_HUNG = 75
 
 
 def compute(
@@ -111,7 +111,7 @@ async def _work(settings: Settings, slots: int) -> int:
                 raise StartError("; ".join(problems))
             device_kind, jax_version = await loop.run_in_executor(pool, warm_up)
             card = WorkerCard(name, slots, device_kind, jax_version)
-            tiler = Tiler(service, partial(compute, workspace=workspace), pool, card, _overdue)
+            tiler = Tiler(service, partial(compute, workspace=workspace), pool, card, _hung)
             background = [
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(sweep(service)),
@@ -148,10 +148,10 @@ async def _until_stopped(
     await asyncio.gather(serving, return_exceptions=True)
 
 
-def _overdue(task: Task) -> None:
-    log.critical("a task ran past its deadline; this worker ends", **task.about())
+def _hung(task: Task) -> None:
+    log.critical("a task hangs: it did not stop at its deadline; this worker ends", **task.about())
     logging.shutdown()
-    os._exit(EXIT_OVERDUE)
+    os._exit(EXIT_HUNG)
 
 
 async def _announce(service: Service, card: WorkerCard) -> None:
