@@ -45,7 +45,6 @@ def _eta(kernels: Iterable[JobRecord | None]) -> float | None:
 
 
 def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
-    about = dict(fields.get("provenance", {}))
     started = fields.get("started_at") or fields["created_at"]
     return {
         "architecture": fields["architecture"],
@@ -54,7 +53,7 @@ def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
         "method": fields["method"],
         "model": fields["model"],
         "task": fields["task"],
-        **about,
+        **fields["provenance"],
         "reused": bool(fields["tiles_reused"]),
         "seconds": round(max(0.0, fields["finished_at"] - fields["created_at"]), 3),
         "solve_seconds": round(max(0.0, fields["finished_at"] - started), 3),

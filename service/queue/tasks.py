@@ -114,7 +114,7 @@ def read_flight(flight: bytes | str) -> Task:
     entry: dict[str, Any] = json.loads(flight)
     tenant, _, name = entry["tile"].partition(":")
     common: dict[str, Any] = json.loads(entry["task"])
-    common |= {"flight": entry["flight"], "lane": entry.get("lane", "shared")}
+    common |= {"flight": entry["flight"], "lane": entry["lane"]}
     if "answer" in common:
         return AnswerTask(tenant, name, common.pop("answer"), **common)
     return TileTask(

@@ -108,7 +108,7 @@ class DatasetStore:
         starts = range(0, len(data), PIECE)
         fields = fields | {"stored": secrets.token_hex(16), "pieces": len(starts)}
         record, text = keys.dataset(tenant, dataset_id), json.dumps(fields)
-        names = _pieces(tenant, dataset_id, fields)
+        names = _pieces(tenant, fields)
         try:
             for name, start in zip(names, starts, strict=True):
                 await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
@@ -134,7 +134,7 @@ class DatasetStore:
         except UnknownDataset:
             return False
         async with self._client.pipeline(transaction=True) as pipe:
-            for name in (keys.dataset(tenant, dataset_id), *_pieces(tenant, dataset_id, fields)):
+            for name in (keys.dataset(tenant, dataset_id), *_pieces(tenant, fields)):
                 pipe.expire(name, self.ttl)
             there: list[Any] = await pipe.execute()
         await self._client.expire(keys.made(tenant, dataset_id), self.ttl)
@@ -149,7 +149,7 @@ class DatasetStore:
     async def load(self, tenant: str, dataset_id: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
         fields, _ = await self._record(tenant, dataset_id)
-        names = _pieces(tenant, dataset_id, fields)
+        names = _pieces(tenant, fields)
         # Piece by piece into its place: together, pieces and whole would take twice the memory.
         data, filled = np.zeros(fields["bytes"], np.uint8), 0
         for name in names:
@@ -179,7 +179,7 @@ class DatasetStore:
         # The tiles go first: should their store be away, the dataset stays and can be deleted later.
         await self._tiles.delete(tenant, [digest.hex() for digest in members])
         await self._client.delete(made)
-        names = _pieces(tenant, dataset_id, fields)
+        names = _pieces(tenant, fields)
         await self._client.delete(keys.dataset(tenant, dataset_id), *names)
         await self._client.zrem(keys.held(tenant), f"dataset:{dataset_id}|{fields['bytes']}")
 
@@ -219,11 +219,9 @@ def record_fields(
     }
 
 
-def _pieces(tenant: str, dataset_id: str, fields: dict[str, Any]) -> list[str]:
+def _pieces(tenant: str, fields: dict[str, Any]) -> list[str]:
     """The names of a dataset's pieces, in order."""
-    # Datasets of the first version stood under their own id.
-    stored = fields.get("stored", dataset_id)
-    return [keys.piece(tenant, stored, number) for number in range(fields["pieces"])]
+    return [keys.piece(tenant, fields["stored"], number) for number in range(fields["pieces"])]
 
 
 def _decode(data: np.ndarray, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:

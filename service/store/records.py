@@ -149,8 +149,6 @@ def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> JobEvent:
 
 def _record(fields: dict[str, Any], moment: float) -> JobRecord:
     """The public record of the stored fields, with what follows from them and the time."""
-    # Records of the first version had matrices only.
-    fields.setdefault("shape", [fields["n1"], fields["n2"]])
     ended = fields.get("finished_at")
     started = fields.get("started_at")
     done, total = fields["tiles_done"], fields["tiles_total"]
@@ -181,9 +179,9 @@ def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         "outputs": fields["outputs"],
         "form": fields["form"],
         "method": fields["method"],
-        "exactness": fields.get("exactness", "exact"),
+        "exactness": fields["exactness"],
         **_errors(fields),
-        **fields.get("provenance", {}),
+        **fields["provenance"],
         "tiles": {
             "total": fields["tiles_total"],
             "computed": fields["tiles_computed"],
