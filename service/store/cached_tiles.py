@@ -1,7 +1,7 @@
 """Tiles on Redis B: finished ones by digest, the least recently used evicted first."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import redis
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from service.store import keys
 from service.store.connection import raw
@@ -90,14 +91,25 @@ class CachedTiles:
             found += [None if header is None else json.loads(header) for header in headers]
         return found
 
-    async def exists(self, tenant: str, digests: Sequence[str]) -> list[bool]:
-        """Which of the tiles are there; those get their full lifetime again."""
+    async def renew(self, tenant: str, digests: Sequence[str]) -> list[bool]:
+        """Give tiles their full lifetime again; which of them are there."""
+        # Renews and tells in one command, and counts as a use for the LRU.
+        return await self._each(tenant, digests, lambda pipe, key: pipe.expire(key, self._ttl))
+
+    async def present(self, tenant: str, digests: Sequence[str]) -> list[bool]:
+        """Which of the tiles are there; they live no longer for it."""
+        # No use for the LRU either.
+        return await self._each(tenant, digests, lambda pipe, key: pipe.exists(key))
+
+    async def _each(
+        self, tenant: str, digests: Sequence[str], ask: Callable[[Pipeline, str], object]
+    ) -> list[bool]:
+        """What a command answers about each tile."""
         found: list[bool] = []
         for start in range(0, len(digests), BATCH):
             async with self._client.pipeline(transaction=False) as pipe:
                 for digest in digests[start : start + BATCH]:
-                    # Renews and tells in one command, and counts as a use for the LRU.
-                    pipe.expire(keys.tile(tenant, digest), self._ttl)
+                    ask(pipe, keys.tile(tenant, digest))
                 found += [bool(answer) for answer in await pipe.execute()]
         return found
 

@@ -144,24 +144,18 @@ class FarTiles:
             for data in found
         ]
 
-    async def exists(self, tenant: str, names: Sequence[str]) -> list[bool]:
-        """Which of the tiles are there; those get their full lifetime again.
+    async def renew(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Give tiles their full lifetime again; which of them are there (see `present`).
 
-        The list is believed, but for one tile a round trip: so a store that does not answer is found
-        out before anything is promised. Raises ResultStoreAway.
+        Raises ResultStoreAway.
         """
-        moment = await now(self._client)
         found: list[bool] = []
         for start in range(0, len(names), BATCH):
-            refs = [keys.ref(tenant, name) for name in names[start : start + BATCH]]
-            scores: list[float | None] = raw(await self._client.zmscore(keys.FAR_WHOLE, refs))
-            there = [score is not None and score > moment for score in scores]
-            if any(there):
-                first = there.index(True)
-                there[first] = await self._get(refs[first], META) is not None
+            batch = names[start : start + BATCH]
+            moment, there = await self._present(tenant, batch)
             renewed: dict[Any, float] = {
-                ref: moment + self._ttl
-                for ref, is_there in zip(refs, there, strict=True)
+                keys.ref(tenant, name): moment + self._ttl
+                for name, is_there in zip(batch, there, strict=True)
                 if is_there
             }
             if renewed:
@@ -171,6 +165,28 @@ class FarTiles:
                     await pipe.execute()
             found += there
         return found
+
+    async def present(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Which of the tiles are there; they live no longer for it.
+
+        The list is believed, but for one tile a round trip: so a store that does not answer is found
+        out before anything is promised. Raises ResultStoreAway.
+        """
+        found: list[bool] = []
+        for start in range(0, len(names), BATCH):
+            found += (await self._present(tenant, names[start : start + BATCH]))[1]
+        return found
+
+    async def _present(self, tenant: str, names: Sequence[str]) -> tuple[float, list[bool]]:
+        """The time now, and which of a few tiles are there."""
+        moment = await now(self._client)
+        refs = [keys.ref(tenant, name) for name in names]
+        scores: list[float | None] = raw(await self._client.zmscore(keys.FAR_WHOLE, refs))
+        there = [score is not None and score > moment for score in scores]
+        if any(there):
+            first = there.index(True)
+            there[first] = await self._get(refs[first], META) is not None
+        return moment, there
 
     async def delete(self, tenant: str, names: Sequence[str]) -> None:
         """Throw the tiles away; those that are not there are no matter."""

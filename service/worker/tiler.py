@@ -160,7 +160,7 @@ class Tiler:
 
     async def _tile(self, task: TileTask) -> None:
         service, tenant = self._service, task.tenant
-        if (await service.tiles.exists(tenant, [task.tile]))[0]:
+        if (await service.tiles.renew(tenant, [task.tile]))[0]:
             meta = await service.tiles.meta(tenant, task.tile) or {}
             about = {name: meta[name] for name in self._about if name in meta}
             error = meta.get("error_estimate", {})
