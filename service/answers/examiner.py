@@ -8,10 +8,12 @@ import numpy as np
 from scipy.linalg import eigvalsh, svdvals
 
 from kernels.inputs import Inputs
+from kernels.method import parse_method
 from kernels.predict.diagnosis import diagnose
 from service.answers.kernel_values import KernelValues
 from service.answers.maker import Workshop
-from service.queue.tasks import Compute, TileTask
+from service.queue.tasks import Asked, Compute
+from service.store import keys
 
 # Rows of each of two groups whose kernels are computed again in float64.
 SPOT_ROWS = 3
@@ -53,20 +55,17 @@ class DiagnosticsRecipe:
         if record.dtype != "float32" or record.exactness != "exact":
             return {}
         service, tenant = self._workshop.service, record.tenant
-        stored, _ = await service.records.layout(f"{tenant}:{record.id}")
+        stored, _ = await service.records.layout(keys.ref(tenant, record.id))
         shelf = self._workshop.shelf
         architecture = await shelf.architecture(tenant, record.architecture)
         tile = plan.tiles[-1]
         diagonal = plan.is_diagonal(tile)
         rows1, index1 = _some(await shelf.rows(tenant, stored["rows1"][tile.row]))
         rows2, index2 = _some(await shelf.rows(tenant, stored["rows2"][tile.col]))
-        task = TileTask(
-            tenant, "", record.architecture, "", "", "float64", ",".join(record.outputs), "matrix",
-            json.dumps(record.method), "",
-        )  # fmt: skip
+        asked = Asked(record.outputs, "matrix", parse_method(record.method))
         exact = await self._workshop.run(
             self._compute,
-            architecture, rows1, None if diagonal else rows2, None, task,
+            architecture, rows1, None if diagonal else rows2, None, asked,
             self._workshop.should_stop,
         )  # fmt: skip
         found: dict[str, Any] = {}

@@ -175,7 +175,7 @@ class Tiler:
         with tracing.span("compute"):
             timed = partial(_timed, self._compute)
             result, seconds, compile_seconds = await self._watched(
-                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task)
+                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task.asked())
             )
         meta: dict[str, Any] = {"seconds": round(seconds, 6)}
         log.info("tile computed", seconds=meta["seconds"])

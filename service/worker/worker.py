@@ -5,7 +5,6 @@ looks for tiles that nobody wants any more, and must never be blocked.
 """
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -22,7 +21,6 @@ from kernels.engine.backend import keep_compiled_code, tile_threads
 from kernels.engine.tile import compute_tile
 from kernels.engine.workspace import Workspace
 from kernels.inputs import Inputs, read_inputs
-from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service import tracing
@@ -31,7 +29,7 @@ from service.logs import get_logger
 from service.processes.data_dir import make_directory
 from service.queue.docket import SPARE_SLOTS
 from service.queue.roster import WorkerCard
-from service.queue.tasks import Task, TileTask
+from service.queue.tasks import Asked, Task
 from service.settings import Settings
 from service.state import Service, open_service
 from service.store.far_tiles import FarTiles
@@ -51,7 +49,7 @@ def compute(
     rows1: Inputs,
     rows2: Inputs | None,
     landmarks: Inputs | None,
-    task: TileTask,
+    asked: Asked,
     should_stop: Callable[[], bool],
     workspace: Workspace | None = None,
 ) -> TileResult:
@@ -60,9 +58,9 @@ def compute(
         architecture,
         rows1,
         rows2,
-        outputs=task.outputs.split(","),
-        form=task.form,
-        method=parse_method(json.loads(task.method)),
+        outputs=asked.outputs,
+        form=asked.form,
+        method=asked.method,
         landmarks=landmarks,
         workspace=workspace,
         should_stop=should_stop,
