@@ -96,9 +96,9 @@ class Solver:
         if isinstance(model, GradientFlow):
             return await self._flow(model, diag_reg, search)
         kept = await self._factors.cholesky(model.kernel, diag_reg, self._read_train)
-        factor, y = kept.value, self._targets.values
+        factor, y = kept.value.factor, self._targets.values
         weights = await self._run(ridge.dual_weights, factor, y)
-        scored = leave_one_out.score(weights, factor.inverse_diagonal, y)
+        scored = leave_one_out.score(weights, kept.value.inverse_diagonal, y)
         facts: dict[str, Any] = {
             "factorisation": {"type": "cholesky", "reused": kept.reused},
             **_regularisation(factor.diag_reg, factor.jitter, kept.mean_diagonal, search),

@@ -69,7 +69,7 @@ def test_leave_one_out_is_what_leaving_one_out_gives() -> None:
         errors.append((mean - y[out]) ** 2)
         densities.append(-0.5 * (errors[-1] / variance + np.log(2 * np.pi * variance)))
     factor = factorise(train, 0.05)
-    found = leave_one_out.score(factor.solve(y), factor.inverse_diagonal, y)
+    found = leave_one_out.score(factor.solve(y), factor.inverse_diagonal(), y)
     assert found.mse == pytest.approx(np.mean(errors), rel=1e-9)
     assert found.log_density == pytest.approx(np.mean(densities), rel=1e-9)
 
@@ -83,7 +83,7 @@ def test_the_chosen_diag_reg_scores_best_and_as_its_own_factor_says(criterion) -
     by_factors = []
     for relative in GRID:
         factor = factorise(nngp[:N, :N], relative * spectrum.mean_diagonal)
-        by_factors.append(leave_one_out.score(factor.solve(y), factor.inverse_diagonal, y))
+        by_factors.append(leave_one_out.score(factor.solve(y), factor.inverse_diagonal(), y))
     best = int(np.argmax([item.of(criterion) for item in by_factors]))
     assert choice.diag_reg == pytest.approx(GRID[best] * spectrum.mean_diagonal)
     # The best one is in the middle of the grid: both noise and kernel matter here.
