@@ -8,6 +8,7 @@ scripts.py, prelude.py, waking.py, counts.py   what changes and counts them whil
 telling.py         what tells of them, as Lua: events of a job and of those that wait for it
 inputs.py          architectures and rows, by content; holding.py: against a tenant's quota
 renewing.py        what makes things last longer, in a full store too
+array_bytes.py     arrays and masks as bytes
 framed.py          values behind a header that says what they are
 shelf.py           what a worker keeps at hand of them
 datasets.py        uploaded arrays; uploads.py, upload_scripts.py: those that come in parts

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from service.store import keys
+from service.store.array_bytes import header_of, values_in, values_of
 from service.store.connection import raw
 
 # How many tiles one round trip is about.
@@ -43,15 +44,8 @@ class CachedTiles:
     ) -> None:
         """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
         first = next(iter(values.values()))
-        header = dict(meta) | {
-            "shape": list(first.shape),
-            "dtype": first.dtype.newbyteorder("<").str,
-        }
-        fields: dict[Any, Any] = {
-            name: np.ascontiguousarray(value, first.dtype.newbyteorder("<")).tobytes()
-            for name, value in values.items()
-        }
-        fields["meta"] = json.dumps(header).encode()
+        fields: dict[Any, Any] = {name: values_of(value) for name, value in values.items()}
+        fields["meta"] = json.dumps(dict(meta) | header_of(first)).encode()
         key = keys.tile(tenant, digest)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(key, mapping=fields)
@@ -117,5 +111,4 @@ class CachedTiles:
 def _values(values: bytes | memoryview | None, header: bytes | None) -> np.ndarray | None:
     if values is None or header is None:
         return None
-    about = json.loads(header)
-    return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])
+    return values_in(values, json.loads(header))

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from service.errors import UnknownDataset
 from service.store import keys
+from service.store.array_bytes import little_endian, mask_in, mask_of, values_in
 from service.store.connection import raw, store_with_room
 from service.store.inputs import hold, holding
 from service.store.tenants import Tenants
@@ -58,14 +59,13 @@ def content_digest(x: np.ndarray, mask: np.ndarray | None) -> str:
     digest = hashlib.sha256(digest_header(x.shape, x.dtype.str, mask is not None))
     digest.update(np.ascontiguousarray(x).data.cast("B") if x.size else b"")
     if mask is not None:
-        digest.update(np.packbits(mask).tobytes())
+        digest.update(mask_of(mask))
     return digest.hexdigest()
 
 
 def _encode(x: np.ndarray, mask: np.ndarray | None) -> tuple[str, bytes]:
-    data = np.ascontiguousarray(x, x.dtype.newbyteorder("<"))
-    bits = b"" if mask is None else np.packbits(mask).tobytes()
-    return content_digest(data, mask), data.tobytes() + bits
+    data = np.ascontiguousarray(x, little_endian(x.dtype))
+    return content_digest(data, mask), data.tobytes() + mask_of(mask)
 
 
 class DatasetStore:
@@ -95,7 +95,7 @@ class DatasetStore:
         async with holding(self._client, tenant, size, self.ttl, self._quota):
             if not await self.renew(tenant, dataset_id):
                 fields = record_fields(
-                    x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
+                    x.shape, little_endian(x.dtype).str, digest, mask is not None, len(data)
                 )
                 await self._write(tenant, dataset_id, data, fields)
         return await self.get(tenant, dataset_id)
@@ -225,12 +225,5 @@ def _pieces(tenant: str, fields: dict[str, Any]) -> list[str]:
 
 
 def _decode(data: np.ndarray, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
-    count = int(np.prod(shape))
-    x = np.frombuffer(data, dtype, count=count).reshape(shape)
-    if not fields["masked"]:
-        return x, None
-    bits = np.frombuffer(data, np.uint8, offset=count * dtype.itemsize)
-    # A mask covers the array without its channels (its last axis).
-    mask_shape = shape[:-1]
-    return x, np.unpackbits(bits, count=int(np.prod(mask_shape))).astype(bool).reshape(mask_shape)
+    x = values_in(data, fields)
+    return x, mask_in(data, x.shape, x.nbytes) if fields["masked"] else None

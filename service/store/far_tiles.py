@@ -26,6 +26,7 @@ from redis.asyncio import Redis
 
 from service.errors import ResultStoreAway, ResultStoreClosed, StartError
 from service.store import keys
+from service.store.array_bytes import header_of, values_in, values_of
 from service.store.connection import now, raw
 from service.store.far_bytes import FarBytes
 from service.store.framed import framed, unframed
@@ -105,7 +106,9 @@ class FarTiles:
         """
         ref = keys.ref(tenant, name)
         until = await now(self._client) + self._ttl
-        objects = {output: _packed(value) for output, value in values.items()}
+        objects = {
+            output: framed(header_of(value), values_of(value)) for output, value in values.items()
+        }
         # Last, so that a tile with it is whole.
         objects[META] = json.dumps({**meta, "outputs": ",".join(values)}).encode()
         await self.bytes.count(ref, sum(map(len, objects.values())), until)
@@ -131,7 +134,7 @@ class FarTiles:
         if data is None:
             return None
         header, start = unframed(data)
-        return np.frombuffer(data, header["dtype"], offset=start).reshape(header["shape"])
+        return values_in(data, header, start)
 
     async def metas(self, tenant: str, names: Sequence[str]) -> list[dict[str, Any] | None]:
         """What made each tile, None for those that are not there."""
@@ -244,11 +247,6 @@ class FarTiles:
             # Somebody deleted it behind our back: it is not there, whatever the list says.
             await self._client.zrem(keys.FAR_WHOLE, ref)
             return None
-
-
-def _packed(value: np.ndarray) -> bytes:
-    data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-    return framed({"shape": data.shape, "dtype": data.dtype.str}, data.tobytes())
 
 
 def _path(ref: str, part: str = "") -> str:
