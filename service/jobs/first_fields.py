@@ -9,13 +9,13 @@ from service.jobs.drafts import Draft
 from service.logs import request_id
 from service.records import KernelRequest
 from service.settings import Settings
-from service.store import keys
+from service.store.job_fields import KernelFields
 
 
 def first_fields(
     tenant: str, job_id: str, request: KernelRequest, draft: Draft, moment: float,
     settings: Settings,
-) -> dict[str, Any]:  # fmt: skip
+) -> KernelFields:  # fmt: skip
     """The stored fields of a new job. Hashes every byte of the inputs, so it belongs on a thread."""
     plan, method = draft.blueprint.plan, request.method.model_dump()
     reused = len(draft.cached)
@@ -32,7 +32,7 @@ def first_fields(
     inputs = {"x1": request.inputs1.digest()}
     if request.inputs2 is not None:
         inputs["x2"] = request.inputs2.digest()
-    fields: dict[str, Any] = {
+    fields: KernelFields = {
         "id": job_id,
         "tenant": tenant,
         "state": "queued",
@@ -56,21 +56,17 @@ def first_fields(
         "expires_at": moment + settings.job_ttl.total_seconds(),
         "warnings": list(request.warnings),
         "inputs": inputs,
-        "task": json.dumps(task),
+        "queue_task": task,
     }
-    fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in draft.errors.items()}
     if draft.forecast.seconds is not None and draft.forecast.alone is not None:
         fields["expected_s"] = draft.forecast.seconds.p50
         fields["alone_s"] = draft.forecast.alone.p50
     return fields
 
 
-def fields_of_cached(meta: Mapping[str, Any], moment: float) -> dict[str, Any]:
-    """What the fields of a job are whose tiles are all there; `meta` is what made the first of them."""
+def add_cached(fields: KernelFields, meta: Mapping[str, Any], moment: float) -> None:
+    """Add what is known of a job whose tiles are all there; `meta` is what made the first of them."""
     own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
-    return {
-        "state": "succeeded",
-        "started_at": moment,
-        "finished_at": moment,
-        "provenance": {name: meta[name] for name in meta if name not in own},
-    }
+    fields["state"] = "succeeded"
+    fields["started_at"] = fields["finished_at"] = moment
+    fields["provenance"] = {name: meta[name] for name in meta if name not in own}

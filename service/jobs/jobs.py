@@ -13,7 +13,7 @@ from service.jobs import blueprint
 from service.jobs.admission import check_request, check_result
 from service.jobs.drafts import Draft, Drafts
 from service.jobs.events import Events
-from service.jobs.first_fields import fields_of_cached, first_fields
+from service.jobs.first_fields import add_cached, first_fields
 from service.jobs.large_results import give_back, room_for
 from service.jobs.lifetimes import Lifetimes
 from service.logs import get_logger
@@ -102,7 +102,7 @@ class Jobs:
         )
         if not missing:
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
-            fields |= fields_of_cached(meta, moment)
+            add_cached(fields, meta, moment)
         stored = await asyncio.to_thread(drawn.stored, request, missing)
         document = (request.architecture.digest, request.architecture.canonical_json())
         ref = keys.ref(tenant, job_id)
@@ -113,7 +113,9 @@ class Jobs:
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
             try:
-                await self._records.write(ref, fields, stored.layout, stored.pending, draft.cached)
+                await self._records.write(
+                    ref, fields, draft.errors, stored.layout, stored.pending, draft.cached
+                )
             except BaseException:
                 # It may have been written, and only the news of that been lost.
                 await self._dispatch.delete(ref)

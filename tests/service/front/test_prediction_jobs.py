@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.store import keys
+from service.store.job_fields import PredictionFields
 from service.store.tiles import TileStore
 
 from .conftest import problem
@@ -51,6 +52,14 @@ async def test_predictions_are_polled_listed_cancelled_and_deleted(client, servi
     assert (await client.get("/v1/kernels")).json()["kernels"] == []
     # Tiles in flight are dropped by the worker that gets them.
     assert not await service.client.exists(keys.RING, keys.LIVE)
+
+
+async def test_what_is_stored_of_a_prediction_is_in_the_list_of_fields(client, working, service):
+    async with working():
+        record = await predicted(client, body())
+    stored = await service.client.hkeys(keys.job(keys.ref("default", record["id"])))
+    names = {name.decode() for name in stored}
+    assert PredictionFields.__required_keys__ <= names <= PredictionFields.__annotations__.keys()
 
 
 @pytest.mark.parametrize("change", ["cancelled", "deleted"])
