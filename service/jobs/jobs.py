@@ -226,7 +226,8 @@ class Jobs:
 
 
 def _ref(tenant: str, job_id: str) -> str:
-    # Ids are hexadecimal; anything else could name a part of another key.
+    # Ids are letters and digits, the first of which says of what: others could name a part of another
+    # job, or an answer.
     if not (job_id.isalnum() and job_id.startswith(keys.KERNEL)):
         raise UnknownJob(job_id)
     return keys.ref(tenant, job_id)
