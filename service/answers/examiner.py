@@ -32,11 +32,11 @@ class DiagnosticsRecipe:
         self._compute = compute
 
     async def needed(self) -> list[KernelValues]:
-        """See `Recipe`."""
+        """The one kernel job that is examined."""
         return [self._kernel]
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See `Recipe`."""
+        """The document, and nothing else that is known; raises Evicted."""
         record, checks = self._kernel.layout.record, await self._spot_check()
         document: dict[str, Any] = {}
         for output in record.outputs:
@@ -90,11 +90,11 @@ class PreviewRecipe:
         self._kernel = kernel
 
     async def needed(self) -> list[KernelValues]:
-        """See `Recipe`."""
+        """The one kernel job that is examined."""
         return [self._kernel]
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See `Recipe`."""
+        """The image, and nothing else that is known; raises Evicted."""
         # Matplotlib takes longer to import than the rest of a worker, and few of them draw.
         from service.answers.picture import Panel, draw
 

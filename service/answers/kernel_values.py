@@ -40,7 +40,8 @@ class KernelValues:
         return values
 
     async def stripes(self, output: str) -> AsyncIterator[np.ndarray]:
-        """The same, a few rows at a time: whole rows, as `service.results.windows` cuts them."""
+        """One result in the caller's order, a few whole rows at a time, as `service.results.windows` cuts
+        them; raises Evicted."""
         plan = self.layout.plan
         window = open_window(self.layout, output, range(plan.n1), range(plan.n2))
         async for run in window.runs(FLOAT64, lambda indices: self._tiles_of(indices, output)):

@@ -31,11 +31,11 @@ class PredictionRecipe:
         self._solver = solver
 
     async def needed(self) -> list[KernelValues]:
-        """See `Recipe`."""
+        """Those that the solver reads; none for kernels whose factor is kept."""
         return [self._kernels[role] for role in await self._solver.roles_needed()]
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See `Recipe`."""
+        """The outputs asked for by name, and the facts of the receipt; raises Evicted."""
         return await self._solver.solve()
 
 

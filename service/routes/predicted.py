@@ -16,9 +16,9 @@ from service.http.conditional import byte_range, etag_of, not_modified
 from service.http.problems import InvalidRequest
 from service.http.queries import negotiate, only, read_slice
 from service.results.content import DTYPES, Content
-from service.routes.dependencies import PredictionId, ServiceNow, Tenant, open_answer
+from service.routes.dependencies import PredictionId, ServiceNow, Tenant, streaming_place
 from service.routes.recomputing import RECOMPUTE_SECONDS
-from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
+from service.routes.sending import HEADERS, REQUEST_HEADERS, RESPONSES, SCHEMAS, send
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -27,14 +27,14 @@ CLASSES = {"i8": np.dtype("<i8")}
 
 @router.get(
     "/{prediction_id}/{output}",
-    dependencies=[Depends(open_answer)],
+    dependencies=[Depends(streaming_place)],
     summary="Predicted values",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={
         "x-problems": [404, 406, 409, 410, 412, 416, 422, 503],
         "x-headers": HEADERS,
-        "x-answers": ANSWERS,
+        "x-responses": SCHEMAS,
         "x-request-headers": REQUEST_HEADERS,
     },
 )

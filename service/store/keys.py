@@ -38,7 +38,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:spared                     set of those TILEs that took a spare place        permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
     gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
-    gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
+    gramd:places:{tenant}            sorted set of open responses -> when each ends    PLACE
     gramd:far:due                    sorted set TILE in the object store -> its end    permanent, pruned
     gramd:far:whole                  sorted set of those complete -> the same          permanent, pruned
     gramd:far:sizes                  hash TILE -> its bytes in the object store        permanent, pruned
