@@ -71,8 +71,8 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     app.add_middleware(RequestContext, metrics=app.state.requests)
     app.state.body_room = BodyRoom(settings.max_reading_bytes)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
-        app.add_exception_handler(error, _answer)
-    app.add_exception_handler(RequestValidationError, _answer_validation)
+        app.add_exception_handler(error, _respond)
+    app.add_exception_handler(RequestValidationError, _respond_to_invalid)
     for module in (health, metrics, web, zarr):  # open, or they say themselves who may ask
         app.include_router(module.router)
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
@@ -85,11 +85,11 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     return app
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def _respond(request: Request, error: Exception) -> Response:
     return problem_response(request, error)
 
 
-async def _answer_validation(request: Request, error: Exception) -> Response:
+async def _respond_to_invalid(request: Request, error: Exception) -> Response:
     """FastAPI checks path and query parameters; bodies are checked by service.requests."""
     assert isinstance(error, RequestValidationError), "registered for this class alone"
     first = error.errors()[0]

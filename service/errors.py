@@ -8,6 +8,10 @@
     results -> ensure_tiles  TilesMissing        tiles are being computed again; come back later
             -> read          ResultStoreAway     the object store does not answer as it should
                              ResultStoreClosed   it never will, until an operator does something
+    task    -> Shelf         InputsGone          what it was to be computed of has expired
+            -> Tiler         PastDeadline        it was stopped: it took too long
+            -> KernelValues  Evicted             a tile left between looking and reading; look again
+            -> Maker         NoRoom              that happened too often
     start   -> serve, worker StartError          a port, directory, lock or address that cannot be used
 
     ServiceError
@@ -21,9 +25,16 @@
     |-- TilesMissing
     |-- ResultStoreAway
     |    `-- ResultStoreClosed
+    |-- TaskError
+    |    |-- InputsGone
+    |    |-- PastDeadline
+    |    |-- Evicted
+    |    `-- NoRoom
     `-- StartError
 
-`service.http.problems` turns all but the last into problem documents; `service.__main__` prints the last.
+`service.http.problems` turns all but the last two branches into problem documents. A TaskError is raised and
+caught in a worker, and its words stand in the record of the job that fails; `service.__main__` prints a
+StartError.
 """
 
 
@@ -122,6 +133,43 @@ class ResultStoreAway(ServiceError):
 
 class ResultStoreClosed(ResultStoreAway):
     """It is not a matter of time: credentials, a bucket or GRAMD_RESULTS_URL are not right."""
+
+
+class TaskError(ServiceError):
+    """A task cannot be done as it is: a worker's affair, never that of a request."""
+
+
+class InputsGone(TaskError):
+    """The rows or the architecture of a tile, or what an answer is made of, are no longer stored."""
+
+
+class PastDeadline(TaskError):
+    """A task was stopped after the `seconds` that it may take; `tile` says whether it is a tile."""
+
+    def __init__(self, seconds: float, *, tile: bool) -> None:
+        smaller = (
+            "a tile of this job was stopped after {} s (tile_deadline_s): make the network or the "
+            "inputs smaller, or width, heads or samples of an estimate"
+            if tile
+            else "this was stopped after {} s (tile_deadline_s): ask for fewer rows"
+        )
+        super().__init__(smaller.format(f"{seconds:g}") + ", or raise GRAMD_TILE_DEADLINE_S")
+
+
+class Evicted(TaskError):
+    """Something that was there a moment ago has left the tile store."""
+
+
+class NoRoom(TaskError):
+    """The tile store cannot hold what an answer is made of for as long as it takes; `times` is how
+    often that was found."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(
+            f"the kernels that this is made of were evicted {times} times before they "
+            "could be read: the tile store is too small for them; raise its maxmemory "
+            "(GRAMD_TILES_BYTES), ask for float32 or for fewer rows"
+        )
 
 
 class StartError(ServiceError):

@@ -93,10 +93,12 @@ class JobRecord(BaseModel):
         default=None,
         description=(
             "once it has succeeded, what was computed: digests, dtype, versions, device, tiles,"
-            " seconds; where the network approximates, with `error_estimate`, the largest error of"
-            ' any input by name ("mixing": the largest sum over a row of |A - A_exact| of an'
-            ' attention\'s mixing matrix; "landmarks": how far the covariance of random logits may'
-            " be off, relative to their variances)"
+            " seconds; where the network or the method approximates, with `error_estimate`, the"
+            ' largest error by name ("mixing": of an input, the largest sum over a row of'
+            ' |A - A_exact| of an attention\'s mixing matrix; "landmarks": of an input, how far the'
+            " covariance of random logits may be off, relative to their variances;"
+            ' "additive": of a pair that the method evaluated, relative to'
+            " sqrt(K(x, x) K(x', x')))"
         ),
     )
 

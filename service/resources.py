@@ -1,4 +1,4 @@
-"""The JSON bodies that answers have."""
+"""The JSON bodies of responses."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from service.answers.examinations import Examinations
 from service.answers.predictions import Predictions
 from service.http.idempotency import Idempotency
 from service.jobs.admission import result_ceiling
+from service.jobs.drafts import Drafts
 from service.jobs.estimates import Estimates
 from service.jobs.events import Events, open_events
 from service.jobs.forecasts import Forecasts
@@ -131,14 +132,14 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
         roster = Roster(client)
         events = await stack.enter_async_context(open_events(client, records))
         pace = Pace(client, keys.PACE)
-        forecasts = Forecasts(records, roster, pace)
+        drafts = Drafts(tiles, tenants, Forecasts(records, roster, pace), settings)
         dispatch = Dispatch(client, queue, roster, settings.job_ttl)
         datasets = DatasetStore(client, tiles, tenants, settings.dataset_ttl, quota)
         lifetimes = Lifetimes(client, records, inputs, settings.job_ttl)
         jobs = Jobs(
             tiles_client=tiles_client, client=client, records=records, inputs=inputs,
-            datasets=datasets, tiles=tiles, tenants=tenants, dispatch=dispatch, events=events,
-            forecasts=forecasts, lifetimes=lifetimes, settings=settings,
+            datasets=datasets, tiles=tiles, drafts=drafts, dispatch=dispatch, events=events,
+            lifetimes=lifetimes, settings=settings,
         )  # fmt: skip
         arrays = ArrayStore(tiles)
         answers = Answers(
@@ -165,7 +166,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             pace=pace,
             estimates=Estimates(
                 client=client, tiles_client=tiles_client, records=records, tiles=tiles,
-                tenants=tenants, forecasts=forecasts, settings=settings,
+                drafts=drafts, settings=settings,
             ),
             queue=queue,
             dispatch=dispatch,

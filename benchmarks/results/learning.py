@@ -75,7 +75,7 @@ def learn_density(kernel: Array, targets: Array) -> Learnt:
     scale, share = 1.0, choose(spectrum, targets, GRID, "mse").diag_reg
     for _ in range(ROUNDS):
         found = _learnt(kernel, targets, 1.0, share)
-        scale = output_scale(found.weights, found.factor.inverse_diagonal)
+        scale = output_scale(found.weights, found.factor.inverse_diagonal())
         scaled = replace(
             spectrum, values=scale * spectrum.values, mean_diagonal=scale * spectrum.mean_diagonal
         )
@@ -88,7 +88,7 @@ def _learnt(kernel: Array, targets: Array, scale: float, share: float) -> Learnt
     factor = factorise(scale * kernel, scale * share)
     weights = ridge.dual_weights(factor, targets)
     relative = share / float(np.diagonal(kernel).mean())
-    return Learnt(factor, weights, scale, relative, score(weights, factor.inverse_diagonal))
+    return Learnt(factor, weights, scale, relative, score(weights, factor.inverse_diagonal()))
 
 
 def classify(kernel: Array, labels: Array, train: Array, test: Array) -> tuple[Array, Learnt]:

@@ -176,10 +176,8 @@ class TilePlan:
             tuple(RowGroup(tuple(g["rows"]), tuple(g["grid"])) for g in side)
             for side in document["sides"]
         ]
-        n1, n2 = document["n1"], document["n2"]
-        # Plans of the first version, which a store may still hold, were of matrices only.
-        form, entry = document.get("form", "matrix"), tuple(document.get("entry", ()))
-        return cls(n1, n2, len(sides) == 1, form, entry, sides[0], sides[-1])
+        n1, n2, form, entry = (document[name] for name in ("n1", "n2", "form", "entry"))
+        return cls(n1, n2, len(sides) == 1, form, tuple(entry), sides[0], sides[-1])
 
 
 def plan_tiles(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -50,9 +49,8 @@ class Factor:
         """log det(L L^T)."""
         return 2 * float(np.log(np.diagonal(self.lower)).sum())
 
-    @cached_property
     def inverse_diagonal(self) -> Array:
-        """The diagonal of (L L^T)^-1, (n,)."""
+        """The diagonal of (L L^T)^-1, (n,); twice the operations of the factorisation."""
         (potri,) = get_lapack_funcs(("potri",), (self.lower,))
         inverse, info = potri(self.lower, lower=1)
         assert info == 0, "L has no zero on its diagonal"

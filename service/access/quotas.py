@@ -1,4 +1,4 @@
-"""What one tenant may take of everybody's time: requests a second, and answers kept open.
+"""What one tenant may take of everybody's time: requests a second, and responses kept open.
 
     requests    a token bucket: `rate` tokens a second, at most `burst` of them; one a request
     open ones   waits (Prefer: wait), streams of matrices and events: at most `most` at a time
@@ -85,7 +85,7 @@ class Quotas:
 
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncGenerator[None, None]:
-        """Inside, one answer of the tenant is kept open; raises TooMany when too many are."""
+        """Inside, one response of the tenant is kept open; raises TooMany when too many are."""
         name = secrets.token_hex(8)
         if not await self._book(tenant, name):
             raise TooMany(

@@ -5,6 +5,7 @@
     answers.py        create, wait, cancel, delete, compute again: as the API sees them
     predictions.py    made, followed, listed, cancelled, deleted: as the API sees them
     kernel_jobs.py    which kernel jobs a prediction is made of
+    available.py      whether an output can be sent
     progress.py       how far it is: its public record
     examinations.py   diagnostics and previews: one of each a kernel job, made when asked for
     stripes.py        part of a stored array, run by run

@@ -64,7 +64,7 @@ class Answers:
             "id": answer_id,
             "tenant": tenant,
             "state": "queued",
-            "task": json.dumps({"answer": kind, "request": request_id(), "trace": tracing.here()}),
+            "queue_task": {"answer": kind, "request": request_id(), "trace": tracing.here()},
             "created_at": moment,
             "expires_at": moment + self._ttl,
             **fields,

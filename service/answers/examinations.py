@@ -62,7 +62,7 @@ class Examinations:
             "rows2": [],
             "kernels": {"kernel": record.id},
             "result": answer_digest(secret, kind, {"kernel": matrix}),
-            "datasets": stored.get("datasets", []),
+            "datasets": stored["datasets"],
         }
         await self._answers.start(ref, kind, {"result": whole["result"]}, whole)
 

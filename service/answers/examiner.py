@@ -8,10 +8,12 @@ import numpy as np
 from scipy.linalg import eigvalsh, svdvals
 
 from kernels.inputs import Inputs
+from kernels.method import parse_method
 from kernels.predict.diagnosis import diagnose
 from service.answers.kernel_values import KernelValues
 from service.answers.maker import Workshop
-from service.queue.tasks import Compute, TileTask
+from service.queue.tasks import Asked, Compute
+from service.store import keys
 
 # Rows of each of two groups whose kernels are computed again in float64.
 SPOT_ROWS = 3
@@ -30,11 +32,11 @@ class DiagnosticsRecipe:
         self._compute = compute
 
     async def needed(self) -> list[KernelValues]:
-        """See `Recipe`."""
+        """The one kernel job that is examined."""
         return [self._kernel]
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See `Recipe`."""
+        """The document, and nothing else that is known; raises Evicted."""
         record, checks = self._kernel.layout.record, await self._spot_check()
         document: dict[str, Any] = {}
         for output in record.outputs:
@@ -53,20 +55,17 @@ class DiagnosticsRecipe:
         if record.dtype != "float32" or record.exactness != "exact":
             return {}
         service, tenant = self._workshop.service, record.tenant
-        stored, _ = await service.records.layout(f"{tenant}:{record.id}")
+        stored, _ = await service.records.layout(keys.ref(tenant, record.id))
         shelf = self._workshop.shelf
         architecture = await shelf.architecture(tenant, record.architecture)
         tile = plan.tiles[-1]
         diagonal = plan.is_diagonal(tile)
         rows1, index1 = _some(await shelf.rows(tenant, stored["rows1"][tile.row]))
         rows2, index2 = _some(await shelf.rows(tenant, stored["rows2"][tile.col]))
-        task = TileTask(
-            tenant, "", record.architecture, "", "", "float64", ",".join(record.outputs), "matrix",
-            json.dumps(record.method), "",
-        )  # fmt: skip
+        asked = Asked(record.outputs, "matrix", parse_method(record.method))
         exact = await self._workshop.run(
             self._compute,
-            architecture, rows1, None if diagonal else rows2, None, task,
+            architecture, rows1, None if diagonal else rows2, None, asked,
             self._workshop.should_stop,
         )  # fmt: skip
         found: dict[str, Any] = {}
@@ -91,11 +90,11 @@ class PreviewRecipe:
         self._kernel = kernel
 
     async def needed(self) -> list[KernelValues]:
-        """See `Recipe`."""
+        """The one kernel job that is examined."""
         return [self._kernel]
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See `Recipe`."""
+        """The image, and nothing else that is known; raises Evicted."""
         # Matplotlib takes longer to import than the rest of a worker, and few of them draw.
         from service.answers.picture import Panel, draw
 

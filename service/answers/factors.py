@@ -30,6 +30,14 @@ class Kept(Generic[Made]):
     reused: bool
 
 
+@dataclass(frozen=True)
+class Cholesky:
+    """A factor, and the diagonal of its matrix's inverse, (n,), which leave-one-out scores take."""
+
+    factor: Factor
+    inverse_diagonal: np.ndarray
+
+
 class Factors:
     """What can be made of one training kernel, named by the digest of its job's result."""
 
@@ -59,21 +67,19 @@ class Factors:
 
     async def cholesky(
         self, kernel: str, diag_reg: Absolute | Relative, read: Callable[[], Awaitable[np.ndarray]]
-    ) -> Kept[Factor]:
+    ) -> Kept[Cholesky]:
         """The Cholesky factor; `read` gives the kernel when there is none yet."""
         name = _cholesky(kernel, diag_reg)
         lower, about = await self._read(f"{name}:lower")
         inverse, _ = await self._read(f"{name}:inverse")
         if lower is not None and inverse is not None:
             factor = Factor(lower, about["diag_reg"], about["jitter"], about["attempts"])
-            # A cached_property: the next one who asks gets what was computed the first time.
-            factor.__dict__["inverse_diagonal"] = inverse
-            return Kept(factor, about["mean_diagonal"], True)
+            return Kept(Cholesky(factor, inverse), about["mean_diagonal"], True)
         matrix = await read()
         mean = mean_diagonal(matrix)
         absolute = diag_reg.value * (mean if isinstance(diag_reg, Relative) else 1)
-        factor = await self._run(factorise, matrix, absolute)
-        inverse = await self._run(lambda: factor.inverse_diagonal)
+        factor: Factor = await self._run(factorise, matrix, absolute)
+        inverse = await self._run(factor.inverse_diagonal)
         about = {
             "diag_reg": absolute,
             "jitter": factor.jitter,
@@ -82,7 +88,7 @@ class Factors:
         }
         await self.write(f"{name}:inverse", inverse, about)
         await self.write(f"{name}:lower", factor.lower, about, lower=True)
-        return Kept(factor, mean, False)
+        return Kept(Cholesky(factor, inverse), mean, False)
 
     async def spectrum(
         self, kernel: str, read: Callable[[], Awaitable[np.ndarray]]

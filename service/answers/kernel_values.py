@@ -4,17 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from service.errors import ServiceError
+from service.errors import Evicted
 from service.jobs.jobs import Jobs
 from service.records import Layout
 from service.results.windows import open_window
 from service.store.tiles import TileStore
 
 FLOAT64 = np.dtype(np.float64)
-
-
-class Evicted(ServiceError):
-    """Something that was there a moment ago has left the tile store."""
 
 
 class KernelValues:
@@ -44,7 +40,8 @@ class KernelValues:
         return values
 
     async def stripes(self, output: str) -> AsyncIterator[np.ndarray]:
-        """The same, a few rows at a time: whole rows, as `service.results.windows` cuts them."""
+        """One result in the caller's order, a few whole rows at a time, as `service.results.windows` cuts
+        them; raises Evicted."""
         plan = self.layout.plan
         window = open_window(self.layout, output, range(plan.n1), range(plan.n2))
         async for run in window.runs(FLOAT64, lambda indices: self._tiles_of(indices, output)):

@@ -9,28 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from kernels.errors import Stopped
-from service.answers.kernel_values import Evicted, KernelValues
-from service.errors import ServiceError, UnknownJob
+from service.answers.kernel_values import KernelValues
+from service.errors import Evicted, InputsGone, NoRoom, UnknownJob
 from service.queue.tasks import AnswerKind, AnswerTask
 from service.state import Service
 from service.store import keys
 from service.store.arrays import ArrayStore, StoredArray
-from service.store.shelf import InputsGone, Shelf
+from service.store.shelf import Shelf
 
 # How often an answer may find that what it needs was evicted before it could read it.
 MOST_POSTPONED = 10
 ShouldStop = Callable[[], bool]
-
-
-class NoRoom(ServiceError):
-    """The tile store cannot hold what an answer is made of for as long as it takes."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"the kernels that this is made of were evicted {MOST_POSTPONED} times before they "
-            "could be read: the tile store is too small for them; raise its maxmemory "
-            "(GRAMD_TILES_BYTES), ask for float32 or for fewer rows"
-        )
 
 
 @dataclass(frozen=True)
@@ -151,7 +140,7 @@ class Maker:
                     await kernel.recompute()
         refs = [keys.ref(tenant, job_id) for job_id in layout["kernels"].values()]
         if await service.dispatch.postpone(task, refs) > MOST_POSTPONED:
-            raise NoRoom
+            raise NoRoom(MOST_POSTPONED)
         return None
 
     async def _store(

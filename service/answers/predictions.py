@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from redis.asyncio import Redis
@@ -23,6 +23,7 @@ from service.store import keys
 from service.store.arrays import ArrayStore, StoredArray
 from service.store.connection import ceiling, now, store_with_room
 from service.store.inputs import InputStore
+from service.store.job_fields import OfPrediction, PredictionFields
 from service.store.tenants import Tenants
 
 log = get_logger(__name__)
@@ -114,7 +115,7 @@ class Predictions:
             "work": work,
         }
         inputs = await asyncio.to_thread(_digests, request) | {"y_train": rows}
-        fields = _first_fields(request, layout, inputs)
+        fields = {**_first_fields(request, layout, inputs), "result": layout["result"]}
         ref = keys.ref(tenant, answer_id)
         async with self._inputs.put(tenant, answer_id, document, {rows: targets}):
             await self._answers.start(ref, KIND, fields, layout, listed=True)
@@ -192,7 +193,7 @@ class Predictions:
 
     async def _record(self, tenant: str, fields: dict[str, Any]) -> PredictionRecord:
         kernels = {role: await self._kernel(tenant, job) for role, job in fields["kernels"].items()}
-        return record_of(fields, kernels)
+        return record_of(cast("PredictionFields", fields), kernels)
 
     async def _kernel(self, tenant: str, job_id: str) -> JobRecord | None:
         """One of its kernel jobs; None when it is gone."""
@@ -203,14 +204,14 @@ class Predictions:
 
 
 def _first_fields(
-    request: PredictionRequest, layout: Mapping[str, Any], inputs: Mapping[str, str]
-) -> dict[str, Any]:
+    request: PredictionRequest, layout: Mapping[str, Any], inputs: dict[str, str]
+) -> OfPrediction:
     """The stored fields of a new prediction; `inputs` are digests by name."""
     return {
         "architecture": request.architecture.digest,
         "dtype": request.dtype,
         "method": request.method.model_dump(),
-        "task_name": request.task,
+        "task": request.task,
         "model": request.model.canonical(),
         "outputs": list(request.outputs),
         "shapes": shapes_of(request),
@@ -218,7 +219,6 @@ def _first_fields(
         "kernels": layout["kernels"],
         "inputs": inputs,
         "warnings": list(request.warnings),
-        "result": layout["result"],
     }
 
 

@@ -5,23 +5,23 @@ from typing import Any
 
 from service.answers.records import KernelProgress, PredictionRecord
 from service.records import JobRecord
+from service.store.job_fields import PredictionFields
 
 
 def record_of(
-    fields: Mapping[str, Any], kernels: Mapping[str, JobRecord | None]
+    fields: PredictionFields, kernels: Mapping[str, JobRecord | None]
 ) -> PredictionRecord:
     """The record of the stored fields, with what follows from its kernel jobs.
 
     kernels: by role; None for one that is gone.
     """
-    shown = dict(fields)
+    shown: dict[str, Any] = {**fields}
     shown["kernels"] = {
         role: _progress(job_id, kernels[role]) for role, job_id in fields["kernels"].items()
     }
     shown["eta_s"] = _eta(kernels.values())
-    shown["task"] = shown.pop("task_name")
     if fields["state"] == "succeeded":
-        shown["receipt"] = _receipt(shown)
+        shown["receipt"] = _receipt(fields)
     return PredictionRecord.model_validate(shown)
 
 
@@ -44,9 +44,10 @@ def _eta(kernels: Iterable[JobRecord | None]) -> float | None:
     return max(known) if known and len(known) == len(left) else None
 
 
-def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
-    about = dict(fields.get("provenance", {}))
-    started = fields.get("started_at") or fields["created_at"]
+def _receipt(fields: PredictionFields) -> dict[str, Any]:
+    assert "finished_at" in fields, "it has succeeded"
+    assert "provenance" in fields, "it has succeeded"
+    started, finished = fields.get("started_at", fields["created_at"]), fields["finished_at"]
     return {
         "architecture": fields["architecture"],
         "inputs": fields["inputs"],
@@ -54,8 +55,8 @@ def _receipt(fields: dict[str, Any]) -> dict[str, Any]:
         "method": fields["method"],
         "model": fields["model"],
         "task": fields["task"],
-        **about,
+        **fields["provenance"],
         "reused": bool(fields["tiles_reused"]),
-        "seconds": round(max(0.0, fields["finished_at"] - fields["created_at"]), 3),
-        "solve_seconds": round(max(0.0, fields["finished_at"] - started), 3),
+        "seconds": round(max(0.0, finished - fields["created_at"]), 3),
+        "solve_seconds": round(max(0.0, finished - started), 3),
     }

@@ -13,8 +13,8 @@ import numpy as np
 
 from service.answers.kernel_values import KernelValues
 from service.answers.maker import OpenRecipe, Recipe, Workshop
+from service.errors import InputsGone
 from service.queue.tasks import AnswerKind, Compute
-from service.store.shelf import InputsGone
 
 if TYPE_CHECKING:
     from service.answers.solver import Solver
@@ -31,11 +31,11 @@ class PredictionRecipe:
         self._solver = solver
 
     async def needed(self) -> list[KernelValues]:
-        """See `Recipe`."""
+        """Those that the solver reads; none for kernels whose factor is kept."""
         return [self._kernels[role] for role in await self._solver.roles_needed()]
 
     async def make(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See `Recipe`."""
+        """The outputs asked for by name, and the facts of the receipt; raises Evicted."""
         return await self._solver.solve()
 
 

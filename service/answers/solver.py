@@ -100,18 +100,19 @@ class Solver:
         if isinstance(model, GradientFlow):
             return await self._flow(model, diag_reg, search)
         kept = await self._factors.cholesky(model.kernel, diag_reg, self._read_train)
-        factor, y = kept.value, self._targets.values
+        factor, inverse_diagonal = kept.value.factor, kept.value.inverse_diagonal
+        y = self._targets.values
         weights = await self._run(ridge.dual_weights, factor, y)
         facts: dict[str, Any] = {
             "factorisation": {"type": "cholesky", "reused": kept.reused},
             **_regularisation(factor.diag_reg, factor.jitter, kept.mean_diagonal, search),
         }
         if not isinstance(model, GaussianProcess):
-            facts["loo"] = {"mse": leave_one_out.score(weights, factor.inverse_diagonal).mse}
+            facts["loo"] = {"mse": leave_one_out.score(weights, inverse_diagonal).mse}
             return Training(factor, weights, facts)
-        best = leave_one_out.output_scale(weights, factor.inverse_diagonal)
+        best = leave_one_out.output_scale(weights, inverse_diagonal)
         scale = best if model.output_scale == "loo" else model.output_scale
-        scored = leave_one_out.score(weights, factor.inverse_diagonal, scale)
+        scored = leave_one_out.score(weights, inverse_diagonal, scale)
         facts["loo"] = {"mse": scored.mse, "log_density": scored.log_density}
         facts["output_scale"] = scale
         facts["log_marginal_likelihood"] = gaussian_process.log_marginal_likelihood(

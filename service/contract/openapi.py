@@ -6,11 +6,11 @@
 Routes read their own bodies (service.http.bodies), so FastAPI does not see them. Each route says in
 `openapi_extra` what it reads and answers, by these keys, which `describe_api` turns into OpenAPI:
 
-    x-problems          statuses whose answer is a problem document
+    x-problems          statuses whose response is a problem document
     x-body              media type -> schema name, or part -> schema name; "npy?" is optional
-    x-answers           media type -> schema name of the 200, where it is not the model's JSON
-    x-headers           status -> headers of that answer, described in HEADERS
-    x-request-headers   headers that change the answer, described in HEADERS
+    x-responses         media type -> schema name of the 200, where it is not the model's JSON
+    x-headers           status -> headers of that response, described in HEADERS
+    x-request-headers   headers that change the response, described in HEADERS
 """
 
 from __future__ import annotations
@@ -141,19 +141,22 @@ def _complete(operation: dict[str, Any], *, needs_key: bool) -> None:
     """One operation: FastAPI's part of it and the route's own keys, made one."""
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
-    if "x-answers" in operation:
-        answers = operation.pop("x-answers").items()
+    if "x-responses" in operation:
+        schemas = operation.pop("x-responses").items()
         for status in {"200", "206"} & set(responses):
             # A range is a piece of the bytes, of whichever kind they are.
             responses[status]["content"] = {
                 media: {"schema": _schema(name if status == "200" else "range")}
-                for media, name in answers
+                for media, name in schemas
                 if status == "200" or media != "application/json"
             }
     for status, names in operation.pop("x-headers", {}).items():
         responses[status]["headers"] = {name: _header(name) for name in names}
-    for answer in responses.values():
-        answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _header("X-Request-Id")}
+    for response in responses.values():
+        response["headers"] = {
+            **response.get("headers", {}),
+            "X-Request-Id": _header("X-Request-Id"),
+        }
     gate = BEHIND_THE_GATE if needs_key else ()
     if needs_key:
         operation["security"] = EITHER
@@ -227,7 +230,7 @@ def _response_name(status: int) -> str:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    """The answer of one status, whose body is a problem document."""
+    """The response of one status, whose body is a problem document."""
     return {
         "description": HTTPStatus(status).phrase,
         "headers": {name: _header(name) for name in (*HEADERS_OF.get(status, ()), "X-Request-Id")},

@@ -79,16 +79,17 @@ def _operation(call: str, operation: Part) -> Iterator[str]:
         yield from ("", f"Body, `{media}`: {_body(content['schema'])}.")
     yield from ("", "| answer | |", "|---|---|")
     problems: list[int] = []
-    for status, answer in operation["responses"].items():
-        if "$ref" in answer:
+    for status, response in operation["responses"].items():
+        if "$ref" in response:
             problems.append(int(status))
             continue
         kinds = [
             f"`{media}`: {_body(content['schema'])}"
-            for media, content in answer.get("content", {}).items()
+            for media, content in response.get("content", {}).items()
         ]
-        headers = [f"`{name}`" for name in answer.get("headers", {}) if name != "X-Request-Id"]
-        said = [] if answer["description"] == "Successful Response" else [answer["description"]]
+        headers = [f"`{name}`" for name in response.get("headers", {}) if name != "X-Request-Id"]
+        description = response["description"]
+        said = [] if description == "Successful Response" else [description]
         told = [*said, *kinds, *([f"headers {', '.join(headers)}"] if headers else [])]
         yield f"| {status} | {'; '.join(told)} |"
     # Those of every call, and of every call below /v1, are named once, at the top of the page.

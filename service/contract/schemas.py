@@ -1,4 +1,4 @@
-"""The JSON schemas of the contract: of bodies, which routes read themselves, and of answers."""
+"""The JSON schemas of the contract: of bodies, which routes read themselves, and of responses."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ BODIES: tuple[type[BaseModel], ...] = (
 _ATTRIBUTE = re.compile(r"^    (\w+): ((?:.+\n?)(?:^     +.+\n?)*)", re.MULTILINE)
 
 
-def completed(answers: Mapping[str, Any]) -> dict[str, Any]:
+def completed(found: Mapping[str, Any]) -> dict[str, Any]:
     """All schemas by name.
 
-    answers: those that FastAPI found, of answers alone. Bodies and examples are added, and fields
+    found: those that FastAPI found, of responses alone. Bodies and examples are added, and fields
     described.
     """
-    schemas = dict(answers)
+    schemas = dict(found)
     for model in BODIES:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

@@ -1,4 +1,4 @@
-"""Which methods a path knows, for answers of 405."""
+"""Which methods a path knows, for responses of 405."""
 
 from starlette.requests import Request
 from starlette.routing import Match

@@ -51,7 +51,8 @@ class ContentDigest:
 
     @classmethod
     def required(cls, request: Request) -> ContentDigest:
-        """The same for a body that must have one; raises InvalidRequest when it has none."""
+        """The digest that a body must have; raises InvalidRequest when it has none, or none that is read
+        here."""
         found = cls.of(request)
         if found is None:
             raise InvalidRequest(

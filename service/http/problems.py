@@ -1,6 +1,7 @@
 """Everything that can go wrong in a request, and the one table from error to status.
 
-Each becomes one RFC 9457 document (`application/problem+json`).
+Each becomes one RFC 9457 document (`application/problem+json`); those that a job ends with, in its
+record, are in `service.problem_kinds`.
 
     Exception
      +-- Problem                     raised by the HTTP code itself
@@ -37,7 +38,6 @@ Each becomes one RFC 9457 document (`application/problem+json`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -54,9 +54,9 @@ from service.errors import (
     UnknownJob,
     UploadClosed,
 )
+from service.problem_kinds import Kind
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:gramd:problem:"
 
 
 class Problem(Exception):
@@ -166,20 +166,6 @@ class Busy(Problem):
 
 class NotReady(Problem):
     """The service cannot do its work at the moment."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a class of errors looks like from outside."""
-
-    status: int
-    name: str
-    title: str
-
-    def document(self, detail: str, **members: Any) -> dict[str, Any]:
-        """A problem document of this kind (RFC 9457), with further members."""
-        about = {"type": TYPE_PREFIX + self.name, "title": self.title, "status": self.status}
-        return about | {"detail": detail, **members}
 
 
 # The one table from error to status; a subclass that is not listed is its nearest listed parent.

@@ -1,7 +1,7 @@
-"""Bytes that are no HTTP: one problem document if none of an answer was sent yet, and the end.
+"""Bytes that are no HTTP: one problem document if none of a response was sent yet, and the end.
 
 uvicorn answers in plain text, and raises in mid-connection when a chunk of a body is wrong whose
-answer is on its way already: a traceback in the log for whoever sends two bytes.
+response is on its way already: a traceback in the log for whoever sends two bytes.
 """
 
 import json
@@ -50,7 +50,7 @@ class Http(H11Protocol):
         self.conn = Uncopied(h11.SERVER, HEAD_BYTES)
 
     def send_400_response(self, msg: str) -> None:
-        """End the connection, with an answer where one can still be told from what was sent."""
+        """End the connection, with a response where one can still be told from what was sent."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_refusal())
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request

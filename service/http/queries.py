@@ -1,4 +1,4 @@
-"""Query parameters and what steers an answer: slices, Accept, Prefer, HEAD."""
+"""Query parameters and what steers a response: slices, Accept, Prefer, HEAD."""
 
 from __future__ import annotations
 

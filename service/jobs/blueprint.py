@@ -46,7 +46,7 @@ class Blueprint:
     result_bytes: int
 
     def far(self) -> "Blueprint":
-        """The same with tiles in the object store."""
+        """This blueprint with names of tiles in the object store."""
         return replace(self, digests=tuple(far_name(digest) for digest in self.digests))
 
     @property

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 
 from service.errors import OverLimit
-from service.jobs import blueprint
-from service.jobs.admission import check_plan, check_request, check_result, is_too_large
-from service.jobs.forecasts import Basis, Forecasts, Seconds
+from service.jobs.admission import check_request, check_result
+from service.jobs.drafts import Draft, Drafts
+from service.jobs.forecasts import Basis, Seconds
 from service.records import KernelRequest
 from service.settings import Settings
 from service.store.connection import ceiling
 from service.store.inputs import check_quota, packed_size
 from service.store.records import RecordStore
-from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
 
@@ -92,16 +90,14 @@ class Estimates:
         tiles_client: Redis,
         records: RecordStore,
         tiles: TileStore,
-        tenants: Tenants,
-        forecasts: Forecasts,
+        drafts: Drafts,
         settings: Settings,
     ) -> None:
         self._client = client
         self._tiles_client = tiles_client
         self._records = records
         self._tiles = tiles
-        self._tenants = tenants
-        self._forecasts = forecasts
+        self._drafts = drafts
         self._settings = settings
 
     async def estimate(self, tenant: str, request: KernelRequest) -> EstimateResource:
@@ -109,17 +105,11 @@ class Estimates:
 
         Raises OverLimit for more tiles than are named to count those that are cached.
         """
-        plan = await asyncio.to_thread(blueprint.plan_of, request)
-        check_plan(plan, self._settings)
-        secret = await self._tenants.secret(tenant)
-        drawn = await asyncio.to_thread(blueprint.draw, request, plan, secret)
-        if self._settings.results_url and is_too_large(drawn, await ceiling(self._tiles_client)):
-            drawn = drawn.far()
-        there = await self._tiles.exists(tenant, drawn.digests)
-        missing = [index for index, found in enumerate(there) if not found]
-        forecast = await self._forecasts.forecast(tenant, request, drawn, missing)
-        refusal = await self._refusal(tenant, request, drawn, missing)
-        total = len(drawn.digests)
+        maximum = await ceiling(self._tiles_client)
+        drawn = await self._drafts.blueprint(tenant, request, maximum)
+        draft = await self._drafts.look(tenant, request, drawn)
+        refusal = await self._refusal(tenant, request, draft, maximum)
+        missing, forecast, total = draft.missing, draft.forecast, len(drawn.digests)
         return EstimateResource(
             shape=list(drawn.plan.shape),
             tiles=Tiles(
@@ -143,13 +133,14 @@ class Estimates:
         )
 
     async def _refusal(
-        self, tenant: str, request: KernelRequest, drawn: blueprint.Blueprint,
-        missing: Sequence[int],
-    ) -> Refusal | None:  # fmt: skip
-        """Why POST /v1/kernels would say no, by the very checks that it makes."""
+        self, tenant: str, request: KernelRequest, draft: Draft, maximum: int | None
+    ) -> Refusal | None:
+        """Why POST /v1/kernels would say no, by the very checks that it makes; `maximum` is the tile
+        store's ceiling in bytes, None without one."""
+        drawn, missing = draft.blueprint, draft.missing
         try:
             check_request(request, await self._records.unfinished(tenant), self._settings)
-            check_result(drawn, self._settings, await ceiling(self._tiles_client))
+            check_result(drawn, self._settings, maximum)
             sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in drawn.rows.items()}
             sizes["job:"] = (await asyncio.to_thread(drawn.stored, request, missing)).nbytes
             await check_quota(self._client, tenant, sizes, self._settings.max_input_bytes)

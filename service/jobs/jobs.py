@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from redis.asyncio import Redis
 
 from kernels.plan.tiles import TilePlan
-from kernels.result import ErrorEstimate, largest
 from service import tracing
 from service.errors import TilesMissing, UnknownJob
 from service.jobs import blueprint
-from service.jobs.admission import check_plan, check_request, check_result, is_too_large
+from service.jobs.admission import check_request, check_result
+from service.jobs.drafts import Draft, Drafts
 from service.jobs.events import Events
-from service.jobs.first_fields import first_fields
-from service.jobs.forecasts import Forecasts
+from service.jobs.first_fields import add_cached, first_fields
 from service.jobs.large_results import give_back, room_for
 from service.jobs.lifetimes import Lifetimes
 from service.logs import get_logger
@@ -26,7 +25,6 @@ from service.store.connection import ceiling, now, store_with_room
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
 from service.store.records import RecordStore
-from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
 log = get_logger(__name__)
@@ -44,10 +42,9 @@ class Jobs:
         inputs: InputStore,
         datasets: DatasetStore,
         tiles: TileStore,
-        tenants: Tenants,
+        drafts: Drafts,
         dispatch: Dispatch,
         events: Events,
-        forecasts: Forecasts,
         lifetimes: Lifetimes,
         settings: Settings,
     ) -> None:
@@ -57,10 +54,9 @@ class Jobs:
         self._inputs = inputs
         self._datasets = datasets
         self._tiles = tiles
-        self._tenants = tenants
+        self._drafts = drafts
         self._dispatch = dispatch
         self._events = events
-        self._forecasts = forecasts
         self._lifetimes = lifetimes
         self._settings = settings
 
@@ -87,39 +83,29 @@ class Jobs:
 
     async def _create(self, tenant: str, request: KernelRequest, job_id: str) -> JobRecord:
         check_request(request, await self._records.unfinished(tenant), self._settings)
-        secret = await self._tenants.secret(tenant)
-        plan = await asyncio.to_thread(blueprint.plan_of, request)
-        check_plan(plan, self._settings)
-        drawn = await asyncio.to_thread(blueprint.draw, request, plan, secret)
         maximum = await ceiling(self._tiles_client)
+        drawn = await self._drafts.blueprint(tenant, request, maximum)
         check_result(drawn, self._settings, maximum)
-        if is_too_large(drawn, maximum):
-            drawn = drawn.far()
-        cached = await self._tiles.exists(tenant, drawn.digests)
-        done = [index for index, there in enumerate(cached) if there]
-        errors: ErrorEstimate = {}
-        if request.method.exactness(request.architecture.exactness) != "exact":
-            # A tile evicted since is computed again, or its error would be missing.
-            metas = await self._tiles.metas(tenant, [drawn.digests[index] for index in done])
-            done = [index for index, meta in zip(done, metas, strict=True) if meta is not None]
-            errors = largest(meta.get("error_estimate", {}) for meta in metas if meta is not None)
-        document = (request.architecture.digest, request.architecture.canonical_json())
+        draft = await self._drafts.take(tenant, request, drawn)
+        await self._store(tenant, job_id, request, draft)
+        log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(draft.cached))
+        if draft.missing:
+            await self._dispatch.pump()
+        return await self._records.read(keys.ref(tenant, job_id))
+
+    async def _store(self, tenant: str, job_id: str, request: KernelRequest, draft: Draft) -> None:
+        """Store the job with its inputs, all of it or nothing; raises OverLimit (quotas)."""
+        drawn, missing = draft.blueprint, draft.missing
         moment = await now(self._client)
         fields = await asyncio.to_thread(
-            first_fields, tenant, job_id, request, drawn, len(done), moment, self._settings
+            first_fields, tenant, job_id, request, draft, moment, self._settings
         )
-        fields |= {f"{keys.ERROR_ESTIMATE}{name}": error for name, error in errors.items()}
-        missing = sorted(set(range(len(drawn.digests))) - set(done))
-        forecast = await self._forecasts.forecast(tenant, request, drawn, missing)
-        if forecast.seconds is not None and forecast.alone is not None:
-            fields |= {"expected_s": forecast.seconds.p50, "alone_s": forecast.alone.p50}
         if not missing:
             meta = await self._tiles.meta(tenant, drawn.digests[0]) or {}
-            fields |= {"state": "succeeded", "started_at": moment, "finished_at": moment}
-            own = ("shape", "dtype", "seconds", "error_estimate")  # the tile's, not the job's
-            fields["provenance"] = {name: meta[name] for name in meta if name not in own}
-        ref = keys.ref(tenant, job_id)
+            add_cached(fields, meta, moment)
         stored = await asyncio.to_thread(drawn.stored, request, missing)
+        document = (request.architecture.digest, request.architecture.canonical_json())
+        ref = keys.ref(tenant, job_id)
         async with (
             room_for(self._tiles, tenant, job_id, drawn, missing),
             self._inputs.put(tenant, job_id, document, drawn.rows, stored.nbytes),
@@ -127,15 +113,13 @@ class Jobs:
             # Before the first of them is made, so that deleting a dataset misses none.
             await self._datasets.remember(tenant, request.datasets, drawn.digests)
             try:
-                await self._records.write(ref, fields, stored.layout, stored.pending, done)
+                await self._records.write(
+                    ref, fields, draft.errors, stored.layout, stored.pending, draft.cached
+                )
             except BaseException:
                 # It may have been written, and only the news of that been lost.
                 await self._dispatch.delete(ref)
                 raise
-        log.info("job created", job=job_id, tiles=len(drawn.digests), reused=len(done))
-        if missing:
-            await self._dispatch.pump()
-        return await self._records.read(ref)
 
     async def get(self, tenant: str, job_id: str) -> JobRecord:
         """The job's record; raises UnknownJob."""
@@ -237,12 +221,13 @@ class Jobs:
 
     async def _missing(self, layout: Layout, tiles: Sequence[int]) -> Sequence[int]:
         digests = [layout.digests[index] for index in tiles]
-        there = await self._tiles.exists(layout.record.tenant, digests)
+        there = await self._tiles.renew(layout.record.tenant, digests)
         return [index for index, found in zip(tiles, there, strict=True) if not found]
 
 
 def _ref(tenant: str, job_id: str) -> str:
-    # Ids are hexadecimal; anything else could name a part of another key.
+    # Ids are letters and digits, the first of which says of what: others could name a part of another
+    # job, or an answer.
     if not (job_id.isalnum() and job_id.startswith(keys.KERNEL)):
         raise UnknownJob(job_id)
     return keys.ref(tenant, job_id)

@@ -6,13 +6,23 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from kernels.inputs import Form, Inputs
+from kernels.method import Method, parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture
-from service.errors import ServiceError
+from service.store import keys
 
 Lane = Literal["shared", "spare"]
 """Which of a worker's places a task takes: one of those for whichever job's turn it is, or the one that is
 kept for jobs none of whose tasks is in flight (see `dispatch.py`)."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be computed of two groups of rows: as in `kernels.engine.tile.compute_tile`."""
+
+    outputs: tuple[str, ...]
+    form: Form
+    method: Method
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,12 @@ class TileTask:
     @property
     def ref(self) -> str:
         """The tile's name across tenants."""
-        return f"{self.tenant}:{self.tile}"
+        return keys.ref(self.tenant, self.tile)
+
+    def asked(self) -> Asked:
+        """Its outputs, form and method as values."""
+        method = parse_method(json.loads(self.method))
+        return Asked(tuple(self.outputs.split(",")), self.form, method)
 
     def about(self) -> dict[str, str]:
         """What every log line of this tile says."""
@@ -84,7 +99,7 @@ class AnswerTask:
     @property
     def ref(self) -> str:
         """Its name across tenants; what a tile's digest is to a tile, its id is to an answer."""
-        return f"{self.tenant}:{self.answer}"
+        return keys.ref(self.tenant, self.answer)
 
     def about(self) -> dict[str, str]:
         """What every log line of this answer says."""
@@ -110,25 +125,12 @@ def read_task(text: str) -> Task:
     return AnswerTask(**fields) if "answer" in fields else TileTask(**fields)
 
 
-class PastDeadline(ServiceError):
-    """A task was stopped after the `seconds` that it may take."""
-
-    def __init__(self, task: Task, seconds: float) -> None:
-        smaller = (
-            "a tile of this job was stopped after {} s (tile_deadline_s): make the network or the "
-            "inputs smaller, or width, heads or samples of an estimate"
-            if isinstance(task, TileTask)
-            else "this was stopped after {} s (tile_deadline_s): ask for fewer rows"
-        )
-        super().__init__(smaller.format(f"{seconds:g}") + ", or raise GRAMD_TILE_DEADLINE_S")
-
-
 def read_flight(flight: bytes | str) -> Task:
     """The task of an entry of the in-flight table (see `store.scripts.TAKE`)."""
     entry: dict[str, Any] = json.loads(flight)
-    tenant, _, name = entry["tile"].partition(":")
+    tenant, name = keys.split(entry["tile"])
     common: dict[str, Any] = json.loads(entry["task"])
-    common |= {"flight": entry["flight"], "lane": entry.get("lane", "shared")}
+    common |= {"flight": entry["flight"], "lane": entry["lane"]}
     if "answer" in common:
         return AnswerTask(tenant, name, common.pop("answer"), **common)
     return TileTask(
@@ -136,7 +138,7 @@ def read_flight(flight: bytes | str) -> Task:
         name,
         rows1=entry["rows1"],
         rows2=entry["rows2"],
-        job=entry["owner"].partition(":")[2],
+        job=keys.split(entry["owner"])[1],
         **common,
     )
 
@@ -150,6 +152,6 @@ class Compute(Protocol):
         rows1: Inputs,
         rows2: Inputs | None,
         landmarks: Inputs | None,
-        task: TileTask,
+        asked: Asked,
         should_stop: Callable[[], bool],
     ) -> TileResult: ...

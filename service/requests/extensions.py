@@ -63,7 +63,7 @@ async def read_extension(
         raise _gone() from error
     text = await service.inputs.architecture(tenant, layout["architecture"])
     plan = await run_sync(TilePlan.from_json, layout["plan"])
-    if text is None or "grids" not in layout:  # the latter: a job of the first version
+    if text is None:
         raise _gone()
     groups = [(plan.groups1, layout["rows1"])]
     groups += [] if plan.symmetric else [(plan.groups2, layout["rows2"])]
@@ -72,7 +72,7 @@ async def read_extension(
         for (side, names), grid in zip(groups, layout["grids"], strict=False)
     ]
     landmarks = None
-    if layout.get("landmarks"):
+    if layout["landmarks"]:
         landmarks = await service.inputs.rows(tenant, layout["landmarks"])
         if landmarks is None:
             raise _gone()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from service.http.problems import Gone, Pending, Unavailable, UnknownResource
+from service.http.problems import Gone, Pending, Problem, Unavailable, UnknownResource
 from service.records import JobRecord
 from service.results.windows import Window
 
@@ -12,14 +12,20 @@ from service.results.windows import Window
 MOST_PATIENT_S = 30
 
 
-class Expiring(Protocol):
+class Awaited(Protocol):
     """A job or a prediction."""
 
     @property
     def state(self) -> str: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def error(self) -> dict[str, Any] | None: ...
+    @property
+    def eta_s(self) -> float | None: ...
 
 
-def check_expired(record: Expiring, noun: str = "job") -> None:
+def check_expired(record: Awaited, noun: str = "job") -> None:
     """Raises Gone for what has expired."""
     if record.state == "expired":
         raise Gone(f"the {noun} has expired; the same request computes it again")
@@ -28,6 +34,18 @@ def check_expired(record: Expiring, noun: str = "job") -> None:
 def retry_after(eta_s: float | None) -> int:
     """In how many seconds it is worth asking again: an honest guess where there is one."""
     return 1 if eta_s is None else min(MOST_PATIENT_S, max(1, round(eta_s)))
+
+
+def not_there(record: Awaited, ended: str, pending: str, **also: int) -> Problem:
+    """What is the matter with numbers that are not there: Unavailable when the record has ended, in the
+    words of `ended` and its error, else Pending (Retry-After), in those of `pending`, where `{}` stands
+    for the seconds. Both have the state and `also` as members."""
+    members = {**also, "state": record.state}
+    if record.ended:
+        reason = record.error.get("detail", "") if record.error else ""
+        return Unavailable(ended + (f": {reason}" if reason else ""), also=members)
+    seconds = retry_after(record.eta_s)
+    return Pending(pending.format(seconds), headers={"Retry-After": str(seconds)}, also=members)
 
 
 def check_available(record: JobRecord, output: str) -> None:
@@ -53,18 +71,11 @@ def check_finished(window: Window) -> None:
     missing = needed - window.layout.done
     if record.state == "succeeded" or not missing:
         return
-    counts = {"tiles_needed": len(needed), "tiles_missing": len(missing), "state": record.state}
-    if record.ended:
-        reason = record.error.get("detail", "") if record.error else ""
-        raise Unavailable(
-            f"the job is {record.state} and {len(missing)} of the {len(needed)} tiles asked for"
-            " were not computed" + (f": {reason}" if reason else ""),
-            also=counts,
-        )
-    seconds = retry_after(record.eta_s)
-    raise Pending(
-        f"{len(missing)} of the {len(needed)} tiles asked for are not finished; ask again in"
-        f" {seconds} s, for fewer rows, or wait for the job",
-        headers={"Retry-After": str(seconds)},
-        also=counts,
+    some = f"{len(missing)} of the {len(needed)} tiles asked for"
+    raise not_there(
+        record,
+        ended=f"the job is {record.state} and {some} were not computed",
+        pending=f"{some} are not finished; ask again in {{}} s, for fewer rows, or wait for the job",
+        tiles_needed=len(needed),
+        tiles_missing=len(missing),
     )

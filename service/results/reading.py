@@ -46,7 +46,8 @@ class HeldTiles:
 
 
 async def ahead(items: AsyncGenerator[Item, None], most: int = 1) -> AsyncGenerator[Item, None]:
-    """The same; while one is used, the next are made, `most` of them at most."""
+    """Yields the items in their order, and has the next ones made while one is used: `most` of them at
+    most. Closes `items` at its end."""
     if most > 1:
         items = ahead(items, most - 1)
     coming = asyncio.ensure_future(anext(items, None))

@@ -17,6 +17,6 @@ web.py             the page
 dependencies.py    what every handler starts from: the service, the tenant, ids
 submission.py      a POST that makes a job or a prediction
 following.py       pages of them, polling, cancelling
-sending.py         an array as an answer: whole, a range of its bytes, or JSON
+sending.py         an array as a response: whole, a range of its bytes, or JSON
 recomputing.py     arrays whose tiles may be gone by now
 """

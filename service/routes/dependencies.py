@@ -44,16 +44,16 @@ async def tenant_of(request: Request, service: ServiceNow) -> str:
 Tenant = Annotated[str, Depends(tenant_of)]
 
 
-async def open_answer(service: ServiceNow, tenant: Tenant) -> AsyncGenerator[None, None]:
-    """For answers that are streamed: one of the tenant's places until the last byte is sent."""
+async def streaming_place(service: ServiceNow, tenant: Tenant) -> AsyncGenerator[None, None]:
+    """For responses that are streamed: one of the tenant's places until the last byte is sent."""
     async with service.quotas.place(tenant):
         yield
 
 
-async def waiting_answer(
+async def waiting_place(
     request: Request, service: ServiceNow, tenant: Tenant
 ) -> AsyncGenerator[None, None]:
-    """For answers that `Prefer: wait` delays: a place when that is asked for."""
+    """For responses that `Prefer: wait` delays: one of the places when that is asked for."""
     if waiting_seconds(request, service.settings.max_wait.total_seconds()):
         async with service.quotas.place(tenant):
             yield

@@ -18,7 +18,7 @@ from service.http.problems import InvalidRequest
 from service.http.queries import head_only, negotiate, only
 from service.records import ENDED, JobEvent, event_order
 from service.results.available import check_expired
-from service.routes.dependencies import JobId, PredictionId, ServiceNow, Tenant, open_answer
+from service.routes.dependencies import JobId, PredictionId, ServiceNow, Tenant, streaming_place
 from service.state import Service
 from service.store import keys
 
@@ -34,12 +34,12 @@ _EVENT_ID = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")
 
 
 ABOUT: dict[str, Any] = {
-    "dependencies": [Depends(open_answer)],
+    "dependencies": [Depends(streaming_place)],
     "response_class": Response,
     "responses": {204: {"description": "It has ended and there is nothing after Last-Event-ID"}},
     "openapi_extra": {
         "x-problems": [404, 406, 410, 422],
-        "x-answers": {EVENTS: "events"},
+        "x-responses": {EVENTS: "events"},
         "x-request-headers": ["Last-Event-ID"],
     },
 }
@@ -56,7 +56,7 @@ async def get_events(
     after = _resumed(request)
     record = await service.jobs.get(tenant, job_id)
     check_expired(record)
-    return await _answer(request, service, keys.ref(tenant, job_id), after, ended=record.ended)
+    return await _response(request, service, keys.ref(tenant, job_id), after, ended=record.ended)
 
 
 @router.get(
@@ -73,7 +73,7 @@ async def get_prediction_events(
     after = _resumed(request)
     record = await service.predictions.get(tenant, prediction_id)
     check_expired(record, "prediction")
-    return await _answer(request, service, keys.ref(tenant, record.id), after, ended=record.ended)
+    return await _response(request, service, keys.ref(tenant, record.id), after, ended=record.ended)
 
 
 def _resumed(request: Request) -> str | None:
@@ -89,7 +89,7 @@ def _resumed(request: Request) -> str | None:
     return after
 
 
-async def _answer(
+async def _response(
     request: Request, service: Service, ref: str, after: str | None, *, ended: bool
 ) -> Response:
     """What came after the event `after`, or the newest event, and all that follows."""

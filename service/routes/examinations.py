@@ -16,7 +16,7 @@ from service.http.queries import only, waiting_seconds
 from service.records import JobRecord
 from service.resources import Diagnostics
 from service.results.available import check_expired, retry_after
-from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_answer
+from service.routes.dependencies import JobId, ServiceNow, Tenant, waiting_place
 from service.routes.recomputing import RECOMPUTE_SECONDS
 from service.state import Service
 
@@ -29,7 +29,7 @@ SHORT_WAIT_S = 2.0
 
 @router.get(
     "/{job_id}/diagnostics",
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="How good a kernel matrix is",
     openapi_extra={
         "x-problems": [404, 409, 410, 413, 422, 503],
@@ -60,12 +60,12 @@ async def get_diagnostics(
 
 @router.get(
     "/{job_id}/preview.png",
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="A picture of a kernel matrix",
     response_class=Response,
     openapi_extra={
         "x-problems": [404, 409, 410, 422, 503],
-        "x-answers": {PNG: "png"},
+        "x-responses": {PNG: "png"},
         "x-request-headers": ["Prefer"],
     },
 )

@@ -14,7 +14,7 @@ from service.records import KernelRequest
 from service.requests.extensions import read_extension
 from service.requests.kernels import PARTS
 from service.resources import KernelResource
-from service.routes.dependencies import IdempotencyKey, JobId, ServiceNow, Tenant, waiting_answer
+from service.routes.dependencies import IdempotencyKey, JobId, ServiceNow, Tenant, waiting_place
 from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
 
 router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 @router.post(
     "/{job_id}/extensions",
     status_code=202,
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="Extend a job by new rows",
     response_model=KernelResource,
     responses=finished(KernelResource),

@@ -20,7 +20,7 @@ from service.routes.dependencies import (
     JobId,
     ServiceNow,
     Tenant,
-    waiting_answer,
+    waiting_place,
 )
 from service.routes.following import Cursor, cancelled, polled
 from service.routes.submission import HEADERS, REQUEST_HEADERS, finished, kernels, submit
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/kernels", tags=["kernels"])
 @router.post(
     "",
     status_code=202,
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="Compute kernels",
     response_model=KernelResource,
     responses=finished(KernelResource),
@@ -73,7 +73,7 @@ async def list_kernels(
 
 @router.get(
     "/{job_id}",
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="One job",
     response_model=KernelResource,
     responses={304: {"description": "As it was when the client got this ETag"}},

@@ -17,7 +17,7 @@ router = APIRouter(tags=["health"])
     "/metrics",
     summary="Metrics",
     response_class=Response,
-    openapi_extra={"x-problems": [401, 403, 422], "x-answers": {CONTENT_TYPE: "metrics"}},
+    openapi_extra={"x-problems": [401, 403, 422], "x-responses": {CONTENT_TYPE: "metrics"}},
 )
 async def metrics(request: Request, service: ServiceNow) -> Response:
     """Prometheus's text format: requests, jobs, tiles, queue, workers and stores, of all tenants

@@ -9,17 +9,16 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.answers.records import PredictionRecord
+from service.answers.available import check_predicted
 from service.answers.stripes import runs
 from service.http.bodies import JSON, NPY, OCTETS
 from service.http.conditional import byte_range, etag_of, not_modified
-from service.http.problems import InvalidRequest, Pending, Unavailable, UnknownResource
+from service.http.problems import InvalidRequest
 from service.http.queries import negotiate, only, read_slice
-from service.results.available import check_expired, retry_after
 from service.results.content import DTYPES, Content
-from service.routes.dependencies import PredictionId, ServiceNow, Tenant, open_answer
+from service.routes.dependencies import PredictionId, ServiceNow, Tenant, streaming_place
 from service.routes.recomputing import RECOMPUTE_SECONDS
-from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
+from service.routes.sending import HEADERS, REQUEST_HEADERS, RESPONSES, SCHEMAS, send
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -28,14 +27,14 @@ CLASSES = {"i8": np.dtype("<i8")}
 
 @router.get(
     "/{prediction_id}/{output}",
-    dependencies=[Depends(open_answer)],
+    dependencies=[Depends(streaming_place)],
     summary="Predicted values",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={
         "x-problems": [404, 406, 409, 410, 412, 416, 422, 503],
         "x-headers": HEADERS,
-        "x-answers": ANSWERS,
+        "x-responses": SCHEMAS,
         "x-request-headers": REQUEST_HEADERS,
     },
 )
@@ -65,7 +64,7 @@ async def get_predicted(
     only(request, "rows", "cols", "dtype")
     media = negotiate(request, (NPY, OCTETS, JSON))
     record = await service.predictions.get(tenant, prediction_id)
-    _check_available(record, output)
+    check_predicted(record, output)
     shape = record.shapes[output]
     span = read_slice(rows, shape[0], "rows")
     columns = _columns(cols, shape)
@@ -95,27 +94,3 @@ def _columns(text: str | None, shape: tuple[int, ...]) -> range | None:
     if text is not None:
         raise InvalidRequest("this array has one axis: leave cols out", parameter="cols")
     return None
-
-
-def _check_available(record: PredictionRecord, output: str) -> None:
-    """Raises UnknownResource, Gone, Pending or Unavailable unless the output can be fetched."""
-    check_expired(record, "prediction")
-    if output not in record.outputs:
-        raise UnknownResource(
-            f"this prediction has {', '.join(record.outputs)}; name {output} in outputs when asking"
-            " for one"
-        )
-    if record.state == "succeeded":
-        return
-    if record.ended:
-        reason = record.error.get("detail", "") if record.error else ""
-        raise Unavailable(
-            f"the prediction is {record.state}" + (f": {reason}" if reason else ""),
-            also={"state": record.state},
-        )
-    seconds = retry_after(record.eta_s)
-    raise Pending(
-        f"the prediction is not finished; ask again in {seconds} s, or wait for it",
-        headers={"Retry-After": str(seconds)},
-        also={"state": record.state},
-    )

@@ -20,7 +20,7 @@ from service.routes.dependencies import (
     PredictionId,
     ServiceNow,
     Tenant,
-    waiting_answer,
+    waiting_place,
 )
 from service.routes.following import Cursor, cancelled, polled
 from service.routes.submission import HEADERS, REQUEST_HEADERS, Collection, finished, submit
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 @router.post(
     "",
     status_code=202,
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="Predict",
     response_model=PredictionResource,
     responses=finished(PredictionResource),
@@ -87,7 +87,7 @@ async def list_predictions(
 
 @router.get(
     "/{prediction_id}",
-    dependencies=[Depends(waiting_answer)],
+    dependencies=[Depends(waiting_place)],
     summary="One prediction",
     response_model=PredictionResource,
     responses={304: {"description": "As it was when the client got this ETag"}},

@@ -17,23 +17,23 @@ from service.records import JobRecord
 from service.results.available import check_available, check_finished
 from service.results.content import DTYPES, Content
 from service.results.windows import Window, open_window
-from service.routes.dependencies import JobId, ServiceNow, Tenant, open_answer
+from service.routes.dependencies import JobId, ServiceNow, Tenant, streaming_place
 from service.routes.recomputing import RECOMPUTE_SECONDS, runs_of
-from service.routes.sending import ANSWERS, HEADERS, REQUEST_HEADERS, RESPONSES, send
+from service.routes.sending import HEADERS, REQUEST_HEADERS, RESPONSES, SCHEMAS, send
 
 router = APIRouter(prefix="/v1/kernels", tags=["results"])
 
 
 @router.get(
     "/{job_id}/{output}",
-    dependencies=[Depends(open_answer)],
+    dependencies=[Depends(streaming_place)],
     summary="A kernel matrix",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={
         "x-problems": [404, 406, 409, 410, 412, 416, 422, 503],
         "x-headers": HEADERS,
-        "x-answers": ANSWERS,
+        "x-responses": SCHEMAS,
         "x-request-headers": REQUEST_HEADERS,
     },
 )

@@ -1,4 +1,4 @@
-"""A result as an answer: whole, one range of its bytes, or as JSON."""
+"""A result as a response: whole, one range of its bytes, or as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     206: {"description": "The bytes of Range"},
     304: {"description": "What the client has under this ETag"},
 }
-ANSWERS = {NPY: "npy", OCTETS: "octets", JSON: "Matrix"}
+SCHEMAS = {NPY: "npy", OCTETS: "octets", JSON: "Matrix"}
 REQUEST_HEADERS = ["Accept", "Range", "If-Range", "If-None-Match", "If-Match"]
 
 
@@ -46,7 +46,7 @@ def send(
     headers: dict[str, str],
     name: str,
 ) -> Response:
-    """The answer of a GET or HEAD.
+    """The response to a GET or HEAD.
 
     asked: the bytes of Range, None for all. runs: the elements of the rows whose bytes are asked for.
     headers: what is sent beside those of the body. name: of a file of it, without the suffix.
@@ -70,7 +70,7 @@ def send(
 
 
 async def pieces(parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
-    """The same bytes, in pieces that go to the socket without being copied first."""
+    """The bytes of `parts` in pieces that go to the socket without being copied first."""
     async for part in parts:
         for start in range(0, len(part), PIECE_BYTES):
             yield part[start : start + PIECE_BYTES]

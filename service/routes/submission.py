@@ -33,7 +33,7 @@ REQUEST_HEADERS = ["Prefer", "Idempotency-Key"]
 
 
 def finished(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """The second of its two answers."""
+    """The second of a POST's two responses, with a body of this model: its job has ended."""
     return {200: {"model": model, "description": "Finished within the seconds of Prefer: wait"}}
 
 

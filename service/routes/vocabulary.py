@@ -33,7 +33,7 @@ async def layers(request: Request) -> Layers:
 
 @cache
 def _layers() -> bytes:
-    """The same as long as the process lives."""
+    """The body of GET /v1/layers, made once: nothing in it changes while the process lives."""
     return (
         Layers(
             layers=[LayerType.model_validate(layer) for layer in vocabulary()],

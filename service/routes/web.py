@@ -47,7 +47,7 @@ HEADERS = {
 async def page(request: Request) -> Response:
     """The page itself; what it shows is chosen behind the #."""
     only(request)
-    return _answer(request, ASSETS[PAGE])
+    return _response(request, ASSETS[PAGE])
 
 
 @router.get("/web/{name:path}", summary="A file of the web page")
@@ -57,10 +57,10 @@ async def file(request: Request, name: str) -> Response:
     asset = ASSETS.get(name)
     if asset is None:
         raise UnknownResource(f"the web page has no file {name[:60]!r}")
-    return _answer(request, asset)
+    return _response(request, asset)
 
 
-def _answer(request: Request, asset: Asset) -> Response:
+def _response(request: Request, asset: Asset) -> Response:
     headers = {**HEADERS, "ETag": asset.etag}
     if not_modified(request, asset.etag):
         return Response(None, 304, headers)

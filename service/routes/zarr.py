@@ -84,7 +84,7 @@ async def opened(
     openapi_extra={
         "x-problems": [404, 409, 410, 412, 422, 429],
         "x-headers": {"200": ["ETag", "Content-Length"], "304": ["ETag"]},
-        "x-answers": {OCTETS: "octets", JSON: "object"},
+        "x-responses": {OCTETS: "octets", JSON: "object"},
         "x-request-headers": ["If-None-Match", "If-Match"],
     },
 )

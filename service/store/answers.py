@@ -11,6 +11,7 @@ from redis.exceptions import WatchError
 from service.errors import UnknownJob
 from service.store import keys, scripts
 from service.store.connection import raw
+from service.store.job_fields import decoded, encoded
 
 
 class AnswerStore:
@@ -37,16 +38,13 @@ class AnswerStore:
         tenant, answer_id = keys.split(ref)
         name, listing = keys.job(ref), keys.predictions(tenant)
         own = {"tiles_total": 1, "tiles_done": 0, "tiles_computed": 0, "tiles_reused": 0}
-        encoded: dict[Any, Any] = {k: json.dumps(v) for k, v in (dict(fields) | own).items()}
-        # The scripts hand this field through as it is: no second layer of JSON.
-        encoded["task"] = fields["task"]
         moment = fields["created_at"]
         async with self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(name)
             if await pipe.exists(name):
                 return False
             pipe.multi()
-            pipe.hset(name, mapping=encoded)
+            pipe.hset(name, mapping=encoded(dict(fields) | own))
             pipe.expire(name, self._ttl + keys.TOMBSTONE)
             pipe.set(keys.job(ref, "layout"), json.dumps(layout), ex=self._ttl)
             pipe.zadd(keys.LIVE, {ref: moment})
@@ -67,7 +65,7 @@ class AnswerStore:
         stored: dict[bytes, bytes] = raw(await self._client.hgetall(keys.job(ref)))
         if not stored:
             raise UnknownJob(keys.split(ref)[1], "prediction")
-        return {name.decode(): json.loads(value) for name, value in stored.items()}
+        return decoded(stored)
 
     async def page(self, tenant: str, cursor: str | None, limit: int) -> list[str]:
         """Ids of predictions, newest first, from after `cursor` on (ids begin with their time)."""

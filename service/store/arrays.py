@@ -80,7 +80,7 @@ class ArrayStore:
         found = StoredArray(
             tenant, base, name, shape, header["height"], header["lower"], meta["about"]
         )
-        there = await self._tiles.exists(tenant, found.digests)
+        there = await self._tiles.renew(tenant, found.digests)
         return found if all(there) else None
 
     async def stripe(self, array: StoredArray, stripe: int) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 """Tiles on Redis B: finished ones by digest, the least recently used evicted first."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +10,10 @@ import redis
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from service.store import keys
+from service.store.array_bytes import header_of, values_in, values_of
 from service.store.connection import raw
 
 # How many tiles one round trip is about.
@@ -42,15 +44,8 @@ class CachedTiles:
     ) -> None:
         """Store one tile: its outputs, all of one shape and dtype, and what made it (`meta`)."""
         first = next(iter(values.values()))
-        header = dict(meta) | {
-            "shape": list(first.shape),
-            "dtype": first.dtype.newbyteorder("<").str,
-        }
-        fields: dict[Any, Any] = {
-            name: np.ascontiguousarray(value, first.dtype.newbyteorder("<")).tobytes()
-            for name, value in values.items()
-        }
-        fields["meta"] = json.dumps(header).encode()
+        fields: dict[Any, Any] = {name: values_of(value) for name, value in values.items()}
+        fields["meta"] = json.dumps(dict(meta) | header_of(first)).encode()
         key = keys.tile(tenant, digest)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(key, mapping=fields)
@@ -90,14 +85,25 @@ class CachedTiles:
             found += [None if header is None else json.loads(header) for header in headers]
         return found
 
-    async def exists(self, tenant: str, digests: Sequence[str]) -> list[bool]:
-        """Which of the tiles are there; those get their full lifetime again."""
+    async def renew(self, tenant: str, digests: Sequence[str]) -> list[bool]:
+        """Give tiles their full lifetime again; which of them are there."""
+        # Renews and tells in one command, and counts as a use for the LRU.
+        return await self._each(tenant, digests, lambda pipe, key: pipe.expire(key, self._ttl))
+
+    async def present(self, tenant: str, digests: Sequence[str]) -> list[bool]:
+        """Which of the tiles are there; they live no longer for it."""
+        # No use for the LRU either.
+        return await self._each(tenant, digests, lambda pipe, key: pipe.exists(key))
+
+    async def _each(
+        self, tenant: str, digests: Sequence[str], ask: Callable[[Pipeline, str], object]
+    ) -> list[bool]:
+        """What a command answers about each tile."""
         found: list[bool] = []
         for start in range(0, len(digests), BATCH):
             async with self._client.pipeline(transaction=False) as pipe:
                 for digest in digests[start : start + BATCH]:
-                    # Renews and tells in one command, and counts as a use for the LRU.
-                    pipe.expire(keys.tile(tenant, digest), self._ttl)
+                    ask(pipe, keys.tile(tenant, digest))
                 found += [bool(answer) for answer in await pipe.execute()]
         return found
 
@@ -105,5 +111,4 @@ class CachedTiles:
 def _values(values: bytes | memoryview | None, header: bytes | None) -> np.ndarray | None:
     if values is None or header is None:
         return None
-    about = json.loads(header)
-    return np.frombuffer(values, dtype=about["dtype"]).reshape(about["shape"])
+    return values_in(values, json.loads(header))

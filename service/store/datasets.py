@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from service.errors import UnknownDataset
 from service.store import keys
+from service.store.array_bytes import little_endian, mask_in, mask_of, values_in
 from service.store.connection import raw, store_with_room
 from service.store.inputs import hold, holding
 from service.store.tenants import Tenants
@@ -60,14 +61,13 @@ def content_digest(x: np.ndarray, mask: np.ndarray | None) -> str:
     digest = hashlib.sha256(digest_header(x.shape, x.dtype.str, mask is not None))
     digest.update(np.ascontiguousarray(x).data.cast("B") if x.size else b"")
     if mask is not None:
-        digest.update(np.packbits(mask).tobytes())
+        digest.update(mask_of(mask))
     return digest.hexdigest()
 
 
 def _encode(x: np.ndarray, mask: np.ndarray | None) -> tuple[str, bytes]:
-    data = np.ascontiguousarray(x, x.dtype.newbyteorder("<"))
-    bits = b"" if mask is None else np.packbits(mask).tobytes()
-    return content_digest(data, mask), data.tobytes() + bits
+    data = np.ascontiguousarray(x, little_endian(x.dtype))
+    return content_digest(data, mask), data.tobytes() + mask_of(mask)
 
 
 class DatasetStore:
@@ -97,7 +97,7 @@ class DatasetStore:
         async with holding(self._client, tenant, size, self.ttl, self._quota):
             if not await self.renew(tenant, dataset_id):
                 fields = record_fields(
-                    x.shape, x.dtype.newbyteorder("<").str, digest, mask is not None, len(data)
+                    x.shape, little_endian(x.dtype).str, digest, mask is not None, len(data)
                 )
                 await self._write(tenant, dataset_id, data, fields)
         return await self.get(tenant, dataset_id)
@@ -110,7 +110,7 @@ class DatasetStore:
         starts = range(0, len(data), PIECE)
         fields = fields | {"stored": secrets.token_hex(16), "pieces": len(starts)}
         record, text = keys.dataset(tenant, dataset_id), json.dumps(fields)
-        names = _pieces(tenant, dataset_id, fields)
+        names = _pieces(tenant, fields)
         try:
             for name, start in zip(names, starts, strict=True):
                 await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
@@ -136,7 +136,7 @@ class DatasetStore:
         except UnknownDataset:
             return False
         async with self._client.pipeline(transaction=True) as pipe:
-            for name in (keys.dataset(tenant, dataset_id), *_pieces(tenant, dataset_id, fields)):
+            for name in (keys.dataset(tenant, dataset_id), *_pieces(tenant, fields)):
                 pipe.expire(name, self.ttl)
             there: list[Any] = await pipe.execute()
         await self._client.expire(keys.made(tenant, dataset_id), self.ttl)
@@ -151,7 +151,7 @@ class DatasetStore:
     async def load(self, tenant: str, dataset_id: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
         fields, _ = await self._record(tenant, dataset_id)
-        names = _pieces(tenant, dataset_id, fields)
+        names = _pieces(tenant, fields)
         # Piece by piece into its place: together, pieces and whole would take twice the memory.
         data, filled = np.zeros(fields["bytes"], np.uint8), 0
         for name in names:
@@ -181,7 +181,7 @@ class DatasetStore:
         # The tiles go first: should their store be away, the dataset stays and can be deleted later.
         await self._tiles.delete(tenant, [digest.hex() for digest in members])
         await self._client.delete(made)
-        names = _pieces(tenant, dataset_id, fields)
+        names = _pieces(tenant, fields)
         await self._client.delete(keys.dataset(tenant, dataset_id), *names)
         await self._client.zrem(keys.held(tenant), f"dataset:{dataset_id}|{fields['bytes']}")
 
@@ -221,20 +221,11 @@ def record_fields(
     }
 
 
-def _pieces(tenant: str, dataset_id: str, fields: dict[str, Any]) -> list[str]:
+def _pieces(tenant: str, fields: dict[str, Any]) -> list[str]:
     """The names of a dataset's pieces, in order."""
-    # Datasets of the first version stood under their own id.
-    stored = fields.get("stored", dataset_id)
-    return [keys.piece(tenant, stored, number) for number in range(fields["pieces"])]
+    return [keys.piece(tenant, fields["stored"], number) for number in range(fields["pieces"])]
 
 
 def _decode(data: np.ndarray, fields: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
-    count = int(np.prod(shape))
-    x = np.frombuffer(data, dtype, count=count).reshape(shape)
-    if not fields["masked"]:
-        return x, None
-    bits = np.frombuffer(data, np.uint8, offset=count * dtype.itemsize)
-    # A mask covers the array without its channels (its last axis).
-    mask_shape = shape[:-1]
-    return x, np.unpackbits(bits, count=int(np.prod(mask_shape))).astype(bool).reshape(mask_shape)
+    x = values_in(data, fields)
+    return x, mask_in(data, x.shape, x.nbytes) if fields["masked"] else None

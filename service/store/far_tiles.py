@@ -26,6 +26,7 @@ from redis.asyncio import Redis
 
 from service.errors import ResultStoreAway, ResultStoreClosed, StartError
 from service.store import keys
+from service.store.array_bytes import header_of, values_in, values_of
 from service.store.connection import now, raw
 from service.store.far_bytes import FarBytes
 from service.store.framed import framed, unframed
@@ -105,7 +106,9 @@ class FarTiles:
         """
         ref = keys.ref(tenant, name)
         until = await now(self._client) + self._ttl
-        objects = {output: _packed(value) for output, value in values.items()}
+        objects = {
+            output: framed(header_of(value), values_of(value)) for output, value in values.items()
+        }
         # Last, so that a tile with it is whole.
         objects[META] = json.dumps({**meta, "outputs": ",".join(values)}).encode()
         await self.bytes.count(ref, sum(map(len, objects.values())), until)
@@ -131,7 +134,7 @@ class FarTiles:
         if data is None:
             return None
         header, start = unframed(data)
-        return np.frombuffer(data, header["dtype"], offset=start).reshape(header["shape"])
+        return values_in(data, header, start)
 
     async def metas(self, tenant: str, names: Sequence[str]) -> list[dict[str, Any] | None]:
         """What made each tile, None for those that are not there."""
@@ -144,24 +147,18 @@ class FarTiles:
             for data in found
         ]
 
-    async def exists(self, tenant: str, names: Sequence[str]) -> list[bool]:
-        """Which of the tiles are there; those get their full lifetime again.
+    async def renew(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Give tiles their full lifetime again; which of them are there (see `present`).
 
-        The list is believed, but for one tile a round trip: so a store that does not answer is found
-        out before anything is promised. Raises ResultStoreAway.
+        Raises ResultStoreAway.
         """
-        moment = await now(self._client)
         found: list[bool] = []
         for start in range(0, len(names), BATCH):
-            refs = [keys.ref(tenant, name) for name in names[start : start + BATCH]]
-            scores: list[float | None] = raw(await self._client.zmscore(keys.FAR_WHOLE, refs))
-            there = [score is not None and score > moment for score in scores]
-            if any(there):
-                first = there.index(True)
-                there[first] = await self._get(refs[first], META) is not None
+            batch = names[start : start + BATCH]
+            moment, there = await self._present(tenant, batch)
             renewed: dict[Any, float] = {
-                ref: moment + self._ttl
-                for ref, is_there in zip(refs, there, strict=True)
+                keys.ref(tenant, name): moment + self._ttl
+                for name, is_there in zip(batch, there, strict=True)
                 if is_there
             }
             if renewed:
@@ -171,6 +168,28 @@ class FarTiles:
                     await pipe.execute()
             found += there
         return found
+
+    async def present(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Which of the tiles are there; they live no longer for it.
+
+        The list is believed, but for one tile a round trip: so a store that does not answer is found
+        out before anything is promised. Raises ResultStoreAway.
+        """
+        found: list[bool] = []
+        for start in range(0, len(names), BATCH):
+            found += (await self._present(tenant, names[start : start + BATCH]))[1]
+        return found
+
+    async def _present(self, tenant: str, names: Sequence[str]) -> tuple[float, list[bool]]:
+        """The time now, and which of a few tiles are there."""
+        moment = await now(self._client)
+        refs = [keys.ref(tenant, name) for name in names]
+        scores: list[float | None] = raw(await self._client.zmscore(keys.FAR_WHOLE, refs))
+        there = [score is not None and score > moment for score in scores]
+        if any(there):
+            first = there.index(True)
+            there[first] = await self._get(refs[first], META) is not None
+        return moment, there
 
     async def delete(self, tenant: str, names: Sequence[str]) -> None:
         """Throw the tiles away; those that are not there are no matter."""
@@ -228,11 +247,6 @@ class FarTiles:
             # Somebody deleted it behind our back: it is not there, whatever the list says.
             await self._client.zrem(keys.FAR_WHOLE, ref)
             return None
-
-
-def _packed(value: np.ndarray) -> bytes:
-    data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-    return framed({"shape": data.shape, "dtype": data.dtype.str}, data.tobytes())
 
 
 def _path(ref: str, part: str = "") -> str:

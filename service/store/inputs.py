@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 from redis.asyncio import Redis
 
 from kernels.inputs import Inputs
 from service.errors import OverLimit
 from service.store import keys
+from service.store.array_bytes import header_of, mask_in, mask_of, mask_size, values_in, values_of
 from service.store.connection import now, raw
 from service.store.framed import framed, header_size, unframed
 from service.store.holding import HOLD, RELEASE, UNBOOK
@@ -22,34 +22,25 @@ from service.store.renewing import renew_scores
 
 
 def _header(rows: Inputs) -> dict[str, Any]:
-    dtype = rows.x.dtype.newbyteorder("<").str
-    return {"shape": rows.x.shape, "dtype": dtype, "masked": rows.mask is not None}
+    return header_of(rows.x) | {"masked": rows.mask is not None}
 
 
 def packed_size(rows: Inputs) -> int:
     """The length of `pack(rows)` in bytes, without packing."""
-    mask = 0 if rows.mask is None else (rows.mask.size + 7) // 8
+    mask = 0 if rows.mask is None else mask_size(rows.x.shape)
     return header_size(_header(rows)) + rows.x.nbytes + mask
 
 
 def pack(rows: Inputs) -> bytes:
     """Rows as bytes: a header (see `framed`), the values, the mask in bits."""
-    x = np.ascontiguousarray(rows.x, rows.x.dtype.newbyteorder("<"))
-    mask = b"" if rows.mask is None else np.packbits(rows.mask).tobytes()
-    return framed(_header(rows), x.tobytes(), mask)
+    return framed(_header(rows), values_of(rows.x), mask_of(rows.mask))
 
 
 def unpack(data: bytes) -> Inputs:
     """The rows that `pack` packed."""
     header, start = unframed(data)
-    shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
-    size = int(np.prod(shape)) * dtype.itemsize
-    x = np.frombuffer(data, dtype, count=int(np.prod(shape)), offset=start).reshape(shape)
-    mask = None
-    if header["masked"]:
-        bits = np.frombuffer(data, np.uint8, offset=start + size)
-        mask = np.unpackbits(bits, count=int(np.prod(shape[:-1]))).astype(bool).reshape(shape[:-1])
-    return Inputs(x=x, mask=mask)
+    x = values_in(data, header, start)
+    return Inputs(x, mask_in(data, x.shape, start + x.nbytes) if header["masked"] else None)
 
 
 async def hold(

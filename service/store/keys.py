@@ -3,7 +3,7 @@
 Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tenant:digest`:
 
     gramd:secret:{tenant}            key of the tenant's digests                       permanent
-    gramd:job:JOB                    hash, the record, values in JSON                  job, + TOMBSTONE
+    gramd:job:JOB                    hash, the record: see `store.job_fields`          job, + TOMBSTONE
     gramd:job:JOB:layout             tile plan and digests                             job
     gramd:job:JOB:pending            list of tiles not yet asked for                   job
     gramd:job:JOB:asked              hash tile digest -> index, asked for, unfinished  job
@@ -38,7 +38,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:spared                     set of those TILEs that took a spare place        permanent, empties
     gramd:workers                    hash worker -> what it is and when it was seen    permanent, pruned
     gramd:bucket:{tenant}            hash, tokens left for requests and since when     until it is full
-    gramd:places:{tenant}            sorted set of answers kept open -> when each ends PLACE
+    gramd:places:{tenant}            sorted set of open responses -> when each ends    PLACE
     gramd:far:due                    sorted set TILE in the object store -> its end    permanent, pruned
     gramd:far:whole                  sorted set of those complete -> the same          permanent, pruned
     gramd:far:sizes                  hash TILE -> its bytes in the object store        permanent, pruned
@@ -86,7 +86,7 @@ JOB_PREFIX = "gramd:job:"
 WAITERS_PREFIX = "gramd:waiters:"
 DELIVERIES_PREFIX = "gramd:deliveries:"
 
-# A job record has a field for each error that is estimated, so that a script can raise one alone.
+# Begins the names of fields of a job: see `store.job_fields`.
 ERROR_ESTIMATE = "error_estimate:"
 
 # A record outlives its data by this much, so that a late reader learns "expired", not "unknown".

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -12,6 +12,7 @@ from service.records import JobEvent, JobRecord
 from service.store import keys
 from service.store.connection import raw, seconds_of
 from service.store.counts import UNFINISHED
+from service.store.job_fields import KernelFields, decoded, encoded, error_fields, errors_in
 
 
 class RecordStore:
@@ -24,19 +25,19 @@ class RecordStore:
     async def write(
         self,
         ref: str,
-        fields: Mapping[str, Any],
+        fields: KernelFields,
+        errors: Mapping[str, float],
         layout: str,
         pending: list[str],
         done: list[int],
     ) -> None:
-        """Make a job visible, all at once: record, layout, tiles to do and tiles done."""
+        """Make a job visible, all at once: record, errors of tiles done, layout, tiles to do and tiles
+        done."""
         tenant, job_id = keys.split(ref)
         turn = await self._client.incr(keys.TURN) if pending else 0
         async with self._client.pipeline(transaction=True) as pipe:
-            encoded: dict[Any, Any] = {name: json.dumps(value) for name, value in fields.items()}
-            # The scripts hand this field through as it is: no second layer of JSON.
-            encoded["task"] = fields["task"]
-            pipe.hset(keys.job(ref), mapping=encoded)
+            stored = encoded({**fields, **error_fields(errors)})
+            pipe.hset(keys.job(ref), mapping=stored)
             pipe.expire(keys.job(ref), self._ttl + keys.TOMBSTONE)
             pipe.set(keys.job(ref, "layout"), layout, ex=self._ttl)
             if done:
@@ -45,7 +46,7 @@ class RecordStore:
             pipe.zadd(keys.jobs(tenant), {job_id: 0})
             pipe.expire(keys.jobs(tenant), self._ttl + keys.TOMBSTONE)
             state: dict[Any, Any] = {
-                name: encoded[name] for name in ("state", "tiles_done", "tiles_total")
+                name: stored[name] for name in ("state", "tiles_done", "tiles_total")
             }
             pipe.xadd(keys.job(ref, "events"), state)
             pipe.expire(keys.job(ref, "events"), self._ttl)
@@ -69,8 +70,8 @@ class RecordStore:
             stored, moment = await pipe.execute()
         if not stored:
             raise UnknownJob(keys.split(ref)[1])
-        fields: dict[str, Any] = {k.decode(): json.loads(v) for k, v in stored.items()}
-        return _record(fields, seconds_of(moment))
+        fields = decoded(stored)
+        return _record(cast("KernelFields", fields), errors_in(fields), seconds_of(moment))
 
     async def exists(self, ref: str) -> bool:
         """Whether there is a record, of a job or of an answer."""
@@ -147,33 +148,38 @@ def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> JobEvent:
     )
 
 
-def _record(fields: dict[str, Any], moment: float) -> JobRecord:
+def _record(fields: KernelFields, errors: Mapping[str, float], moment: float) -> JobRecord:
     """The public record of the stored fields, with what follows from them and the time."""
-    # Records of the first version had matrices only.
-    fields.setdefault("shape", [fields["n1"], fields["n2"]])
+    shown: dict[str, Any] = {**fields}
     ended = fields.get("finished_at")
-    started = fields.get("started_at")
-    done, total = fields["tiles_done"], fields["tiles_total"]
-    worked = fields["tiles_done"] - fields["reused_at_start"]
     if ended is None:
-        spent = 0.0 if started is None else max(0.0, moment - started)
-        if worked > 1:
-            # The first tile stands for the compiling that the others are spared.
-            since = max(0.0, moment - fields["first_tile_at"])
-            fields["eta_s"] = round(since / (worked - 1) * (total - done), 1)
-        elif "expected_s" in fields:
-            # Until the job has a pace of its own: what such tiles took before (service/queue/pace.py).
-            fields["eta_s"] = round(max(0.0, fields["expected_s"] - spent), 1)
-        elif worked > 0:
-            fields["eta_s"] = round(spent * (total - done), 1)
-    if fields["state"] == "succeeded":
-        fields["receipt"] = _receipt(fields, ended - (started or fields["created_at"]))
+        shown["eta_s"] = _eta(fields, moment)
+    if ended is not None and fields["state"] == "succeeded":
+        began = fields.get("started_at", fields["created_at"])
+        shown["receipt"] = _receipt(fields, errors, ended - began)
     if ended is not None and moment > fields["expires_at"]:
-        fields["state"] = "expired"
-    return JobRecord.model_validate(fields)
+        shown["state"] = "expired"
+    return JobRecord.model_validate(shown)
 
 
-def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _eta(fields: KernelFields, moment: float) -> float | None:
+    """Seconds to the end of an unfinished job; None when there is nothing to base that on."""
+    started, done, total = fields.get("started_at"), fields["tiles_done"], fields["tiles_total"]
+    worked = done - fields["reused_at_start"]
+    spent = 0.0 if started is None else max(0.0, moment - started)
+    if worked > 1:
+        assert "first_tile_at" in fields, "a tile of it was finished"
+        # The first tile stands for the compiling that the others are spared.
+        since = max(0.0, moment - fields["first_tile_at"])
+        return round(since / (worked - 1) * (total - done), 1)
+    if "expected_s" in fields:
+        # Until the job has a pace of its own: what such tiles took before (service/queue/pace.py).
+        return round(max(0.0, fields["expected_s"] - spent), 1)
+    return round(spent * (total - done), 1) if worked > 0 else None
+
+
+def _receipt(fields: KernelFields, errors: Mapping[str, float], seconds: float) -> dict[str, Any]:
+    assert "provenance" in fields, "it has succeeded"
     return {
         "architecture": fields["architecture"],
         "inputs": fields["inputs"],
@@ -181,9 +187,9 @@ def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         "outputs": fields["outputs"],
         "form": fields["form"],
         "method": fields["method"],
-        "exactness": fields.get("exactness", "exact"),
-        **_errors(fields),
-        **fields.get("provenance", {}),
+        "exactness": fields["exactness"],
+        **({"error_estimate": errors} if errors else {}),
+        **fields["provenance"],
         "tiles": {
             "total": fields["tiles_total"],
             "computed": fields["tiles_computed"],
@@ -191,13 +197,3 @@ def _receipt(fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         },
         "seconds": round(max(0.0, seconds), 3),
     }
-
-
-def _errors(fields: dict[str, Any]) -> dict[str, Any]:
-    """The largest errors of what was approximated; nothing where there are none."""
-    found = {
-        name.removeprefix(keys.ERROR_ESTIMATE): error
-        for name, error in fields.items()
-        if name.startswith(keys.ERROR_ESTIMATE)
-    }
-    return {"error_estimate": found} if found else {}

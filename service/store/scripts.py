@@ -37,7 +37,7 @@ while true do
   if not ref then break end
   local pending, asked = JOB .. ref .. ':pending', JOB .. ref .. ':asked'
   local entry = redis.call('LPOP', pending)
-  local task = redis.call('HGET', JOB .. ref, 'task')
+  local task = redis.call('HGET', JOB .. ref, 'queue_task')
   if entry and task then
     local indices, digest, rows1, rows2 = unpack(cjson.decode(entry))
     local tile = tenant_of(ref) .. ':' .. digest

@@ -6,14 +6,10 @@ from collections import OrderedDict
 
 from kernels.inputs import Inputs
 from kernels.spec.architecture import Architecture, parse_architecture
-from service.errors import ServiceError
+from service.errors import InputsGone
 from service.store.inputs import InputStore
 
 ARCHITECTURES_KEPT = 64
-
-
-class InputsGone(ServiceError):
-    """The rows or the architecture of a tile are no longer stored: its job has expired."""
 
 
 class Shelf:

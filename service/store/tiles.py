@@ -66,9 +66,13 @@ class TileStore:
         """`meta` of many tiles of one kind."""
         return await self._of(*names[:1]).metas(tenant, names)
 
-    async def exists(self, tenant: str, names: Sequence[str]) -> list[bool]:
-        """Which of the tiles, all of one kind, are there; those get their full lifetime again."""
-        return await self._of(*names[:1]).exists(tenant, names)
+    async def renew(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Give tiles, all of one kind, their full lifetime again; which of them are there."""
+        return await self._of(*names[:1]).renew(tenant, names)
+
+    async def present(self, tenant: str, names: Sequence[str]) -> list[bool]:
+        """Which of the tiles, all of one kind, are there; they live no longer for it."""
+        return await self._of(*names[:1]).present(tenant, names)
 
     async def delete(self, tenant: str, names: Sequence[str]) -> None:
         """Throw the tiles away; those that are not there are no matter."""

@@ -22,6 +22,7 @@ from redis.exceptions import OutOfMemoryError
 
 from service.errors import OverLimit, PartsMissing, TooMuch, UnknownDataset, UploadClosed
 from service.store import keys
+from service.store.array_bytes import little_endian, mask_in, mask_of, mask_size, values_of
 from service.store.connection import now, raw, store_with_room
 from service.store.datasets import Dataset, DatasetStore, digest_header, record_fields
 from service.store.inputs import holding
@@ -85,9 +86,9 @@ class UploadStore:
         `upload_id` is one of `new_id`; an upload of this id that is there already stays as it is.
         Raises OverLimit: the quota, or parts that are too large or too many.
         """
-        kind = np.dtype(dtype).newbyteorder("<")
+        kind = little_endian(dtype)
         row = math.prod(shape[1:]) * kind.itemsize
-        size = shape[0] * row + (-(-math.prod(shape[:-1]) // 8) if masked else 0)
+        size = shape[0] * row + (mask_size(shape) if masked else 0)
         if size > self._quota:
             # 2^53: JSON readers lose digits of larger integers.
             raise OverLimit(
@@ -158,8 +159,7 @@ class UploadStore:
         """
         number = secrets.token_hex(16)
         came, came_mask = (keys.incoming(tenant, number + suffix) for suffix in ("", "m"))
-        data = np.ascontiguousarray(x, np.dtype(upload.dtype)).tobytes()
-        bits = b"" if mask is None else np.packbits(mask).tobytes()
+        data, bits = values_of(x), mask_of(mask)
         digest = await asyncio.to_thread(part_digest, data, bits)
         async with store_with_room(self._client):
             try:
@@ -215,7 +215,7 @@ class UploadStore:
             await asyncio.to_thread(digest.update, data)
         pieces, bits = upload.parts, b""
         if mask is not None:
-            bits = np.packbits(mask).tobytes()
+            bits = mask_of(mask)
             digest.update(bits)
             async with store_with_room(self._client):
                 await self._client.set(
@@ -250,8 +250,7 @@ class UploadStore:
             bits = raw(await self._client.get(keys.upload_mask(tenant, upload.id, part)))
             if bits is not None:
                 rows = mask[part * upload.part_rows :][: upload.rows(part)]
-                flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=rows.size)
-                rows[...] = flat.astype(np.bool_).reshape(rows.shape)
+                rows[...] = mask_in(bits, (*rows.shape, upload.shape[-1]))
         return None if mask.all() else mask
 
     async def delete(self, tenant: str, upload: Upload) -> None:

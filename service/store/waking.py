@@ -5,7 +5,21 @@ for it is in its `dependents`, and what an answer waits for in its `awaits`; an 
 nothing puts its one task into the round. Part of `store.prelude`.
 """
 
-WAKING = """
+import json
+
+from service.problem_kinds import KERNEL_CANCELLED, KERNEL_DELETED
+
+# The documents, but for their detail, of what became of a kernel job.
+_GONE = {
+    what: {"type": kind.type, "title": kind.title, "status": kind.status}
+    for what, kind in (("cancelled", KERNEL_CANCELLED), ("deleted", KERNEL_DELETED))
+}
+
+WAKING = (
+    f"""
+local GONE = cjson.decode([[{json.dumps(_GONE)}]])
+"""
+    """
 local function at_rest(ref)
   return redis.call('HGET', JOB .. ref, 'state') == '"succeeded"'
     and redis.call('HLEN', JOB .. ref .. ':asked') == 0
@@ -55,9 +69,9 @@ local function disappoint(ref, now, ttl, problem)
 end
 
 local function gone(ref, what)
-  return cjson.encode({type = 'urn:gramd:problem:kernel-' .. what, status = 409,
-    title = 'A kernel that this needs was not computed',
-    detail = 'the kernel job ' .. name_of(ref) .. ' that this needs was ' .. what})
+  local problem = GONE[what]
+  problem.detail = 'the kernel job ' .. name_of(ref) .. ' that this needs was ' .. what
+  return cjson.encode(problem)
 end
 
 local function await(ref, now, ttl, kernels)
@@ -77,3 +91,4 @@ local function await(ref, now, ttl, kernels)
   wake(ref, ttl)
 end
 """
+)

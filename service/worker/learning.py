@@ -1,9 +1,6 @@
 """What a computed tile tells of how long such tiles take, for estimates."""
 
-import json
-
 from kernels.inputs import Inputs
-from kernels.method import parse_method
 from kernels.plan.cost import tile_cost
 from kernels.spec.architecture import Architecture
 from service.queue.pace import Kind, Pace, shape_name
@@ -20,13 +17,13 @@ async def learn(
     seconds in all, and those of them that went into compiling.
     """
     rows1, rows2 = sides[0], sides[1] or sides[0]
-    outputs, method = task.outputs.split(","), parse_method(json.loads(task.method))
+    asked = task.asked()
     cost = tile_cost(
-        architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=outputs,
-        dtype=task.dtype, form=task.form, method=method, positions=bool(rows1.grid),
+        architecture, (len(rows1), len(rows2)), (rows1.grid, rows2.grid), outputs=asked.outputs,
+        dtype=task.dtype, form=asked.form, method=asked.method, positions=bool(rows1.grid),
     )  # fmt: skip
     await pace.learn(
-        task.tenant, task.architecture, Kind(device, task.dtype, method.type),
+        task.tenant, task.architecture, Kind(device, task.dtype, asked.method.type),
         cost=cost, seconds=took[0], compile_seconds=took[1], layers=len(architecture.expanded),
-        shape=shape_name(outputs, task.form, rows1.grid, rows2.grid),
+        shape=shape_name(asked.outputs, asked.form, rows1.grid, rows2.grid),
     )  # fmt: skip

@@ -26,16 +26,16 @@ from structlog.contextvars import bound_contextvars
 from kernels.errors import KernelError, Stopped
 from kernels.result import TileResult
 from service import tracing
-from service.answers.maker import Maker, NoRoom
+from service.answers.maker import Maker
 from service.answers.recipes import recipes
-from service.errors import ResultStoreAway, ResultStoreClosed
-from service.http import problems
+from service.errors import InputsGone, NoRoom, PastDeadline, ResultStoreAway, ResultStoreClosed
 from service.logs import get_logger
+from service.problem_kinds import STORE_CLOSED, TILE_FAILED, TILE_REFUSED, TILE_TOO_LONG, Kind
 from service.queue.roster import WorkerCard
-from service.queue.tasks import Compute, PastDeadline, Task, TileTask
+from service.queue.tasks import Compute, Task, TileTask
 from service.state import Service
 from service.store import keys
-from service.store.shelf import InputsGone, Shelf
+from service.store.shelf import Shelf
 from service.worker import compiling
 from service.worker.learning import learn
 from service.worker.provenance import provenance
@@ -46,16 +46,16 @@ log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
-# A tile that has not stopped after this many times its deadline hangs.
-HOPELESS = 2
+# A tile that has not stopped after this many times its deadline, when it was asked to, hangs.
+HUNG_AFTER = 2
 # A tile whose object store is away is set aside for these seconds, and all its jobs' tiles with it.
 ASIDE_S = 30.0
 # How often a running tile's worker asks whether anybody still waits for it.
 WATCH_S = 0.5
 
 
-# Called when a tile has passed its deadline; does not return in a worker process.
-Overdue = Callable[[Task], None]
+# Called with a tile that hangs; does not return in a worker process.
+Hung = Callable[[Task], None]
 
 
 class Tiler:
@@ -63,12 +63,12 @@ class Tiler:
 
     def __init__(
         self, service: Service, compute: Compute, pool: ThreadPoolExecutor, card: WorkerCard,
-        overdue: Overdue,
+        hung: Hung,
     ) -> None:  # fmt: skip
         self._service = service
         self._compute = compute
         self._pool = pool
-        self._overdue = overdue
+        self._hung = hung
         self._about = provenance(card)
         self._shelf = Shelf(service.inputs, service.settings.worker_cache_bytes)
         self._maker = Maker(service, self._shelf, pool, recipes(compute), self._about)
@@ -92,7 +92,7 @@ class Tiler:
     async def _attempts(self, task: Task) -> None:
         """Begin the tile until it ends; an unexpected failure counts like a lost worker."""
         dispatch, allowed = self._service.dispatch, self._service.settings.max_deliveries
-        reason = "its worker died or ran past the deadline each time"
+        reason = "its worker died, or it hung, each time"
         while not self.draining:
             count = await dispatch.begin(task)
             if count == 0:
@@ -101,7 +101,7 @@ class Tiler:
             if count > allowed:
                 await self._fail(
                     task,
-                    "tile-failed",
+                    TILE_FAILED,
                     f"{_noun(task)} was begun {allowed} times and never finished: {reason}",
                 )
                 return
@@ -115,17 +115,17 @@ class Tiler:
                 await dispatch.unbegin(task)
             except PastDeadline as error:
                 # It stopped when it was asked to: it was computing, and would take as long again.
-                await self._fail(task, "tile-too-long", str(error))
+                await self._fail(task, TILE_TOO_LONG, str(error))
                 return
             except (KernelError, InputsGone, NoRoom) as error:
-                await self._fail(task, "tile-refused", f"{_noun(task)} was refused: {error}")
+                await self._fail(task, TILE_REFUSED, f"{_noun(task)} was refused: {error}")
                 return
             except ResultStoreClosed as error:
                 # What the store says may hold an address, which is for the operator alone.
                 log.error("the object store cannot be used", reason=str(error))
                 await self._fail(
                     task,
-                    "store-closed",
+                    STORE_CLOSED,
                     "the object store of large results does not let the service in; its operator"
                     " has to put that right",
                 )
@@ -160,7 +160,7 @@ class Tiler:
 
     async def _tile(self, task: TileTask) -> None:
         service, tenant = self._service, task.tenant
-        if (await service.tiles.exists(tenant, [task.tile]))[0]:
+        if (await service.tiles.renew(tenant, [task.tile]))[0]:
             meta = await service.tiles.meta(tenant, task.tile) or {}
             about = {name: meta[name] for name in self._about if name in meta}
             error = meta.get("error_estimate", {})
@@ -175,7 +175,7 @@ class Tiler:
         with tracing.span("compute"):
             timed = partial(_timed, self._compute)
             result, seconds, compile_seconds = await self._watched(
-                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task)
+                task, partial(self._on_a_thread, timed, architecture, rows1, *others, task.asked())
             )
         meta: dict[str, Any] = {"seconds": round(seconds, 6)}
         log.info("tile computed", seconds=meta["seconds"])
@@ -207,16 +207,16 @@ class Tiler:
         while True:
             ready, _ = await asyncio.wait({future}, timeout=WATCH_S)
             if ready and late and isinstance(future.exception(), Stopped):
-                raise PastDeadline(task, allowed)
+                raise PastDeadline(allowed, tile=isinstance(task, TileTask))
             if ready:
                 return future.result()
             late = time.monotonic() > began + allowed
-            if time.monotonic() > began + HOPELESS * allowed:
+            if time.monotonic() > began + HUNG_AFTER * allowed:
                 # It does not look at the flag. A thread cannot be stopped from outside, so the
                 # process has to go. The tiles beside this one are not to blame.
                 for other in self.active - {task}:
                     await self._service.dispatch.unbegin(other)
-                self._overdue(task)
+                self._hung(task)
             unwanted = not await self._cared_for(task)
 
     async def _cared_for(self, task: Task) -> bool:
@@ -245,13 +245,11 @@ class Tiler:
             log.info("job succeeded", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
-    async def _fail(self, task: Task, kind: str, detail: str) -> None:
-        refused = kind == "tile-refused"
-        # What a caller asked for cannot be computed: no trouble of the operator's.
-        (log.warning if refused else log.error)("task given up", reason=detail)
+    async def _fail(self, task: Task, kind: Kind, detail: str) -> None:
+        # What a caller asked for and cannot be computed is no trouble of the operator's.
+        (log.warning if kind is TILE_REFUSED else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
-        title = f"The {what} could not be computed"
-        problem = problems.Kind(422 if refused else 500, kind, title).document(detail)
+        problem = kind.about(what).document(detail)
         for ref in await self._service.dispatch.fail(task, problem):
             log.info("job failed", job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)

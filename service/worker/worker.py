@@ -5,7 +5,6 @@ looks for tiles that nobody wants any more, and must never be blocked.
 """
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -22,7 +21,6 @@ from kernels.engine.backend import keep_compiled_code, tile_threads
 from kernels.engine.tile import compute_tile
 from kernels.engine.workspace import Workspace
 from kernels.inputs import Inputs, read_inputs
-from kernels.method import parse_method
 from kernels.result import TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service import tracing
@@ -31,7 +29,7 @@ from service.logs import get_logger
 from service.processes.data_dir import make_directory
 from service.queue.docket import SPARE_SLOTS
 from service.queue.roster import WorkerCard
-from service.queue.tasks import Task, TileTask
+from service.queue.tasks import Asked, Task
 from service.settings import Settings
 from service.state import Service, open_service
 from service.store.far_tiles import FarTiles
@@ -43,7 +41,7 @@ log = get_logger(__name__)
 # How often a worker says that it is alive; well under `keys.WORKER_SEEN`.
 ANNOUNCE_S = 2.0
 # EX_TEMPFAIL: the supervisor (or the container runtime) is to start the worker again.
-EXIT_OVERDUE = 75
+EXIT_HUNG = 75
 
 
 def compute(
@@ -51,7 +49,7 @@ def compute(
     rows1: Inputs,
     rows2: Inputs | None,
     landmarks: Inputs | None,
-    task: TileTask,
+    asked: Asked,
     should_stop: Callable[[], bool],
     workspace: Workspace | None = None,
 ) -> TileResult:
@@ -60,9 +58,9 @@ def compute(
         architecture,
         rows1,
         rows2,
-        outputs=task.outputs.split(","),
-        form=task.form,
-        method=parse_method(json.loads(task.method)),
+        outputs=asked.outputs,
+        form=asked.form,
+        method=asked.method,
         landmarks=landmarks,
         workspace=workspace,
         should_stop=should_stop,
@@ -111,7 +109,7 @@ async def _work(settings: Settings, slots: int) -> int:
                 raise StartError("; ".join(problems))
             device_kind, jax_version = await loop.run_in_executor(pool, warm_up)
             card = WorkerCard(name, slots, device_kind, jax_version)
-            tiler = Tiler(service, partial(compute, workspace=workspace), pool, card, _overdue)
+            tiler = Tiler(service, partial(compute, workspace=workspace), pool, card, _hung)
             background = [
                 asyncio.create_task(_announce(service, card)),
                 asyncio.create_task(sweep(service)),
@@ -148,10 +146,10 @@ async def _until_stopped(
     await asyncio.gather(serving, return_exceptions=True)
 
 
-def _overdue(task: Task) -> None:
-    log.critical("a task ran past its deadline; this worker ends", **task.about())
+def _hung(task: Task) -> None:
+    log.critical("a task hangs: it did not stop at its deadline; this worker ends", **task.about())
     logging.shutdown()
-    os._exit(EXIT_OVERDUE)
+    os._exit(EXIT_HUNG)
 
 
 async def _announce(service: Service, card: WorkerCard) -> None:

@@ -22,7 +22,7 @@ async def live_worker(
     card = WorkerCard(name, slots, "cpu", "none")
     await service.roster.announce(card)
     with ThreadPoolExecutor(slots + SPARE_SLOTS) as pool:
-        tiler = Tiler(service, compute, pool, card, _overdue)
+        tiler = Tiler(service, compute, pool, card, _hung)
         await service.dispatch.sweep()
         serving = asyncio.create_task(service.queue.serve(tiler.handle, name=name, slots=slots))
         try:
@@ -32,5 +32,5 @@ async def live_worker(
             await asyncio.gather(serving, return_exceptions=True)
 
 
-def _overdue(task: Task) -> None:
-    raise AssertionError(f"{task.ref} ran past its deadline")
+def _hung(task: Task) -> None:
+    raise AssertionError(f"{task.ref} hangs")

@@ -64,6 +64,20 @@ async def test_a_cached_job_takes_no_time(client, working, npy):
     assert again["seconds"] == {"p50": 0, "p90": 0}
 
 
+async def test_an_estimate_keeps_no_tile_alive(client, service, working, npy):
+    async with working():
+        await client.post("/v1/kernels", **form(npy), headers=WAIT)
+    names = [name async for name in service.tiles_client.scan_iter("gramd:tile:*")]
+    assert len(names) == 3
+    for name in names:
+        await service.tiles_client.expire(name, 50)
+    assert (await estimate(client, **form(npy)))["tiles"]["cached"] == 3
+    assert all([await service.tiles_client.ttl(name) <= 50 for name in names])
+    # A job does.
+    await client.post("/v1/kernels", **form(npy))
+    assert all([await service.tiles_client.ttl(name) > 50 for name in names])
+
+
 async def test_an_eta_is_there_before_the_first_tile_is(client, service, working, npy):
     async with working():
         await client.post("/v1/kernels", **form(npy), headers=WAIT)

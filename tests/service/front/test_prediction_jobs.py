@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.store import keys
+from service.store.job_fields import PredictionFields
 from service.store.tiles import TileStore
 
 from .conftest import problem
@@ -53,6 +54,14 @@ async def test_predictions_are_polled_listed_cancelled_and_deleted(client, servi
     assert not await service.client.exists(keys.RING, keys.LIVE)
 
 
+async def test_what_is_stored_of_a_prediction_is_in_the_list_of_fields(client, working, service):
+    async with working():
+        record = await predicted(client, body())
+    stored = await service.client.hkeys(keys.job(keys.ref("default", record["id"])))
+    names = {name.decode() for name in stored}
+    assert PredictionFields.__required_keys__ <= names <= PredictionFields.__annotations__.keys()
+
+
 @pytest.mark.parametrize("change", ["cancelled", "deleted"])
 async def test_a_prediction_fails_with_its_kernel(client, working, change):
     record = (await client.post("/v1/predictions", json=body())).json()
@@ -63,8 +72,11 @@ async def test_a_prediction_fails_with_its_kernel(client, working, change):
         await client.delete(path)
     failed = (await client.get(record["links"]["self"])).json()
     assert failed["state"] == "failed"
-    assert record["kernels"]["cross"]["id"] in failed["error"]["detail"]
-    assert "cancelled" in failed["error"]["detail"]
+    error = failed["error"]
+    assert record["kernels"]["cross"]["id"] in error["detail"]
+    assert "cancelled" in error["detail"]
+    assert (error["type"], error["status"]) == ("urn:gramd:problem:kernel-cancelled", 409)
+    assert error["title"] == "A kernel that this needs was not computed"
 
 
 async def test_a_kernel_that_cannot_be_computed_is_the_reason(client, working):

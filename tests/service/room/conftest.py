@@ -26,7 +26,7 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.result import ErrorEstimate, TileResult
 from kernels.spec.architecture import Architecture, parse_architecture
 from service.processes.children import stop
-from service.queue.tasks import TileTask
+from service.queue.tasks import Asked
 from service.records import JobRecord, KernelRequest
 from service.settings import Settings
 from service.state import Service
@@ -59,7 +59,7 @@ class Workbench:
         rows1: Inputs,
         rows2: Inputs | None,
         landmarks: Inputs | None,
-        task: TileTask,
+        asked: Asked,
         should_stop: Callable[[], bool],
     ) -> TileResult:
         self.verdict(rows1)
@@ -73,7 +73,7 @@ class Workbench:
         self.computed[rows1.x.tobytes() + other.x.tobytes()] += 1
         self.order.append(len(rows1.x))
         gram = rows1.x.reshape(len(rows1.x), -1) @ other.x.reshape(len(other.x), -1).T
-        return TileResult(dict.fromkeys(task.outputs.split(","), gram), self.error(rows1))
+        return TileResult(dict.fromkeys(asked.outputs, gram), self.error(rows1))
 
 
 @pytest.fixture

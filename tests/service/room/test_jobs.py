@@ -15,6 +15,7 @@ from service.queue.tasks import TileTask
 from service.records import JobRecord, KernelRequest
 from service.state import Service, open_service
 from service.store import keys
+from service.store.job_fields import KernelFields
 
 from .conftest import Workbench, Worker
 
@@ -47,6 +48,20 @@ async def test_a_job_is_computed_and_says_what_was_done(
     assert values is not None
     x = request_of(4).inputs1.x
     np.testing.assert_array_equal(values, x @ x.T)
+
+
+async def test_what_is_stored_of_a_job_is_in_the_list_of_fields(
+    service: Service, worker: Worker, workbench: Workbench, request_of: Requests, finished: Finished
+) -> None:
+    workbench.error = lambda rows: {"mixing": 0.25}
+    async with worker():
+        for _ in range(2):
+            record = await finished(await service.jobs.create("default", request_of(4)))
+            ref = keys.ref("default", record.id)
+            names = {name.decode() for name in await service.client.hkeys(keys.job(ref))}
+            errors = {name for name in names if name.startswith(keys.ERROR_ESTIMATE)}
+            assert KernelFields.__required_keys__ <= names - errors
+            assert names - errors <= KernelFields.__annotations__.keys()
 
 
 async def test_cancelling_stops_a_running_tile_and_keeps_the_record(

@@ -113,7 +113,7 @@ async def test_evicted_tiles_are_computed_again_for_a_reader(
         layout = await service.jobs.layout(record)
         await service.tiles_client.flushall()
         await service.jobs.ensure_tiles(layout, [0, 2], 20)
-        there = await service.tiles.exists("default", layout.digests)
+        there = await service.tiles.present("default", layout.digests)
     assert there == [True, False, True]
     assert (await service.jobs.get("default", record.id)).state == "succeeded"
 
@@ -167,17 +167,17 @@ async def test_a_tile_evicted_while_a_job_is_made_still_counts_with_its_error(
 ) -> None:
     workbench.error = lambda rows: {"mixing": 0.25}
     request = request_of(4, architecture=APPROXIMATE)
-    exists = service.tiles.exists
+    renew = service.tiles.renew
 
     async def then_evicted(tenant: str, digests: Sequence[str]) -> list[bool]:
-        found = await exists(tenant, digests)
+        found = await renew(tenant, digests)
         await service.tiles_client.flushall()
         return found
 
     async with worker():
         await finished(await service.jobs.create("default", request))
         with monkeypatch.context() as patched:
-            patched.setattr(service.tiles, "exists", then_evicted)
+            patched.setattr(service.tiles, "renew", then_evicted)
             again = await service.jobs.create("default", request)
         ended = await finished(again)
     assert ended.receipt is not None

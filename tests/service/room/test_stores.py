@@ -19,6 +19,7 @@ from service.jobs.blueprint import draw, plan_of
 from service.jobs.digests import tile_digest
 from service.records import KernelRequest
 from service.state import Service, open_service
+from service.store import keys
 from service.store.datasets import PIECE
 from service.store.inputs import pack, packed_size, unpack
 from service.store.shelf import Shelf
@@ -67,7 +68,12 @@ async def test_a_tile_comes_back_as_it_went_in(service: Service) -> None:
         np.testing.assert_array_equal(found, value)
     assert await service.tiles.read("other", "d1", "nngp") is None
     assert await service.tiles.read("default", "d2", "nngp") is None
-    assert await service.tiles.exists("default", ["d1", "d2"]) == [True, False]
+    key = keys.tile("default", "d1")
+    await service.tiles_client.expire(key, 50)
+    assert await service.tiles.present("default", ["d1", "d2"]) == [True, False]
+    assert await service.tiles_client.ttl(key) <= 50
+    assert await service.tiles.renew("default", ["d1", "d2"]) == [True, False]
+    assert await service.tiles_client.ttl(key) > 50
     meta = await service.tiles.meta("default", "d1")
     assert meta is not None
     assert meta["jax_version"] == "x"

@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-import types
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kernels.inputs import Form
 from kernels.plan.placement import mirrored
 from kernels.plan.tiles import RowGroup, TilePlan
-from service.records import Layout
+from service.records import JobRecord, Layout
 from service.results import reading, windows
 from service.results.windows import Window, open_window
 
@@ -28,6 +28,18 @@ def plan_of(
     groups2 = groups1 if sizes2 is None else tuple(RowGroup(tuple(rows), ()) for rows in sizes2)
     n1, n2 = (sum(len(group.rows) for group in groups) for groups in (groups1, groups2))
     return TilePlan(n1, n2, sizes2 is None, form, entry, groups1, groups2)
+
+
+def layout_of(plan: TilePlan) -> Layout:
+    """A job that has succeeded, of this plan and with one output; its tiles have no names."""
+    moment = datetime.now(UTC)
+    record = JobRecord(
+        id="k", tenant="default", state="succeeded", architecture="", dtype="float64",
+        outputs=("ntk",), form=plan.form, method={"type": "exact"}, shape=plan.shape, n1=plan.n1,
+        n2=plan.n2, symmetric=plan.symmetric, tiles_total=len(plan.tiles), created_at=moment,
+        expires_at=moment,
+    )  # fmt: skip
+    return Layout(record, plan, (), frozenset())
 
 
 def partitions(n: int) -> st.SearchStrategy[list[list[int]]]:
@@ -78,8 +90,7 @@ async def test_any_rectangle_of_any_plan_is_that_of_the_result(data):
     result = np.random.default_rng(0).standard_normal((n1, n2, *entry))
     result = result + mirrored(result) if symmetric else result
     rows, cols = data.draw(spans(n1)), data.draw(spans(n2))
-    record: Any = types.SimpleNamespace(state="succeeded", outputs=("ntk",))
-    window = open_window(Layout(record, plan, (), frozenset()), "ntk", rows, cols)
+    window = open_window(layout_of(plan), "ntk", rows, cols)
     tiles = {
         tile.index: result[np.ix_(plan.groups1[tile.row].rows, plan.groups2[tile.col].rows)]
         for tile in plan.tiles
@@ -95,8 +106,7 @@ async def test_any_part_of_any_diagonal_is_that_of_the_diagonal(data):
     groups = data.draw(partitions(n))
     plan = plan_of("diagonal", (), groups, data.draw(st.sampled_from([None, groups])))
     result, rows = np.arange(float(n)), data.draw(spans(n))
-    record: Any = types.SimpleNamespace(state="succeeded", outputs=("ntk",))
-    window = open_window(Layout(record, plan, (), frozenset()), "ntk", rows, range(n))
+    window = open_window(layout_of(plan), "ntk", rows, range(n))
     tiles = {tile.index: result[list(plan.groups1[tile.row].rows)] for tile in plan.tiles}
     sizes = data.draw(st.integers(1, 100)), data.draw(st.integers(1, 100))
     found = await assembled(window, tiles, sizes)

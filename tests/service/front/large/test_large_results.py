@@ -48,8 +48,11 @@ async def test_a_large_result_is_written_to_the_object_store_and_read_from_it(
         assert len(files(folder)) == 3 * job["tiles_total"] > 3
         expected = kernel_matrix(DENSE, ROWS, outputs=("ntk",), dtype="float64")["ntk"]
         assert np.array_equal(await matrix(client, job), expected)
+        due = await service.client.zrange(keys.FAR_DUE, 0, -1, withscores=True)
         estimate = (await client.post("/v1/estimates", json=body())).json()
         assert estimate["tiles"]["cached"] == job["tiles_total"]
+        # Tiles live no longer for it.
+        assert await service.client.zrange(keys.FAR_DUE, 0, -1, withscores=True) == due
         part = await matrix(client, job, "?rows=100:103&cols=600:")
         assert np.array_equal(part, expected[100:103, 600:])
         again = (await client.post("/v1/kernels", json=body(), headers=WAIT)).json()
@@ -78,7 +81,7 @@ async def test_objects_that_vanish_or_are_past_their_time_are_computed_again(
         for name in (keys.FAR_DUE, keys.FAR_WHOLE):
             await service.client.zadd(name, dict.fromkeys(due, 1.0))
         # Until they are deleted they are past their time, and a look at them brings none back.
-        assert await service.tiles.exists("default", [due[0].decode().split(":")[1]]) == [False]
+        assert await service.tiles.present("default", [due[0].decode().split(":")[1]]) == [False]
         assert await far.delete_due() == len(due)
         assert files(folder) == []
         assert await service.client.exists(keys.FAR_DUE, keys.FAR_WHOLE) == 0
