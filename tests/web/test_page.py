@@ -139,6 +139,21 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
             [values, method],
         )
         assert words is None if said is None else said in words
+    # An index is marked at round numbers, evenly, as often as there is room.
+    for low, high, most, marks in (
+        (0, 31, 6, [0, 10, 20, 30]),
+        (0, 31, 10, [0, 5, 10, 15, 20, 25, 30]),
+        (1, 64, 10, [10, 20, 30, 40, 50, 60]),
+        (0, 1999, 6, [0, 500, 1000, 1500]),
+        (1, 82, 5, [20, 40, 60, 80]),
+        (1, 102, 5, [50, 100]),
+        (1, 2, 5, [1, 2]),
+    ):
+        got = page.evaluate(
+            "async (range) => (await import('/web/elements/chart.js')).marks(...range)",
+            [low, high, most],
+        )
+        assert got == marks
     # Headers of every dtype and order, as numpy writes them.
     for array in (
         np.zeros((2, 3), "<f4"), np.zeros(5, ">f8"), np.zeros((2, 2), bool),
