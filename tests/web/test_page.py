@@ -82,6 +82,7 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     row = page.get_by_role("row").filter(has_text=job)
     expect(row.get_by_title(network)).to_have_text(network[:8])
     page.get_by_role("button", name=f"Delete {job}").click()
+    page.get_by_role("button", name=f"Really delete? {job}").click()
     expect(page.get_by_role("link", name=job)).to_have_count(0)
     assert httpx.get(f"{served.url}/v1/kernels/{job}").status_code == 404
 

@@ -67,6 +67,7 @@ def test_mean_and_spread_of_a_gaussian_process(served: Served, page_of: PageOf) 
     page.get_by_role("link", name="Jobs", exact=True).click()
     page.get_by_role("link", name="Predictions").click()
     page.get_by_role("button", name=f"Delete {prediction}").click()
+    page.get_by_role("button", name=f"Really delete? {prediction}").click()
     expect(page.get_by_role("link", name=prediction)).to_have_count(0)
     assert httpx.get(f"{served.url}/v1/predictions/{prediction}").status_code == 404
 
