@@ -87,6 +87,58 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     assert httpx.get(f"{served.url}/v1/kernels/{job}").status_code == 404
 
 
+def test_a_network_outlives_a_reload(served: Served, page_of: PageOf) -> None:
+    page = page_of(f"{served.url}/#/predict")
+    page.get_by_label("Start from").select_option(label="Images: convolution")
+    page.get_by_role("link", name="Compute", exact=True).click()
+    network, field = json.dumps(DENSE), page.get_by_label("architecture as JSON")
+    page.get_by_label("Start from").select_option(label="Vectors: dense")
+    page.get_by_label("Shape of one input").fill("5, 7")
+    field.fill(network)
+    page.reload()
+    expect(field).to_have_value(network)
+    expect(page.get_by_label("Shape of one input")).to_have_value("5, 7")
+    expect(page.get_by_label("Start from").locator("option:checked")).to_have_text("Vectors: dense")
+    expect(page.locator("#verdict")).to_contain_text("5 × 7 in")
+    # An array is gone, but not what it was shaped like; a mistake is kept like anything else.
+    give(page, "x1", np.zeros((4, 6)))
+    expect(page.locator("#verdict")).to_contain_text("6 in")
+    field.fill("{")
+    page.reload()
+    expect(field).to_have_value("{")
+    expect(page.locator("#verdict")).to_contain_text("Line 1")
+    expect(page.get_by_label("Shape of one input")).to_have_value("6")
+    page.get_by_role("link", name="Predict", exact=True).click()
+    expect(page.get_by_label("Shape of one input")).to_have_value("10, 10, 3")
+    expect(page.locator("#verdict")).to_contain_text("Valid")
+
+
+def test_names_begin_with_the_words_in_sight(served: Served, page_of: PageOf) -> None:
+    page = page_of(served.url)
+    expect(page.locator(".diagram .layer .details")).to_have_count(2)
+    answer = httpx.post(
+        f"{served.url}/v1/kernels", data={"request": json.dumps({"architecture": DENSE})},
+        files={"x1": npy(np.eye(3))}, headers={"Prefer": "wait=60"}, timeout=70,
+    )  # fmt: skip
+    for view, button in (
+        ("#/", "dense w_std 1.4, b_std 0.1"),
+        (f"#/jobs/{answer.json()['id']}", "whole"),
+        ("#/jobs", "Delete"),
+    ):
+        page.goto(f"{served.url}/{view}")
+        expect(page.get_by_role("button", name=button).first).to_be_visible(timeout=WAIT_MS)
+        names = page.evaluate(
+            """() => {
+                const named = document.querySelectorAll('[aria-label]:is(button, [role=button])');
+                return Array.from(named, (one) => [one.ariaLabel, one.textContent]);
+            }"""
+        )
+        assert names
+        for name, seen in names:  # whoever speaks to the page says what they see; "+" is not said
+            words = seen.removesuffix("…").lower()
+            assert name.lower().startswith(words) or words in "−+", (name, seen)
+
+
 def test_a_large_matrix_is_fetched_where_it_is_looked_at(served: Served, page_of: PageOf) -> None:
     rows = np.random.default_rng(1).standard_normal((2000, 4))
     answer = httpx.post(
