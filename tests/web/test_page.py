@@ -76,6 +76,11 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download preview.png").click()
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    # On the smallest telephone nothing is wider than it, diagnostics included.
+    page.set_viewport_size({"width": 320, "height": 800})
+    expect(page.get_by_role("region", name="table of diagnostics")).to_be_visible(timeout=WAIT_MS)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
     network = httpx.get(f"{served.url}/v1/kernels/{job}").json()["architecture"]
