@@ -63,6 +63,14 @@ def test_mean_and_spread_of_a_gaussian_process(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download variance.npy").click()
     assert np.array_equal(np.load(download.value.path()), variance)
+    # What was found while it was solved is said with what was known before.
+    address = f"**{record['links']['self']}"
+    receipt = record["receipt"] | {"warnings": ["The kernel is nearly singular.", "So is another."]}
+    told = record | {"warnings": ["All rows are alike."], "receipt": receipt}
+    page.route(address, lambda route: route.fulfill(json=told))
+    page.reload()
+    expect(page.locator(".notes .warning")).to_have_text(told["warnings"] + receipt["warnings"])
+    page.unroute(address)
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs", exact=True).click()
     page.get_by_role("link", name="Predictions").click()

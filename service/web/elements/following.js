@@ -106,7 +106,7 @@ export class Following {
     this.details.replaceChildren(...facts.filter(([, fact]) => fact).map(([name, fact]) =>
       h("div", {}, h("dt", {}, name), h("dd", {}, fact))));
     this.notes.replaceChildren(
-      ...record.warnings.map((text) => h("p", { class: "warning" }, text)),
+      ...[...record.warnings, ...(record.receipt?.warnings ?? [])].map((text) => h("p", { class: "warning" }, text)),
       ...(record.error ? [problemNote(new ApiProblem(record.error, new Response()))] : []),
       ...(record.state === "expired" ? [h("p", { class: "warning" }, "The results are gone; the same request computes them again.")] : []));
     this.receipt.hidden = !record.receipt;
