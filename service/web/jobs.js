@@ -1,6 +1,7 @@
 // The lists of kernel jobs and of predictions, newest first, page by page.
 
 import { call, read } from "./calls/api.js";
+import { deletes } from "./elements/deletion.js";
 import { digestNote, h, problemNote } from "./elements/dom.js";
 import { hasEnded } from "./calls/events.js";
 import { count, moment, shape } from "./elements/words.js";
@@ -85,11 +86,6 @@ export class Jobs {
       h("td", {}, digestNote(job.architecture, 8)),
       h("td", {}, moment(job.created_at)),
       h("td", {}, act));
-    const offer = (words, does) => {
-      act.textContent = words;
-      act.setAttribute("aria-label", `${words} ${job.id}`);
-      act.onclick = () => this.#try(does);
-    };
     const remove = async () => {
       await call(job.links.self, { method: "DELETE" });
       const next = row.nextElementSibling ?? row.previousElementSibling;
@@ -97,14 +93,18 @@ export class Jobs {
       (next?.querySelector("a") ?? this.element.querySelector("h1")).focus();
       this.#count();
     };
-    if (hasEnded(job.state)) offer("Delete", remove);
+    const offerRemoval = () => deletes(act, () => this.#try(remove), job.id);
+    const cancel = async () => {
+      const now = await read(job.links.self, { method: "PATCH", json: { state: "cancelled" } });
+      state.textContent = now.state;
+      state.className = `pill ${now.state}`;
+      offerRemoval();
+    };
+    if (hasEnded(job.state)) offerRemoval();
     else {
-      offer("Cancel", async () => {
-        const now = await read(job.links.self, { method: "PATCH", json: { state: "cancelled" } });
-        state.textContent = now.state;
-        state.className = `pill ${now.state}`;
-        offer("Delete", remove);
-      });
+      act.textContent = "Cancel";
+      act.setAttribute("aria-label", `Cancel ${job.id}`);
+      act.onclick = () => this.#try(cancel);
     }
     return row;
   }

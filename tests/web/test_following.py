@@ -59,6 +59,7 @@ def test_finished_rows_are_there_before_the_job_is(served: Served, page_of: Page
     expect(state).to_have_text("cancelled")
     expect(page.get_by_role("button", name="Download nngp.npy")).to_be_disabled()
     page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Really delete?").click()
     expect(page.locator("h1")).to_have_text("Jobs")
     assert httpx.get(f"{served.url}{path}").status_code == 404
     # What was to be made of it says why it was not.
@@ -93,6 +94,40 @@ def computed(served: Served, **wishes: object) -> str:
     )  # fmt: skip
     assert answer.json()["state"] == "succeeded"
     return answer.json()["id"]
+
+
+def test_deleting_asks_first(served: Served, page_of: PageOf) -> None:
+    job = computed(served)
+    page = page_of("about:blank")
+    page.clock.install()
+    page.goto(f"{served.url}/#/jobs")
+    delete = page.get_by_role("button", name=f"Delete {job}", exact=True)
+    asking = page.get_by_role("button", name=f"Really delete? {job}", exact=True)
+    said = page.locator("#announcement")
+    # A double click, a key held down: each is one click. The question goes with the focus, with
+    # Escape, or after a while.
+    delete.dblclick()
+    expect(asking).to_be_focused()
+    expect(said).to_have_text("Really delete? Press again to delete.")
+    page.keyboard.press("Tab")
+    expect(delete).to_be_visible()
+    expect(said).to_have_text("")
+    delete.focus()
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(asking).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(delete).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(asking).to_be_focused()
+    page.clock.run_for(10_000)
+    expect(delete).to_be_focused()
+    assert httpx.get(f"{served.url}/v1/kernels/{job}").is_success
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=job)).to_have_count(0)
+    assert httpx.get(f"{served.url}/v1/kernels/{job}").status_code == 404
 
 
 def test_what_cannot_be_had_now_is_asked_for_again(served: Served, page_of: PageOf) -> None:

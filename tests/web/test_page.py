@@ -76,14 +76,72 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download preview.png").click()
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    # On the smallest telephone nothing is wider than it, diagnostics included.
+    page.set_viewport_size({"width": 320, "height": 800})
+    expect(page.get_by_role("region", name="table of diagnostics")).to_be_visible(timeout=WAIT_MS)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
     network = httpx.get(f"{served.url}/v1/kernels/{job}").json()["architecture"]
     row = page.get_by_role("row").filter(has_text=job)
     expect(row.get_by_title(network)).to_have_text(network[:8])
     page.get_by_role("button", name=f"Delete {job}").click()
+    page.get_by_role("button", name=f"Really delete? {job}").click()
     expect(page.get_by_role("link", name=job)).to_have_count(0)
     assert httpx.get(f"{served.url}/v1/kernels/{job}").status_code == 404
+
+
+def test_a_network_outlives_a_reload(served: Served, page_of: PageOf) -> None:
+    page = page_of(f"{served.url}/#/predict")
+    page.get_by_label("Start from").select_option(label="Images: convolution")
+    page.get_by_role("link", name="Compute", exact=True).click()
+    network, field = json.dumps(DENSE), page.get_by_label("architecture as JSON")
+    page.get_by_label("Start from").select_option(label="Vectors: dense")
+    page.get_by_label("Shape of one input").fill("5, 7")
+    field.fill(network)
+    page.reload()
+    expect(field).to_have_value(network)
+    expect(page.get_by_label("Shape of one input")).to_have_value("5, 7")
+    expect(page.get_by_label("Start from").locator("option:checked")).to_have_text("Vectors: dense")
+    expect(page.locator("#verdict")).to_contain_text("5 × 7 in")
+    # An array is gone, but not what it was shaped like; a mistake is kept like anything else.
+    give(page, "x1", np.zeros((4, 6)))
+    expect(page.locator("#verdict")).to_contain_text("6 in")
+    field.fill("{")
+    page.reload()
+    expect(field).to_have_value("{")
+    expect(page.locator("#verdict")).to_contain_text("Line 1")
+    expect(page.get_by_label("Shape of one input")).to_have_value("6")
+    page.get_by_role("link", name="Predict", exact=True).click()
+    expect(page.get_by_label("Shape of one input")).to_have_value("10, 10, 3")
+    expect(page.locator("#verdict")).to_contain_text("Valid")
+
+
+def test_names_begin_with_the_words_in_sight(served: Served, page_of: PageOf) -> None:
+    page = page_of(served.url)
+    expect(page.locator(".diagram .layer .details")).to_have_count(2)
+    answer = httpx.post(
+        f"{served.url}/v1/kernels", data={"request": json.dumps({"architecture": DENSE})},
+        files={"x1": npy(np.eye(3))}, headers={"Prefer": "wait=60"}, timeout=70,
+    )  # fmt: skip
+    for view, button in (
+        ("#/", "dense w_std 1.4, b_std 0.1"),
+        (f"#/jobs/{answer.json()['id']}", "whole"),
+        ("#/jobs", "Delete"),
+    ):
+        page.goto(f"{served.url}/{view}")
+        expect(page.get_by_role("button", name=button).first).to_be_visible(timeout=WAIT_MS)
+        names = page.evaluate(
+            """() => {
+                const named = document.querySelectorAll('[aria-label]:is(button, [role=button])');
+                return Array.from(named, (one) => [one.ariaLabel, one.textContent]);
+            }"""
+        )
+        assert names
+        for name, seen in names:  # whoever speaks to the page says what they see; "+" is not said
+            words = seen.removesuffix("…").lower()
+            assert name.lower().startswith(words) or words in "−+", (name, seen)
 
 
 def test_a_large_matrix_is_fetched_where_it_is_looked_at(served: Served, page_of: PageOf) -> None:
@@ -139,6 +197,21 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
             [values, method],
         )
         assert words is None if said is None else said in words
+    # An index is marked at round numbers, evenly, as often as there is room.
+    for low, high, most, marks in (
+        (0, 31, 6, [0, 10, 20, 30]),
+        (0, 31, 10, [0, 5, 10, 15, 20, 25, 30]),
+        (1, 64, 10, [10, 20, 30, 40, 50, 60]),
+        (0, 1999, 6, [0, 500, 1000, 1500]),
+        (1, 82, 5, [20, 40, 60, 80]),
+        (1, 102, 5, [50, 100]),
+        (1, 2, 5, [1, 2]),
+    ):
+        got = page.evaluate(
+            "async (range) => (await import('/web/elements/chart.js')).marks(...range)",
+            [low, high, most],
+        )
+        assert got == marks
     # Headers of every dtype and order, as numpy writes them.
     for array in (
         np.zeros((2, 3), "<f4"), np.zeros(5, ">f8"), np.zeros((2, 2), bool),

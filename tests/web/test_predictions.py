@@ -63,10 +63,19 @@ def test_mean_and_spread_of_a_gaussian_process(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download variance.npy").click()
     assert np.array_equal(np.load(download.value.path()), variance)
+    # What was found while it was solved is said with what was known before.
+    address = f"**{record['links']['self']}"
+    receipt = record["receipt"] | {"warnings": ["The kernel is nearly singular.", "So is another."]}
+    told = record | {"warnings": ["All rows are alike."], "receipt": receipt}
+    page.route(address, lambda route: route.fulfill(json=told))
+    page.reload()
+    expect(page.locator(".notes .warning")).to_have_text(told["warnings"] + receipt["warnings"])
+    page.unroute(address)
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs", exact=True).click()
     page.get_by_role("link", name="Predictions").click()
     page.get_by_role("button", name=f"Delete {prediction}").click()
+    page.get_by_role("button", name=f"Really delete? {prediction}").click()
     expect(page.get_by_role("link", name=prediction)).to_have_count(0)
     assert httpx.get(f"{served.url}/v1/predictions/{prediction}").status_code == 404
 
@@ -110,8 +119,14 @@ def test_classes_of_networks_trained_for_a_while(served: Served, page_of: PageOf
     shown = float(page.locator(".readout").inner_text().rpartition(" ")[2])
     np.testing.assert_allclose(shown, answer(served, prediction, "covariance")[1, 1], rtol=1e-5)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # The table is wider than that, and scrolls by keyboard too.
+    page.get_by_role("region", name="table of answers").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
     # What it would take again: longer words, which fit on a telephone all the same.
     page.get_by_role("link", name="Predict", exact=True).click()
     page.get_by_role("checkbox", name="covariance").uncheck()
     expect(page.locator(".estimate table")).to_contain_text("cached")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for width in (390, 375, 360, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width

@@ -90,7 +90,7 @@ function box(layer, pointer, context) {
       return s("g", {
         class: `layer ${kind}${wrong ? " wrong" : ""}`, transform: `translate(${x} ${y})`,
         tabindex: "0", role: "button",
-        "aria-label": `${type}${details && `, ${details}`}${after ? `, then ${signal(after)}` : ""}: show it in the text`,
+        "aria-label": `${type}${details && ` ${details}`}${after ? `, then ${signal(after)}` : ""}: show it in the text`,
         onclick: pick,
         onkeydown: (event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
@@ -101,7 +101,7 @@ function box(layer, pointer, context) {
       s("rect", { ...BOX, rx: 9 }),
       s("rect", { class: "stripe", x: 9, y: 11, width: 4, height: BOX.height - 22, rx: 2 }),
       s("text", { x: 23, y: details ? 19 : 27, class: "type" }, short(type, 20)),
-      details ? s("text", { x: 23, y: 34, class: "details" }, short(details, 23)) : null);
+      details ? [" ", s("text", { x: 23, y: 34, class: "details" }, short(details, 23))] : null);
     },
   };
 }

@@ -9,14 +9,16 @@ import { JsonMistake, lineOf, placeOf, readJson } from "./json_places.js";
 import { signal } from "../elements/words.js";
 
 const PAUSE = 250;
+const KEPT = "gramd.network.";
 
 export class Network {
-  /** first: the array it must fit; onChange() at another verdict; onExample() at another example. */
+  /**
+   * first: the array it must fit; onChange() at another verdict; onExample() at another example.
+   * What was written is there again after a reload, until the tab is closed.
+   */
   constructor(first, onChange, onExample) {
     this.first = first;
     this.onChange = onChange;
-    this.example = EXAMPLES[0];
-    this.shape = this.example.shape;
     this.verdict = h("div", { id: "verdict", class: "verdict", role: "status" });
     this.drawing = h("div", { class: "drawing", tabindex: "0", role: "region", "aria-label": "diagram of the network" });
     this.editor = new Editor({
@@ -41,7 +43,7 @@ export class Network {
         this.hint),
       this.summary,
       h("div", { class: "network" }, h("div", {}, this.editor.element, this.verdict), this.drawing));
-    this.#begin(0);
+    this.#resume();
   }
 
   /** Takes the shape of one input from an array that has been chosen; null when it is gone. */
@@ -50,15 +52,34 @@ export class Network {
     if (shape) this.shape = shape;
     this.#showSizes();
     this.check();
+    this.#keep();
   }
 
   #begin(index) {
+    const { architecture, shape } = EXAMPLES[index];
+    this.#take({ index, text: written(architecture), shape: this.fixed ? this.shape : shape });
+    this.#keep();
+  }
+
+  #resume() {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT + this.first));
+    if (kept && kept.index in EXAMPLES) this.#take(kept);
+    else this.#begin(0);
+  }
+
+  #take({ index, text, shape }) {
     this.example = EXAMPLES[index];
+    this.choice.value = index;
     this.summary.textContent = this.example.summary;
-    this.editor.text = written(this.example.architecture);
-    if (!this.fixed) this.shape = this.example.shape;
+    this.editor.text = text;
+    this.shape = shape;
     this.#showSizes();
     this.check();
+  }
+
+  #keep() {
+    const kept = { index: EXAMPLES.indexOf(this.example), text: this.editor.text, shape: this.shape };
+    sessionStorage.setItem(KEPT + this.first, JSON.stringify(kept));
   }
 
   #showSizes() {
@@ -82,6 +103,7 @@ export class Network {
     this.valid = false;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.check(), PAUSE);
+    this.#keep();
   }
 
   /** Reads the text, and has the service check what it says. */

@@ -6,7 +6,8 @@ import { value } from "./words.js";
 const HEIGHT = 300;
 const EDGE = { left: 62, right: 14, top: 14, bottom: 40 };
 const DOTS = 100;
-const TICK_GAP = 170; // pixels between the ticks of the index, about
+const TICK_GAP = 100; // pixels between the ticks of the index, about, where it has more than a few
+const LEAST_GAPS = 5; // so that two at least are at round numbers
 const TICKS = 5;
 
 /**
@@ -38,10 +39,9 @@ function drawn({ series, band, log, across, label, level, first = 1 }, width) {
       s("line", { class: "grid", x1: EDGE.left, x2: right, y1: y(tick), y2: y(tick) }),
       s("text", { class: "tick", x: EDGE.left - 8, y: Number(y(tick)) + 4, "text-anchor": "end" }, log ? power(tick) : value(tick)));
   }
-  const gaps = Math.max(2, Math.round((right - EDGE.left) / TICK_GAP));
-  const marks = Array.from({ length: gaps + 1 }, (_, index) => Math.round((index / gaps) * (longest - 1)));
-  for (const mark of new Set(marks)) {
-    drawing.append(s("text", { class: "tick", x: x(mark), y: bottom + 18, "text-anchor": "middle" }, String(mark + first)));
+  const gaps = Math.max(LEAST_GAPS, Math.round((right - EDGE.left) / TICK_GAP));
+  for (const mark of marks(first, first + longest - 1, gaps)) {
+    drawing.append(s("text", { class: "tick", x: x(mark - first), y: bottom + 18, "text-anchor": "middle" }, String(mark)));
   }
   drawing.append(s("text", { class: "tick", x: (EDGE.left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, across));
   if (level && level.value > low && level.value < high) {
@@ -73,12 +73,23 @@ function decades(points) {
   return { low: 10 ** first, high: 10 ** last, ticks };
 }
 
-/** Bounds around numbers at multiples of 1, 2 or 5 times a power of ten. */
+/** The whole numbers from `low` to `high` at which an index is marked: multiples of a round step, `most` gaps at most. */
+export function marks(low, high, most) {
+  const step = Math.max(1, roundStep(high - low, most));
+  const from = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - from + 1 }, (_, index) => (from + index) * step);
+}
+
+/** The smallest of 1, 2 and 5 times a power of ten that goes into `size` at most `most` times. */
+function roundStep(size, most) {
+  const unit = 10 ** Math.floor(Math.log10(size / most));
+  return [1, 2, 5, 10].map((times) => times * unit).find((each) => size / each <= most);
+}
+
+/** Bounds around numbers at multiples of a round step. */
 function rounds(points) {
   const [low, high] = points.length ? [smallest(points), largest(points)] : [0, 1];
-  const size = high - low || Math.abs(high) || 1;
-  const unit = 10 ** Math.floor(Math.log10(size / TICKS));
-  const step = [1, 2, 5, 10].map((times) => times * unit).find((each) => size / each <= TICKS);
+  const step = roundStep(high - low || Math.abs(high) || 1, TICKS);
   const [from, to] = [Math.floor(low / step), Math.max(Math.floor(low / step) + 1, Math.ceil(high / step))];
   const ticks = Array.from({ length: to - from + 1 }, (_, index) => Number(((from + index) * step).toPrecision(12)));
   return { low: ticks[0], high: ticks.at(-1), ticks };

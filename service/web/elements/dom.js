@@ -17,6 +17,16 @@ export function digestNote(digest, length = 16) {
   return h("code", { title: digest }, digest.slice(0, length));
 }
 
+/** What may be wider than there is room for: it scrolls, by keyboard too. label: what it is. */
+export function scrolling(label, ...children) {
+  return h("div", { class: "scrolling", tabindex: "0", role: "region", "aria-label": label }, ...children);
+}
+
+/** Has screen readers say it. */
+export function announce(words) {
+  document.getElementById("announcement").textContent = words;
+}
+
 function furnish(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);

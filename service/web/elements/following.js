@@ -3,6 +3,7 @@
 
 import { ApiProblem, call, read } from "../calls/api.js";
 import { hasEnded } from "../calls/events.js";
+import { deletes } from "./deletion.js";
 import { digestNote, h, problemNote } from "./dom.js";
 import { bytes, moment, seconds } from "./words.js";
 
@@ -27,7 +28,8 @@ export class Following {
     this.bar = h("progress", { "aria-label": "tiles finished" });
     this.far = h("p", { class: "faint", role: "status" });
     this.cancel = h("button", { type: "button", hidden: true, onclick: () => this.#cancel() }, "Cancel");
-    this.remove = h("button", { type: "button", class: "danger", hidden: true, onclick: () => this.#remove() }, "Delete");
+    this.remove = h("button", { type: "button", class: "danger", hidden: true });
+    deletes(this.remove, () => this.#remove());
     this.notes = h("div", { class: "notes" });
     this.details = h("dl", { class: "facts" });
     this.receipt = h("details", { hidden: true });
@@ -104,7 +106,7 @@ export class Following {
     this.details.replaceChildren(...facts.filter(([, fact]) => fact).map(([name, fact]) =>
       h("div", {}, h("dt", {}, name), h("dd", {}, fact))));
     this.notes.replaceChildren(
-      ...record.warnings.map((text) => h("p", { class: "warning" }, text)),
+      ...[...record.warnings, ...(record.receipt?.warnings ?? [])].map((text) => h("p", { class: "warning" }, text)),
       ...(record.error ? [problemNote(new ApiProblem(record.error, new Response()))] : []),
       ...(record.state === "expired" ? [h("p", { class: "warning" }, "The results are gone; the same request computes them again.")] : []));
     this.receipt.hidden = !record.receipt;

@@ -25,7 +25,7 @@ export class MatrixPanel {
         h("span", { class: "zoom" },
           button("−", "zoom out", () => map.zoom(1 / 1.5)),
           button("+", "zoom in", () => map.zoom(1.5)),
-          button("whole", "as much as can be seen at once", () => map.whole()))),
+          button("whole", "whole: as much as can be seen at once", () => map.whole()))),
       h("p", { class: "line" }, map.readout),
       problem,
       h("p", { class: "faint", id: "heatmap-keys" },

@@ -2,7 +2,7 @@
 
 import { optional, patient } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
-import { h, problemNote } from "../elements/dom.js";
+import { h, problemNote, scrolling } from "../elements/dom.js";
 import { eigenvalues } from "./eigenvalues.js";
 import { label } from "./kernel_view.js";
 import { value } from "../elements/words.js";
@@ -97,7 +97,7 @@ async function diagnostics(job, signal) {
   const names = Object.keys(results);
   const known = ROWS.filter(([field]) => names.some((name) => results[name][field] != null));
   const checked = names.filter((name) => results[name].spot_check);
-  return h("table", { class: "figuretable" },
+  return scrolling("table of diagnostics", h("table", { class: "figuretable" },
     h("thead", {}, h("tr", {}, h("td"), names.map((name) => h("th", { scope: "col" }, label(name))))),
     h("tbody", {},
       known.map(([field, words]) => h("tr", {}, h("th", { scope: "row" }, words),
@@ -105,5 +105,5 @@ async function diagnostics(job, signal) {
       checked.length
         ? h("tr", {}, h("th", { scope: "row" }, "largest error of entries redone in float64"),
           names.map((name) => h("td", {}, value(results[name].spot_check?.largest_relative_error))))
-        : null));
+        : null)));
 }

@@ -2,7 +2,7 @@
 
 import { download, patient } from "../calls/api.js";
 import { chart } from "../elements/chart.js";
-import { h, problemNote } from "../elements/dom.js";
+import { h, problemNote, scrolling } from "../elements/dom.js";
 import { count, value } from "../elements/words.js";
 
 // So many rows are drawn and listed; all of them are in the files.
@@ -22,7 +22,7 @@ export class Answers {
       names.map((name, index) => h("option", { value: index }, name)));
     this.sorted = h("input", { type: "checkbox", onchange: () => this.#draw() });
     this.plot = h("div", { class: "plot" }, h("p", { class: "faint" }, "Fetching the answers…"));
-    this.table = h("div", { class: "scrolling" });
+    this.table = scrolling("table of answers");
     this.pages = h("div", { class: "buttons pages" });
     this.problem = h("div");
     this.element = h("section", { class: "card wide", "aria-labelledby": "answers-title" },
