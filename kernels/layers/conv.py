@@ -31,6 +31,7 @@ class Conv(Windowed):
         "K' = w_std^2 M + b_std^2; Theta' = K' + w_std^2 M_Theta"
     )
     source: ClassVar[str] = "Novak et al., arXiv 1810.05148; Arora et al., arXiv 1904.11955"
+    passes: ClassVar[float] = 4.0
 
     def forward(self, signal: Signal) -> Signal:
         return super().forward(signal).as_weighted()

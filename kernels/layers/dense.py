@@ -24,6 +24,7 @@ class Dense(LinearAtEachPosition):
 
     equation: ClassVar[str] = "K' = w_std^2 K + b_std^2; Theta' = K' + w_std^2 Theta"
     source: ClassVar[str] = "Jacot et al., arXiv 1806.07572; Lee et al., arXiv 1711.00165"
+    passes: ClassVar[float] = 1.0
 
     def forward(self, signal: Signal) -> Signal:
         return signal.as_weighted()

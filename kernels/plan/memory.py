@@ -30,14 +30,13 @@ from kernels.estimate.landmarks import LANDMARK_POSITIONS
 from kernels.estimate.places import group_count, places
 from kernels.finite.weights import count_of, weights_of
 from kernels.finite.width import Width
-from kernels.layers.activation.activation import Activation
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.layer import Layer
 from kernels.layers.mixed_inputs import MixedInputs
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.bins import BIN_LENGTH
-from kernels.plan.input_memory import TABLE_TERMS, VECTORS, kept_by_input
+from kernels.plan.input_memory import VECTORS, kept_by_input
 
 DEFAULT_MEMORY_BYTES: Final = 2**32
 """Of all tiles of a process together: 4 GiB."""
@@ -229,9 +228,7 @@ def _pair_blocks(steps: Sequence[Step], kinds: int) -> int:
     """Blocks of a micro-tile that are alive at once, at most."""
     blocks = 2 + 3 * kinds
     flat = list(_every_step(steps))
-    activations = [step.layer for step in flat if isinstance(step.layer, Activation)]
-    if any(layer.name() not in ("relu", "leaky_relu", "abs") for layer in activations):
-        blocks += 3 * kinds
+    blocks += kinds * max((step.layer.dual_blocks for step in flat), default=0)
     for step in flat:
         if isinstance(step.layer, Attention):
             blocks += 1 if step.layer.positional else 0
@@ -284,7 +281,7 @@ def _additive(work: Work, side: GroupShape, other: GroupShape) -> tuple[int, int
     """Bytes that a group keeps beside its chain (packed rows, averages), and of the thin products
     of its rows with the other's, (rows, rows', kernels, P), on their way through the effects."""
     size = prod(side.grid)
-    vectors = sum(TABLE_TERMS if each.name() == "elementwise" else VECTORS for each in work.layers)
+    vectors = sum(max(VECTORS, layer.kept_numbers) for layer in work.layers)
     packed = side.rows * (size + BIN_LENGTH) * (side.channels + 2 * vectors) * work.itemsize
     thin = side.rows * other.rows * work.outputs * size * work.itemsize
     return packed, 8 * thin

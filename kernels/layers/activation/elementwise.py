@@ -48,6 +48,9 @@ class Elementwise(Activation):
         "variances and the angle, or by a Gauss-Hermite rule of `degree` nodes a variable"
     )
     source: ClassVar[str] = "quadrature; Daniely et al., arXiv 1602.05897, for the dual"
+    passes: ClassVar[float] = 60.0
+    # At most 56 features each of f and of f' (dual_table.py), their squares and the variance: 115.
+    kept_numbers: ClassVar[int] = 160
     not_finite: ClassVar[str] = (
         "it is tabulated up to a variance of 90,000; use smaller inputs or stds, normalise with "
         "layer_norm, or give a degree and accept its error"
