@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy.typing as npt
 
+from kernels.architecture import Architecture
 from kernels.demand import Demand, plan_pair
 from kernels.engine.additive import Parts
 from kernels.engine.additive_group import AdditiveGroup, compile_ahead
@@ -32,7 +33,6 @@ from kernels.plan.groups import filled_group
 from kernels.plan.memory import TileMemory, Work, tile_memory
 from kernels.plan.placement import symmetric
 from kernels.result import TileResult, largest
-from kernels.spec.architecture import Architecture
 
 Matrix = npt.NDArray[Any]
 

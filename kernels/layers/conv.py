@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
-    from kernels.finite.width import Width
+    from kernels.spec.width import Width
 
 
 class Conv(Windowed):
@@ -61,7 +61,7 @@ class Conv(Windowed):
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
     ) -> Array:
-        from kernels.finite.chain import affine
+        from kernels.layers.finite_chain import affine
 
         # One product instead of a convolution: XLA's are slow on a CPU when each network of a
         # batch has weights of its own.

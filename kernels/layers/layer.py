@@ -20,9 +20,10 @@ Rules import JAX inside, so that reading a spec never does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from kernels.demand import Demand
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import Numbers, Spec
 from kernels.spec.signal import Signal
 
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
-    from kernels.finite.width import Width
-
-Exactness = Literal["exact", "approximate", "estimated"]
+    from kernels.spec.width import Width
 
 
 class Doubt(NamedTuple):

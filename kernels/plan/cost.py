@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Final
 
+from kernels.architecture import Architecture
 from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, plan_pair
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
@@ -24,7 +25,6 @@ from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.mixed_inputs import MixedInputs, with_mixed_inputs
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.tiles import Tile, TilePlan
-from kernels.spec.architecture import Architecture
 
 _PASS_S: Final = 4e-10
 """One element through one cheap pass."""

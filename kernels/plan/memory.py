@@ -28,15 +28,15 @@ from kernels.demand import (
 )
 from kernels.estimate.landmarks import LANDMARK_POSITIONS
 from kernels.estimate.places import group_count, places
-from kernels.finite.weights import count_of, weights_of
-from kernels.finite.width import Width
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after, structure_of
+from kernels.layers.finite_chain import weights_of
 from kernels.layers.layer import Layer
 from kernels.layers.mixed_inputs import MixedInputs
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.bins import BIN_LENGTH
 from kernels.plan.input_memory import VECTORS, kept_by_input
+from kernels.spec.width import Width, count_of
 
 DEFAULT_MEMORY_BYTES: Final = 2**32
 """Of all tiles of a process together: 4 GiB."""

@@ -17,6 +17,7 @@ from itertools import accumulate
 from math import isqrt, prod
 from typing import Final, overload
 
+from kernels.architecture import Architecture, describe
 from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
@@ -26,7 +27,6 @@ from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import Grid, bucket_grids, grouped, one_bucket
 from kernels.plan.groups import group_rows
-from kernels.spec.architecture import Architecture, describe
 
 _TILE_ENTRIES: Final = 2**18
 """Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):

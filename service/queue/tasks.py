@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
+from kernels.architecture import Architecture
 from kernels.inputs import Form, Inputs
 from kernels.result import TileResult
-from kernels.spec.architecture import Architecture
 from service.errors import ServiceError
 
 Lane = Literal["shared", "spare"]

@@ -2,10 +2,10 @@
 
 import json
 
+from kernels.architecture import Architecture
 from kernels.inputs import Inputs
 from kernels.method import parse_method
 from kernels.plan.cost import tile_cost
-from kernels.spec.architecture import Architecture
 from service.queue.pace import Kind, Pace, shape_name
 from service.queue.tasks import TileTask
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from kernels.correlation import correlation
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation
 from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:

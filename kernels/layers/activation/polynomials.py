@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from kernels.correlation import correlation, sine_and_angle
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation, sine_and_angle
 from kernels.spec.model import Number, Numbers, as_tuple
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from kernels.correlation import correlation, fold_and_angle, sine_and_angle
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation, fold_and_angle, sine_and_angle
 from kernels.spec.model import Number, Numbers
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.demand import Demand
 from kernels.engine.backend import POLICIES, micro_tile_edge
 from kernels.engine.network import Network
@@ -14,14 +15,13 @@ from kernels.engine.passes import edge_for, inputs_pass, one_input_pass, pair_pa
 from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
 from kernels.finite.sampler import divide, sampler
-from kernels.finite.width import Width
 from kernels.inputs import read_inputs
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.input_memory import kept_by_input
 from kernels.plan.memory import GroupShape, Work, tile_memory
-from kernels.spec.architecture import parse_architecture
+from kernels.spec.width import Width
 from tests.kernels.finite.cases import CASES
 from tests.kernels.networks import (
     FLATTEN,
