@@ -30,8 +30,9 @@ from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.layers.readout import Flatten
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.groups import filled_group
-from kernels.plan.memory import TileMemory, Work, tile_memory
+from kernels.plan.memory import TileMemory, tile_memory
 from kernels.plan.placement import symmetric
+from kernels.plan.work import Work
 from kernels.result import TileResult, largest
 
 Matrix = npt.NDArray[Any]

@@ -20,7 +20,8 @@ from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.input_memory import kept_by_input
-from kernels.plan.memory import GroupShape, Work, tile_memory
+from kernels.plan.memory import tile_memory
+from kernels.plan.work import GroupShape, Work
 from kernels.spec.width import Width
 from tests.kernels.finite.cases import CASES
 from tests.kernels.networks import (
