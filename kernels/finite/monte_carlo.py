@@ -120,5 +120,5 @@ class _Moments:
             self._deviations += change * (matrix - self.mean)
 
     def standard_error(self) -> npt.NDArray[np.float64]:
-        """Of the mean."""
+        """The standard deviation over networks divided by the root of their number, (n1, n2)."""
         return np.sqrt(self._deviations / (self.count - 1) / self.count)
