@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import Final
 
+from kernels.architecture import Architecture, describe
 from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
 from kernels.estimate.checks import check_heads
-from kernels.finite.weights import channels_after
-from kernels.finite.width import Width
 from kernels.inputs import FORMS, Form, Inputs
 from kernels.layers.attention import Attention
 from kernels.layers.chain import structure_of
+from kernels.layers.finite_chain import channels_after
 from kernels.method import EXACT, Additive, Method, MonteCarlo
-from kernels.spec.architecture import Architecture, describe
+from kernels.spec.width import Width
 
 _KINKS_IN_FLOAT32: Final = 3
 """Activations with a kink up to which the float32 ntk is good to 1e-5 at correlations to 0.999."""

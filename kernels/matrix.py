@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.compatible import check_job
 from kernels.engine.backend import tile_threads
 from kernels.engine.tile import compute_tile, needs
@@ -23,7 +24,6 @@ from kernels.plan.memory import DEFAULT_MEMORY_BYTES, TileMemory
 from kernels.plan.placement import place
 from kernels.plan.tiles import Tile, TilePlan, plan_tiles
 from kernels.result import ErrorEstimate, KernelMatrices, largest
-from kernels.spec.architecture import Architecture, parse_architecture
 
 
 def kernel_matrix(

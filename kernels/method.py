@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kernels.errors import SpecError
-from kernels.layers.layer import Exactness
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import Seed, Spec
 from kernels.spec.pointers import spec_error
 

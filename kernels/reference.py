@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from kernels.architecture import MAX_DEPTH, MAX_LAYERS, MAX_VALUES
 from kernels.generated import keep
 from kernels.registry import LAYERS, MECHANISMS, mechanisms, vocabulary
 from kernels.schema_words import Part, values
@@ -32,8 +33,8 @@ through such a layer, whatever follows, and all but one have channels that are a
 `concat`). No activation may follow a `product` or `concat` directly. [Mathematics](mathematics.md) says
 why.
 
-A network has at most 512 layers with repetitions written out (each `repeat` and `parallel` counts as
-one more), is nested at most 32 deep, and has at most 32,768 values.
+A network has at most {MAX_LAYERS} layers with repetitions written out (each `repeat` and `parallel` counts as
+one more), is nested at most {MAX_DEPTH} deep, and has at most {MAX_VALUES:,} values.
 """
 
 _MECHANISMS: Final = """## Attention mechanisms

@@ -94,7 +94,7 @@ def vocabulary() -> list[dict[str, Any]]:
 
 
 def mechanisms() -> list[dict[str, Any]]:
-    """Every attention mechanism, in the same form."""
+    """Every attention mechanism with its JSON Schema, how exact it is, its equation and source."""
     return [_entry(mechanism) for mechanism in MECHANISMS]
 
 

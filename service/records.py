@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from kernels.architecture import Architecture
 from kernels.inputs import Form, Inputs
-from kernels.layers.layer import Exactness
 from kernels.method import EXACT, Method, parse_method
 from kernels.plan.tiles import TilePlan
-from kernels.spec.architecture import Architecture
+from kernels.spec.exactness import Exactness
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 ENDED: frozenset[State] = frozenset({"succeeded", "failed", "cancelled", "expired"})

@@ -19,13 +19,13 @@ WITHOUT_JAX = [
     "kernels.compatible",
     "kernels.demand",
     "kernels.registry",
-    "kernels.spec.architecture",
+    "kernels.architecture",
     "kernels.plan.tiles",
     "kernels.result",
     "kernels.predict.model",
     "kernels.predict.gradient_flow",
     "kernels.plan.memory",
-    "kernels.finite.weights",
+    "kernels.layers.finite_chain",
     "kernels.finite.lipschitz",
     "service.app",
     "service.contract.openapi",
@@ -126,7 +126,7 @@ from kernels.compatible import check_job
 from kernels.inputs import read_inputs
 from kernels.plan.tiles import plan_tiles
 from kernels.registry import vocabulary
-from kernels.spec.architecture import parse_architecture
+from kernels.architecture import parse_architecture
 from service.app import create_app
 from service.settings import Settings
 create_app(Settings()).openapi()

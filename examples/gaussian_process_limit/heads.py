@@ -22,11 +22,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from kernels.architecture import parse_architecture
 from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
-from kernels.finite.width import Width
 from kernels.inputs import read_inputs
-from kernels.spec.architecture import parse_architecture
+from kernels.spec.width import Width
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEADS = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -34,7 +34,7 @@ from jax import Array, lax
 
 from kernels.finite.fast_weights import delta_writes, sum_normalised
 from kernels.finite.favor import favor_mixing, projections
-from kernels.finite.feature_maps import dpfp, elu_plus_one
+from kernels.mechanisms.features import dpfp, elu_plus_one
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHANNELS = 64

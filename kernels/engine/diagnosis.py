@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.architecture import Architecture
 from kernels.errors import NumericsError
 from kernels.inputs import Inputs, finite
 from kernels.layers.layer import Layer
-from kernels.spec.architecture import Architecture
 
 Compute = Callable[[Sequence[Layer], Inputs, Inputs | None], dict[str, npt.NDArray[Any]]]
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy.typing as npt
 
+from kernels.architecture import Architecture
 from kernels.demand import Demand, plan_pair
 from kernels.engine.additive import Parts
 from kernels.engine.additive_group import AdditiveGroup, compile_ahead
@@ -29,10 +30,10 @@ from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.layers.readout import Flatten
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.groups import filled_group
-from kernels.plan.memory import TileMemory, Work, tile_memory
+from kernels.plan.memory import TileMemory, tile_memory
 from kernels.plan.placement import symmetric
+from kernels.plan.work import Work
 from kernels.result import TileResult, largest
-from kernels.spec.architecture import Architecture
 
 Matrix = npt.NDArray[Any]
 

@@ -1,6 +1,5 @@
-"""Attention whose logits stay random: seeded draws of its heads, their moments, error bars.
+"""Attention whose logits stay random: seeded draws of its heads, error bars.
 
-    estimator.py  the parameters: samples, seed, antithetic pairs                     no JAX
     places.py     where a network is estimated, in how many groups of heads           no JAX
     checks.py     whether the heads fit in memory, and what is approximate            no JAX
     landmarks.py  which inputs are landmarks                                          no JAX
@@ -8,9 +7,9 @@
     factors.py    factors of the covariance of queries and keys, where all is linear  no JAX
     draws.py      the random numbers of heads, the same for every input and tile
     heads.py      what one input keeps of its heads
-    moments.py    the kernels of a pair, as means over heads
     jackknife.py  standard errors, by leaving out groups of heads
     shared.py     what all tiles of an estimated result have in common
 
-The engine's half is engine/heads.py, engine/landmarks.py and engine/replicates.py.
+The layer's half, the kernels of a pair as means over heads, is layers/random_logits and
+layers/head_moments; the engine's is engine/heads.py, engine/landmarks.py and engine/replicates.py.
 """

@@ -12,8 +12,8 @@ from kernels.estimate.places import Place, places
 from kernels.layers.attention import Attention
 
 if TYPE_CHECKING:
+    from kernels.architecture import Architecture
     from kernels.inputs import Inputs
-    from kernels.spec.architecture import Architecture
 
 MAX_HEAD_ENTRIES: Final = 2**27
 """Entries that one input keeps of its heads: half a GiB in float32, and a pair has two inputs."""

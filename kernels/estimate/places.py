@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from kernels.estimate.estimator import Estimator
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after
 from kernels.layers.dense import Dense
+from kernels.layers.estimator import Estimator
 from kernels.layers.layer import Layer
 
 _GROUPS: Final = 32

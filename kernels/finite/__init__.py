@@ -1,9 +1,5 @@
 """Finite-width networks of the same specs, whose kernels approach the closed forms.
 
-    width.py        how wide a network is, and what an array of weights is
-    weights.py      the weights that layers have
-    chain.py        layers one after the other: outputs, masks
-    heads.py        the heads of an attention layer
     linear_map.py   weights as linear maps, which can note what they did
     draw.py         all weights of a network from one key
     identity.py     how it tells its inputs apart
@@ -13,7 +9,8 @@
     sampler.py      some networks at a time, compiled, within a budget of memory
     monte_carlo.py  their means over networks, with standard errors
 
-Each layer names its weights and applies them in its own file under kernels/layers.
+Each layer names its weights and applies them in its own file under kernels/layers, where chains of
+layers are too (finite_chain).
 
 The papers' own layers, with weights as they are trained rather than drawn and no infinite width:
 
@@ -21,9 +18,8 @@ The papers' own layers, with weights as they are trained rather than drawn and n
     lipschitz.py     its Lipschitz bounds
     sensitivity.py   lower bounds of any function's Lipschitz constant, by climbing its Jacobian
     invertible.py    residual blocks, inverted by fixed-point iteration
-    feature_maps.py  relu, elu + 1 and DPFP
     fast_weights.py  the additive and the delta rule, step by step and in parallel
     favor.py         FAVOR+ features and attention
 
-Only width.py, weights.py and lipschitz.py may be read without JAX.
+Only lipschitz.py may be read without JAX.
 """

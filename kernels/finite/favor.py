@@ -101,7 +101,8 @@ def favor_attention(
 def favor_mixing(
     queries: Array, keys: Array, w: Array, variant: Variant, visible: Array | None = None
 ) -> Array:
-    """The same weights as a matrix, (T, S), which is what the estimate avoids.
+    """The attention weights that random features give, as a matrix (T, S), which `favor_attention` never
+    makes.
 
     Args:
         queries: (T, d).

@@ -14,15 +14,15 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from kernels.architecture import Architecture
 from kernels.errors import InputError, NumericsError, Stopped
 from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
 from kernels.finite.sampler import divide, sampler
-from kernels.finite.width import Width
 from kernels.inputs import Inputs
 from kernels.plan.memory import MONTE_CARLO_BYTES
-from kernels.spec.architecture import Architecture
 from kernels.spec.model import MAX_SEED
+from kernels.spec.width import Width
 
 
 def monte_carlo(
@@ -120,5 +120,5 @@ class _Moments:
             self._deviations += change * (matrix - self.mean)
 
     def standard_error(self) -> npt.NDArray[np.float64]:
-        """Of the mean."""
+        """The standard deviation over networks divided by the root of their number, (n1, n2)."""
         return np.sqrt(self._deviations / (self.count - 1) / self.count)

@@ -11,16 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from kernels.finite.chain import apply_all, prepare_all
+from kernels.architecture import Architecture
 from kernels.finite.draw import draw
 from kernels.finite.identity import Identities
-from kernels.finite.weights import channels_after, weights_of
-from kernels.finite.width import Width
 from kernels.inputs import Inputs
 from kernels.layers.chain import structure_of
+from kernels.layers.finite_chain import apply_all, channels_after, prepare_all, weights_of
 from kernels.layers.layer import Layer
-from kernels.spec.architecture import Architecture
 from kernels.spec.model import Numbers
+from kernels.spec.width import Width
 
 
 class Row(NamedTuple):

@@ -15,10 +15,11 @@ from pydantic import model_validator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
-from kernels.estimate.estimator import Estimator
-from kernels.layers.layer import Doubt, Exactness, Layer
+from kernels.layers.estimator import Estimator
+from kernels.layers.layer import Doubt, Layer
 from kernels.layers.positional import Positional
 from kernels.mechanisms.softmax import Softmax
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import ByName, NonNegative, Numbers, ProperFraction, Spec
 from kernels.spec.signal import Signal
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Side, Site
-    from kernels.finite.width import Width
     from kernels.mechanisms.mixing import Mixing
     from kernels.registry import AnyMechanism
+    from kernels.spec.width import Width
 
 # The registry binds AnyMechanism to the union of all mechanisms.
 
@@ -268,7 +269,7 @@ class Attention(Layer):
         return width.units if self.residual is None else channels
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        from kernels.finite.weights import weights_of_heads
+        from kernels.layers.finite_heads import weights_of_heads
 
         return weights_of_heads(self, channels, grid, width)
 
@@ -277,7 +278,7 @@ class Attention(Layer):
     ) -> Array:
         import jax.numpy as jnp
 
-        from kernels.finite.heads import attend
+        from kernels.layers.finite_heads import attend
 
         size = prod(x.shape[:-1])
         visible = self.visible(None if mask is None else mask.reshape(-1), size)

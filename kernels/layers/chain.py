@@ -1,6 +1,6 @@
 """Layers one after the other, as a network has them and each branch of a parallel layer: shapes alone.
 
-Their kernels are engine/chain.py, and what they do at finite width is finite/chain.py.
+Their kernels are engine/chain.py, and what they do at finite width is finite_chain.py.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
-    from kernels.finite.width import Width
+    from kernels.spec.width import Width
 
 
 class Conv(Windowed):
@@ -31,6 +31,7 @@ class Conv(Windowed):
         "K' = w_std^2 M + b_std^2; Theta' = K' + w_std^2 M_Theta"
     )
     source: ClassVar[str] = "Novak et al., arXiv 1810.05148; Arora et al., arXiv 1904.11955"
+    passes: ClassVar[float] = 4.0
 
     def forward(self, signal: Signal) -> Signal:
         return super().forward(signal).as_weighted()
@@ -60,7 +61,7 @@ class Conv(Windowed):
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
     ) -> Array:
-        from kernels.finite.chain import affine
+        from kernels.layers.finite_chain import affine
 
         # One product instead of a convolution: XLA's are slow on a CPU when each network of a
         # batch has weights of its own.

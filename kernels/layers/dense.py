@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kernels.finite.width import Normal, Width
 from kernels.layers.layer import LinearAtEachPosition
 from kernels.spec.model import NonNegative, Numbers
 from kernels.spec.signal import Signal
+from kernels.spec.width import Normal, Width
 
 if TYPE_CHECKING:
     from jax import Array
@@ -24,6 +24,7 @@ class Dense(LinearAtEachPosition):
 
     equation: ClassVar[str] = "K' = w_std^2 K + b_std^2; Theta' = K' + w_std^2 Theta"
     source: ClassVar[str] = "Jacot et al., arXiv 1806.07572; Lee et al., arXiv 1711.00165"
+    passes: ClassVar[float] = 1.0
 
     def forward(self, signal: Signal) -> Signal:
         return signal.as_weighted()
@@ -40,7 +41,7 @@ class Dense(LinearAtEachPosition):
     def apply(
         self, weights: Any, numbers: Numbers, x: Array, mask: Array | None, key: Array
     ) -> Array:
-        from kernels.finite.chain import affine
+        from kernels.layers.finite_chain import affine
 
         return affine(x, **weights, w_std=numbers["w_std"], b_std=numbers["b_std"])
 

@@ -20,9 +20,10 @@ Rules import JAX inside, so that reading a spec never does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from kernels.demand import Demand
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import Numbers, Spec
 from kernels.spec.signal import Signal
 
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
-    from kernels.finite.width import Width
-
-Exactness = Literal["exact", "approximate", "estimated"]
+    from kernels.spec.width import Width
 
 
 class Doubt(NamedTuple):
@@ -58,6 +57,12 @@ class Layer(Spec):
     kinked: ClassVar[bool] = False
     """Whether f has a kink, so that its dual has a root at correlation one and amplifies rounding
     there (docs/accuracy.md)."""
+    passes: ClassVar[float] = 3.0
+    """Cheap passes over its block that the rule takes as long as: those of a closed-form dual."""
+    dual_blocks: ClassVar[int] = 0
+    """Blocks for each kernel that the rule has in memory beside what any layer has (plan/memory.py)."""
+    kept_numbers: ClassVar[int] = 1
+    """Numbers that a position of an input keeps of what `observe` returns, matrices aside."""
     not_finite: ClassVar[str] = (
         "it leaves the range of the dtype; use smaller inputs or stds, normalise with layer_norm, "
         "or ask for float64"

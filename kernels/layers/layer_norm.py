@@ -40,6 +40,7 @@ class LayerNorm(Layer):
 
     equation: ClassVar[str] = "K' = K / sqrt((v + eps)(v' + eps)); Theta' likewise"
     source: ClassVar[str] = "Hron et al., arXiv 2006.10540; Ba et al., arXiv 1607.06450"
+    passes: ClassVar[float] = 2.0
 
     def forward(self, signal: Signal) -> Signal:
         if not signal.gaussian:

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from kernels.errors import SpecError
-from kernels.finite.width import Normal, Width
 from kernels.spec.model import Fraction, NonNegative, Numbers, Positive, Spec
+from kernels.spec.width import Normal, Width
 
 if TYPE_CHECKING:
     from jax import Array

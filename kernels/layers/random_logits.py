@@ -32,7 +32,7 @@ def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
     """The kernels of any other mechanism, estimated, in the form that is wanted of them."""
     import jax.numpy as jnp
 
-    from kernels.estimate.moments import (
+    from kernels.layers.head_moments import (
         Covariances,
         group_means,
         kernels_of_head,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block, Site
-    from kernels.finite.width import Width
+    from kernels.spec.width import Width
 
 
 class Flatten(Layer):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from jax import Array
 
     from kernels.engine.block import Block
-    from kernels.finite.width import Width
     from kernels.registry import AnyLayer
+    from kernels.spec.width import Width
 
 # The registry, which lists these classes too, binds AnyLayer to the union of all layers.
 
@@ -237,13 +237,13 @@ class Parallel(Layer):
         return self.model_copy(update={"branches": branches})
 
     def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
-        from kernels.finite.chain import prepare_all
+        from kernels.layers.finite_chain import prepare_all
 
         pairs = zip(self.branches, numbers["branches"], strict=True)
         return {"branches": tuple(prepare_all(branch, own, grid) for branch, own in pairs)}
 
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:
-        from kernels.finite.weights import channels_after
+        from kernels.layers.finite_chain import channels_after
 
         inner = self._inner_width(channels, grid, width)
         counts = [channels_after(branch, channels, grid, inner) for branch in self.branches]
@@ -258,7 +258,7 @@ class Parallel(Layer):
 
     def _inner_width(self, channels: int, grid: tuple[int, ...], width: Width) -> Width:
         """Branches that are merged with one whose channels are those it was given take these."""
-        from kernels.finite.weights import channels_after
+        from kernels.layers.finite_chain import channels_after
 
         if self.merge == "concat":
             return width
@@ -270,7 +270,7 @@ class Parallel(Layer):
         return width
 
     def weights(self, channels: int, grid: tuple[int, ...], width: Width) -> Any:
-        from kernels.finite.weights import weights_of
+        from kernels.layers.finite_chain import weights_of
 
         inner = self._inner_width(channels, grid, width)
         return tuple(weights_of(branch, channels, grid, inner) for branch in self.branches)
@@ -281,7 +281,7 @@ class Parallel(Layer):
         import jax.numpy as jnp
         from jax import random
 
-        from kernels.finite.chain import apply_all
+        from kernels.layers.finite_chain import apply_all
 
         outputs = [
             apply_all(branch, drawn, values, x, mask, random.fold_in(key, index))

@@ -6,6 +6,7 @@ head.py         one head with random logits
 softmax.py, sparsemax.py, l2.py, linear.py, delta.py, performer.py, elementwise.py
 low_rank.py     softmax in two factors, by pivoted Cholesky
 feature_maps.py what linear attention and the delta rule see of queries and keys:
+features.py     the maps themselves
 relu_moment.py, elu_moment.py, mills.py, sine.py: their kernels
 triangular.py   the inverse that the delta rule needs
 """

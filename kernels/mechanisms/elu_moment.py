@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.layers.activation.correlation import correlation, sine_and_angle
+from kernels.correlation import correlation, sine_and_angle
 from kernels.mechanisms.mills import mills_one, mills_two
 from kernels.mechanisms.relu_moment import opposite_angle_and_segment
 from kernels.mechanisms.sine import sine

@@ -83,7 +83,7 @@ class ReLUFeatures(FeatureMap):
         return relu_correlation(logits), jnp.sqrt(variance / 2)
 
     def features(self, u: Array) -> Array:
-        from kernels.finite.feature_maps import relu
+        from kernels.mechanisms.features import relu
 
         return relu(u)
 
@@ -104,7 +104,7 @@ class EluPlusOne(FeatureMap):
         return kappa / (norms[:, None] * norms[None, :]), norms
 
     def features(self, u: Array) -> Array:
-        from kernels.finite.feature_maps import elu_plus_one
+        from kernels.mechanisms.features import elu_plus_one
 
         return elu_plus_one(u)
 
@@ -140,7 +140,7 @@ class DPFP(FeatureMap):
         return self.nu // 2 + 1
 
     def features(self, u: Array) -> Array:
-        from kernels.finite.feature_maps import dpfp
+        from kernels.mechanisms.features import dpfp
 
         return dpfp(u, self.nu)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kernels.layers.layer import Exactness
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import Numbers, Spec
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from kernels.layers.layer import Exactness
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing, deviation, of_factors
 from kernels.mechanisms.softmax import Softmax, softmax_rows
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import Count, Numbers, Seed
 
 if TYPE_CHECKING:

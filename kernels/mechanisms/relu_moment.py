@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import factorial
 from typing import TYPE_CHECKING, Final
 
-from kernels.layers.activation.correlation import correlation, sine_and_angle
+from kernels.correlation import correlation, sine_and_angle
 
 if TYPE_CHECKING:
     from jax import Array

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from kernels.errors import SpecError
-from kernels.layers.layer import Exactness
 from kernels.mechanisms.head import Head
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.mixing import Mixing
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import Numbers, Positive
 
 if TYPE_CHECKING:

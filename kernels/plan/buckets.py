@@ -42,7 +42,8 @@ def bucket_grids(inputs: Inputs, margin: int | None) -> list[Grid]:
 
 
 def one_bucket(inputs: Inputs, margin: int | None) -> list[Grid]:
-    """The same for inputs that are packed side by side: all in the bucket of the longest."""
+    """The position grid at which inputs are computed that are packed side by side: for all of them that
+    of the longest. Arguments are those of `bucket_grids`."""
     return [max(bucket_grids(inputs, margin))] * len(inputs)
 
 

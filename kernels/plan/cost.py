@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Final
 
+from kernels.architecture import Architecture
 from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, plan_pair
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
@@ -24,7 +25,6 @@ from kernels.layers.chain import grid_after, structure_of
 from kernels.layers.mixed_inputs import MixedInputs, with_mixed_inputs
 from kernels.method import Additive, Method, MonteCarlo
 from kernels.plan.tiles import Tile, TilePlan
-from kernels.spec.architecture import Architecture
 
 _PASS_S: Final = 4e-10
 """One element through one cheap pass."""
@@ -32,11 +32,6 @@ _OPERATION_S: Final = 1e-11
 """One operation of a matrix product: 100 GFlop/s of a core in float32."""
 _CALL_S: Final = 2e-3
 """A tile of no size at all: fetching rows, one compiled call, storing."""
-
-_PASSES: Final = {"dense": 1.0, "conv": 4.0, "elementwise": 60.0, "hermite": 8.0, "layer_norm": 2.0}
-"""How many passes a layer is worth, by its type."""
-_OTHER_PASSES: Final = 3.0
-"""A closed-form activation; more than pooling needs."""
 
 Shape = tuple[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]]
 """Rows and grids of both sides: all tiles of one shape cost the same."""
@@ -108,7 +103,8 @@ def tile_cost(
     own = plan_one_input(layers, positions, final)
     one = sum(n * _chain(own, grid, grid) for n, grid in zip(rows, grids, strict=True))
     if isinstance(layers[0], MixedInputs):
-        one += sum(n * _mixing_inputs(prod(grid)) for n, grid in zip(rows, grids, strict=True))
+        mixing = layers[0].attention
+        one += sum(n * _mixing(mixing, prod(grid)) for n, grid in zip(rows, grids, strict=True))
     # One-input results are kept between the tiles of a row or column: half of them, say.
     return _CALL_S + size * both * (pairs * pair + one / 2)
 
@@ -123,22 +119,23 @@ def _chain(steps: Sequence[Step], grid1: tuple[int, ...], grid2: tuple[int, ...]
     return total
 
 
-def _mixing_inputs(positions: int) -> float:
+def _mixing(attention: Attention, positions: int) -> float:
     """Seconds for one raw input to be mixed: its logits and what becomes of them."""
-    return _OTHER_PASSES * _PASS_S * positions**2
+    return attention.passes * _PASS_S * positions**2
 
 
 def _additive(
     steps: Sequence[Step], span: Span, grid1: tuple[int, ...], grid2: tuple[int, ...]
 ) -> float:
-    """The same with the attention and what follows it on the means over rows and over columns."""
+    """Seconds for one pair with the attention, and what follows it up to the pool, on the means over
+    rows and over columns: no product of blocks."""
     total = _chain(steps[: span.attention], grid1, grid2)
     below = [step.layer for step in steps[: span.attention]]
     sizes = [prod(grid_after(below, grid)) for grid in (grid1, grid2)]
     # Thin products take as long as reading the block does.
     total += _PASS_S * sizes[0] * sizes[1] + 2 * _OPERATION_S * sum(size**2 for size in sizes)
     between = steps[span.attention + 1 : span.pool]
-    rows = sum(_PASSES.get(step.layer.name(), _OTHER_PASSES) for step in between)
+    rows = sum(step.layer.passes for step in between)
     return total + _PASS_S * rows * sum(sizes)
 
 
@@ -152,7 +149,7 @@ def _step(step: Step, positions1: int, positions2: int) -> float:
         Demand.FULL: block,
     }[step.wanted_in]
     layer = step.layer
-    seconds = entries * _PASSES.get(layer.name(), _OTHER_PASSES) * _PASS_S
+    seconds = entries * layer.passes * _PASS_S
     if isinstance(layer, Attention) and step.wanted_out is Demand.FULL:
         products = 2 * block * (positions1 + positions2) * _OPERATION_S
         seconds += products * (1 if layer.estimator is None else layer.estimator.samples)

@@ -11,7 +11,7 @@ from kernels.estimate.places import places
 from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
 from kernels.plan.input_memory import kept_by_input
-from kernels.plan.memory import GroupShape, Work
+from kernels.plan.work import GroupShape, Work
 
 _GROUP_ROWS: Final = (
     (2, 512),

@@ -14,10 +14,7 @@ from kernels.layers.layer import Layer
 from kernels.mechanisms.mixing import cheaper_in_factors
 
 VECTORS: Final = 2
-"""Numbers that a position keeps for a layer: variance, readout weight or mask (at most)."""
-
-TABLE_TERMS: Final = 160
-"""The same of an elementwise activation that is interpolated: features of f and f'."""
+"""Numbers that a position keeps for a layer at least: variance, readout weight or mask."""
 
 
 def kept_by_input(
@@ -45,9 +42,9 @@ def _kept(steps: Sequence[Step], grid: tuple[int, ...], groups: int, above: bool
     for step in steps:
         size, layer = prod(grid), step.layer
         times = groups + 1 if above else 1
-        read = (layer.observes is not Demand.NOTHING) + (step.wanted_in is Demand.READOUT)
+        seen = 0 if layer.observes is Demand.NOTHING else layer.kept_numbers
+        total += times * size * (seen + (step.wanted_in is Demand.READOUT))
         # A quarter for the mask, which is of bytes.
-        total += times * size * (TABLE_TERMS if layer.name() == "elementwise" else read)
         total += size // 4 + 1
         total += sum(_kept(branch, grid, groups, above) for branch in step.branches)
         if isinstance(layer, Attention) and step.wanted_in is not Demand.READOUT:

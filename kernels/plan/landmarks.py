@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from kernels.architecture import Architecture
 from kernels.estimate.landmarks import choose_rows
 from kernels.estimate.places import places
 from kernels.inputs import Inputs, joined
 from kernels.method import Method, MonteCarlo
-from kernels.spec.architecture import Architecture
 
 
 def choose_landmarks(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import Final
 
@@ -26,18 +25,16 @@ from kernels.demand import (
     plan_pair,
     wanted_by,
 )
-from kernels.estimate.landmarks import LANDMARK_POSITIONS
-from kernels.estimate.places import group_count, places
-from kernels.finite.weights import count_of, weights_of
-from kernels.finite.width import Width
-from kernels.layers.activation.activation import Activation
 from kernels.layers.attention import Attention
-from kernels.layers.chain import grid_after, structure_of
-from kernels.layers.layer import Layer
+from kernels.layers.chain import grid_after
+from kernels.layers.finite_chain import weights_of
 from kernels.layers.mixed_inputs import MixedInputs
-from kernels.method import Additive, Method, MonteCarlo
+from kernels.method import Additive, MonteCarlo
 from kernels.plan.bins import BIN_LENGTH
-from kernels.plan.input_memory import TABLE_TERMS, VECTORS, kept_by_input
+from kernels.plan.head_memory import FLOAT64_BYTES, head_bytes
+from kernels.plan.input_memory import VECTORS, kept_by_input
+from kernels.plan.work import GroupShape, Work
+from kernels.spec.width import Width, count_of
 
 DEFAULT_MEMORY_BYTES: Final = 2**32
 """Of all tiles of a process together: 4 GiB."""
@@ -49,66 +46,37 @@ of such inputs run all at once, of longer ones one after the other."""
 _OVERHEAD: Final = 2**23
 """8 MiB for what is not counted: lists of pairs, the stacks and heaps of threads."""
 
+_VALUES: Final = 4
+"""Times a tile's values are there: as calls return them, merged, mirrored and masked, handed over."""
+
+_BLOCKS: Final = 2
+_KERNEL_BLOCKS: Final = 3
+"""Blocks of a micro-tile that are alive at once in any network, and more for each kernel."""
+_BIN_BLOCKS: Final = 4
+"""More of these in a call over pairs of bins."""
+_THIN_PRODUCTS: Final = 2 * 2**19 * 8
+"""What such a call returns, 8 MiB: as many numbers of the rows as of the columns (`pairs_per_call` of
+engine/additive_group.py), counted in float64."""
+
 _ONE_INPUT_BLOCKS: Final = 9
 """(P, P) arrays of a one-input pass beside what it keeps: 2.3 (relu attention) to 8.3 (softmax with
 positions and residual)."""
+_ONE_INPUT_VECTORS: Final = 4
+"""(P,) arrays of such a pass for each layer, where it has no block."""
+
+_THIN_COPIES: Final = 8
+"""Times thin products of two groups are there at most: of bins, of inputs, mixed, through the layers,
+around their means, and what these are made with."""
 
 MONTE_CARLO_BYTES: Final = 2**28
 """What one compiled call of an estimate by finite networks may take beside the weights of one
 network: 256 MiB, into which it divides itself (kernels/finite/sampler.py)."""
-
-_DRAWN: Final = 3
-"""Times the weights of one network that are there at once: drawn, cut out of that, and with the ntk a
-gradient."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be computed of two groups.
-
-    Attributes:
-        layers: the canonical layers of the network.
-        outputs: how many kernels are carried: 1 for the nngp, 2 with the ntk.
-        itemsize: bytes of a number.
-        every_position: the form "positions".
-        method: how it is computed.
-    """
-
-    layers: tuple[Layer, ...]
-    outputs: int
-    itemsize: int
-    every_position: bool
-    method: Method
-
-    @property
-    def final(self) -> Demand:
-        """What is wanted at the network's end."""
-        return Demand.FULL if self.every_position else Demand.POINT
-
-    @cached_property
-    def structure(self) -> tuple[Layer, ...]:
-        """The layers, numbers taken out."""
-        return structure_of(self.layers)
-
-    @cached_property
-    def replicates(self) -> int:
-        """How often what lies above an estimated layer exists; 1 where none is."""
-        return group_count(self.structure) + 1
-
-
-@dataclass(frozen=True)
-class GroupShape:
-    """One side of a tile: how many inputs of which shape.
-
-    Attributes:
-        rows: inputs, filled up to the size that is compiled.
-        grid: their position sizes.
-        channels: of an input.
-    """
-
-    rows: int
-    grid: tuple[int, ...]
-    channels: int
+_WEIGHTS: Final = 3
+"""Times the weights of one finite network are there at once: drawn, cut out of that, and with the ntk
+a gradient."""
+_MOMENTS: Final = 6
+"""(n1, n2) arrays in float64 for each kernel of finite networks: its mean, its squared deviations, one
+network's kernel, and what brings both up to date (kernels/finite/monte_carlo.py)."""
 
 
 @dataclass(frozen=True)
@@ -144,80 +112,76 @@ def tile_memory(
         edge_for: (entries of a pair's block, whether these are multiplied, rows of the smaller
             group) -> inputs a side of a micro-tile, by the backend's policy.
     """
-    sides = [one] if two is None else [one, two]
     if isinstance(work.method, MonteCarlo):
-        return _by_finite_networks(work, work.method, sides)
+        return _of_finite_networks(work, work.method, one, two)
     steps = plan_pair(work.structure, bool(one.grid), work.final)
-    kept = [
-        side.rows
-        * kept_by_input(work.structure, side.grid, side.channels, work.itemsize, work.final)
-        for side in sides
-    ]
-    values = _values(work, sides)
+    sides = [one] if two is None else [one, two]
+    kept = [_kept(work, side) for side in sides]
+    values = _values(work, one, two or one)
     passes = max(_one_input_pass(work, steps, side) for side in sides)
-    # What is merged, mirrored and masked, and the values that are handed over.
-    own = _OVERHEAD + 4 * values + work.replicates * passes
-    own += _heads(work.structure, sides, work.itemsize)
-    call = _pair_call(work, steps, sides, kept, edge_for) + values
+    own = _OVERHEAD + _VALUES * values + work.replicates * passes
+    own += head_bytes(work, sides)
+    call = _pair_call(work, steps, one, two or one, edge_for) + values
     if isinstance(work.method, Additive):
-        added = [
-            _additive(work, side, other) for side, other in zip(sides, sides[::-1], strict=True)
-        ]
-        kept = [each + packed for each, (packed, _) in zip(kept, added, strict=True)]
-        own += (3 - len(sides)) * sum(thin for _, thin in added)
-        call = max(call, _thin_call(work, steps, sides))
+        kept = [each + _packed(work, side) for each, side in zip(kept, sides, strict=True)]
+        own += _thin(work, one, two or one) + _thin(work, two or one, one)
+        call = max(call, _thin_call(work, steps, one, two or one))
     return TileMemory(tuple(kept), own, call)
 
 
-def _by_finite_networks(work: Work, method: MonteCarlo, sides: Sequence[GroupShape]) -> TileMemory:
-    grid = tuple(map(max, sides[0].grid, sides[-1].grid))
+def _of_finite_networks(
+    work: Work, method: MonteCarlo, one: GroupShape, two: GroupShape | None
+) -> TileMemory:
+    other = two or one
+    grid = tuple(map(max, one.grid, other.grid))
     width = Width(method.width, method.heads)
-    weights = count_of(weights_of(work.structure, sides[0].channels, grid, width)) * work.itemsize
-    means = 6 * 8 * work.outputs * sides[0].rows * sides[-1].rows
-    call = MONTE_CARLO_BYTES + _DRAWN * weights
-    return TileMemory((0,) * len(sides), _OVERHEAD + means, call)
+    weights = count_of(weights_of(work.structure, one.channels, grid, width)) * work.itemsize
+    moments = _MOMENTS * FLOAT64_BYTES * work.kinds * one.rows * other.rows
+    call = MONTE_CARLO_BYTES + _WEIGHTS * weights
+    return TileMemory((0,) * (1 if two is None else 2), _OVERHEAD + moments, call)
 
 
-def _values(work: Work, sides: Sequence[GroupShape]) -> int:
+def _kept(work: Work, side: GroupShape) -> int:
+    """Bytes that a group keeps for the pairs that its inputs are in."""
+    return side.rows * _kept_by_input(work, side)
+
+
+def _kept_by_input(work: Work, side: GroupShape) -> int:
+    return kept_by_input(work.structure, side.grid, side.channels, work.itemsize, work.final)
+
+
+def _values(work: Work, one: GroupShape, two: GroupShape) -> int:
     """Bytes of a tile's kernels, replicates included."""
-    one, two = sides[0], sides[-1]
     entry = work.replicates
     if work.every_position:
-        ends = (grid_after(work.structure, side.grid) for side in (one, two))
-        entry *= prod(prod(end) for end in ends)
-    return work.itemsize * work.outputs * entry * one.rows * two.rows
+        entry *= prod(prod(grid_after(work.structure, side.grid)) for side in (one, two))
+    return work.itemsize * work.kinds * entry * one.rows * two.rows
 
 
 def _pair_call(
     work: Work,
     steps: Sequence[Step],
-    sides: Sequence[GroupShape],
-    kept: Sequence[int],
+    one: GroupShape,
+    two: GroupShape,
     edge_for: Callable[[int, bool, int], int],
 ) -> int:
     """Bytes of one compiled call over pairs, beside the values it returns."""
-    size1, size2 = _positions(sides[0]), _positions(sides[-1])
     if _full(work, steps):
-        pair = size1 * size2
+        pair = one.positions * two.positions
     else:
-        pair = size1 if Demand.DIAGONAL in {step.wanted_in for step in steps} else 1
+        pair = one.positions if Demand.DIAGONAL in {step.wanted_in for step in steps} else 1
     pair *= work.replicates
-    edge = edge_for(pair, multiplies(steps), min(side.rows for side in sides))
-    # Rows are cut out of both groups before a micro-tile begins.
-    cut = sum(edge * each // side.rows for each, side in zip(kept, sides, strict=True))
-    cut *= 3 - len(sides)
-    return edge**2 * pair * work.itemsize * _pair_blocks(steps, work.outputs) + cut
+    edge = edge_for(pair, multiplies(steps), min(one.rows, two.rows))
+    # Rows are cut out of both groups before a micro-tile begins: of one with itself, twice.
+    cut = edge * (_kept_by_input(work, one) + _kept_by_input(work, two))
+    return edge**2 * pair * work.itemsize * _pair_blocks(steps, work.kinds) + cut
 
 
-def _thin_call(work: Work, steps: Sequence[Step], sides: Sequence[GroupShape]) -> int:
+def _thin_call(work: Work, steps: Sequence[Step], one: GroupShape, two: GroupShape) -> int:
     """Bytes of a compiled call over pairs of bins, by the additive method."""
-    longest = max(_positions(side) for side in sides)
-    length = max(BIN_LENGTH, longest) + (packing_gap(work.structure) or 0)
-    return length**2 * work.itemsize * (_pair_blocks(steps, work.outputs) + 4) + 2**23
-
-
-def _positions(side: GroupShape) -> int:
-    return max(1, prod(side.grid))
+    length = max(BIN_LENGTH, one.positions, two.positions) + (packing_gap(work.structure) or 0)
+    blocks = _pair_blocks(steps, work.kinds) + _BIN_BLOCKS
+    return length**2 * work.itemsize * blocks + _THIN_PRODUCTS
 
 
 def _full(work: Work, steps: Sequence[Step]) -> bool:
@@ -227,11 +191,9 @@ def _full(work: Work, steps: Sequence[Step]) -> bool:
 
 def _pair_blocks(steps: Sequence[Step], kinds: int) -> int:
     """Blocks of a micro-tile that are alive at once, at most."""
-    blocks = 2 + 3 * kinds
     flat = list(_every_step(steps))
-    activations = [step.layer for step in flat if isinstance(step.layer, Activation)]
-    if any(layer.name() not in ("relu", "leaky_relu", "abs") for layer in activations):
-        blocks += 3 * kinds
+    of_duals = max((step.layer.dual_blocks for step in flat), default=0)
+    blocks = _BLOCKS + kinds * (_KERNEL_BLOCKS + of_duals)
     for step in flat:
         if isinstance(step.layer, Attention):
             blocks += 1 if step.layer.positional else 0
@@ -247,7 +209,7 @@ def _every_step(steps: Sequence[Step]) -> list[Step]:
 
 def _one_input_pass(work: Work, steps: Sequence[Step], side: GroupShape) -> int:
     """Bytes of the larger of a group's two own passes, beside what it keeps."""
-    size = _positions(side)
+    size = side.positions
     at_once = side.rows if size <= SHORT else 1
     own = plan_one_input(
         work.structure, bool(side.grid), Demand.FULL if work.every_position else Demand.NOTHING
@@ -255,36 +217,26 @@ def _one_input_pass(work: Work, steps: Sequence[Step], side: GroupShape) -> int:
     wanted = {wanted_by(own, Demand.NOTHING), *(step.wanted_in for step in _every_step(own))}
     mixes_inputs = bool(steps) and isinstance(steps[0].layer, MixedInputs)
     every_pair = Demand.FULL in wanted or mixes_inputs
-    observed = _ONE_INPUT_BLOCKS * size**2 if every_pair else 4 * len(steps) * size
+    vectors = _ONE_INPUT_VECTORS * len(steps)
+    observed = size * (_ONE_INPUT_BLOCKS * size if every_pair else vectors)
     # Each input with itself: a pair, both sides of which are cut out of the group.
     block = size**2 if _full(work, steps) else size
-    blocks = _pair_blocks(steps, work.outputs)
-    pair = blocks * block * work.itemsize
-    pair += 2 * kept_by_input(work.structure, side.grid, side.channels, work.itemsize, work.final)
+    pair = _pair_blocks(steps, work.kinds) * block * work.itemsize
+    pair += 2 * _kept_by_input(work, side)
     # Raw inputs are there beside the mixed ones until all are mixed.
     raw = side.rows * size * side.channels * work.itemsize if mixes_inputs else 0
     # With a tolerance of the mixing's error, the pass may be run again.
     return raw + at_once * max(observed * work.itemsize, pair)
 
 
-def _heads(layers: Sequence[Layer], sides: Sequence[GroupShape], itemsize: int) -> int:
-    """Bytes of drawing heads for one group, where some layer is estimated: factors in float64
-    through landmarks, the roots of what they leave, and the heads as they are handed in."""
-    total = 0
-    for place in places(layers):
-        for side in sides:
-            size = prod(place.grid(side.grid))
-            factors = size * ((0 if place.linear else 4 * LANDMARK_POSITIONS) + 6 * size)
-            total += side.rows * (8 * factors + itemsize * 2 * place.heads * size**2)
-        total += 0 if place.linear else 6 * 8 * (2 * LANDMARK_POSITIONS) ** 2
-    return total
+def _packed(work: Work, side: GroupShape) -> int:
+    """Bytes that a group keeps for the additive method: rows side by side in bins, and averages."""
+    vectors = sum(max(VECTORS, layer.kept_numbers) for layer in work.layers)
+    positions = side.rows * (prod(side.grid) + BIN_LENGTH)
+    return positions * (side.channels + 2 * vectors) * work.itemsize
 
 
-def _additive(work: Work, side: GroupShape, other: GroupShape) -> tuple[int, int]:
-    """Bytes that a group keeps beside its chain (packed rows, averages), and of the thin products
-    of its rows with the other's, (rows, rows', kernels, P), on their way through the effects."""
-    size = prod(side.grid)
-    vectors = sum(TABLE_TERMS if each.name() == "elementwise" else VECTORS for each in work.layers)
-    packed = side.rows * (size + BIN_LENGTH) * (side.channels + 2 * vectors) * work.itemsize
-    thin = side.rows * other.rows * work.outputs * size * work.itemsize
-    return packed, 8 * thin
+def _thin(work: Work, side: GroupShape, other: GroupShape) -> int:
+    """Bytes of the thin products of a group's rows with another's, (rows, rows', kernels, P), on
+    their way through the effects."""
+    return _THIN_COPIES * side.rows * other.rows * work.kinds * prod(side.grid) * work.itemsize

@@ -65,7 +65,7 @@ def symmetric(upper: npt.NDArray[Any], diagonal: npt.NDArray[Any]) -> npt.NDArra
 
 
 def _apart(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same numbers, their rows apart in memory; entries with axes of their own as they are."""
+    """A copy of a stripe whose rows lie apart in memory; a stripe whose entries have axes is not copied."""
     if rows.ndim > 2:
         return rows
     apart = np.empty((len(rows), rows.shape[1] + _APART), rows.dtype)[:, : rows.shape[1]]

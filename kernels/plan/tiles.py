@@ -17,6 +17,7 @@ from itertools import accumulate
 from math import isqrt, prod
 from typing import Final, overload
 
+from kernels.architecture import Architecture, describe
 from kernels.demand import Demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
@@ -26,15 +27,15 @@ from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, Additive, Method, MonteCarlo
 from kernels.plan.buckets import Grid, bucket_grids, grouped, one_bucket
 from kernels.plan.groups import group_rows
-from kernels.spec.architecture import Architecture, describe
 
 _TILE_ENTRIES: Final = 2**18
 """Numbers of one output in a tile of position-resolved kernels, at most (unless one pair has more):
 1 MiB in float32, as a tile of plain kernels. Whoever sends a result row by row reads the tiles of a
 row of inputs again and again unless it can hold them all: 2**22 took eight times as long to fetch."""
 
-_ESTIMATED_ROWS: Final = 64
-"""Rows of a group whose kernels are estimated: every pair costs a product of gradients a sample."""
+_SAMPLED_ROWS: Final = 64
+"""Rows of a group whose kernels are means over samples, of heads or of finite networks: every pair
+costs products for each of them."""
 _HEAD_ENTRIES: Final = 2**25
 """Entries that a group keeps of its heads, at most (unless one input has more): 128 MiB in float32,
 and a tile has two groups."""
@@ -202,14 +203,14 @@ def plan_tiles(
         ends = [describe(architecture, side.x.shape[1:]).output.grid for side in (sides * 2)[:2]]
         entry = (*ends[0], *ends[1])
     # A finite network has embeddings for the caller's positions, whatever bucket an input is in.
-    estimated = isinstance(method, MonteCarlo)
-    margin = None if form == "positions" or estimated else architecture.margin()
+    finite = isinstance(method, MonteCarlo)
+    margin = None if form == "positions" or finite else architecture.margin()
     layers = with_mixed_inputs(architecture.expanded, method)
     if isinstance(method, Additive) and packing_gap(layers) is not None:
         grids = [one_bucket(side, margin) for side in sides]
     else:
         grids = [bucket_grids(side, margin) for side in sides]
-    most = _ESTIMATED_ROWS if estimated else isqrt(_TILE_ENTRIES // prod(entry))
+    most = _SAMPLED_ROWS if finite else isqrt(_TILE_ENTRIES // prod(entry))
     limit = _rows_of_a_group(structure_of(layers), inputs1, form, most, method)
     # Row i of a diagonal meets row i only, so both sides are grouped alike.
     together = [grids] if form == "diagonal" else [[side] for side in grids]
@@ -248,4 +249,4 @@ def _rows_with_heads(found: Sequence[Place], grid: tuple[int, ...]) -> int:
     sizes = [(place.heads, prod(place.grid(grid))) for place in found]
     entries = sum(heads * size**2 for heads, size in sizes)
     products = sum(heads * size**3 for heads, size in sizes)
-    return min(_ESTIMATED_ROWS, _HEAD_ENTRIES // entries, isqrt(_HEAD_PRODUCTS // products))
+    return min(_SAMPLED_ROWS, _HEAD_ENTRIES // entries, isqrt(_HEAD_PRODUCTS // products))

@@ -29,7 +29,10 @@ class Spectrum:
     mean_diagonal: float
 
     def jitter(self, diag_reg: float) -> float:
-        """See `least_jitter`.
+        """The least jitter, absolute, with which K + diag_reg is positive definite beyond rounding.
+
+        Args:
+            diag_reg: what is added to the diagonal already, absolute.
 
         Raises:
             NumericsError: none is enough.

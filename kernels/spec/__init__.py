@@ -1,7 +1,8 @@
-"""The architecture vocabulary. No JAX.
+"""What layers and mechanisms are written in. No JAX.
 
-architecture.py  a network as one document: parsing, canonical form, digest, shapes
-model.py         the base of every spec, whose numbers can be told from its structure
-pointers.py      from pydantic's error locations to JSON pointers
-signal.py        the static facts that flow from layer to layer
+model.py      the base of every spec, whose numbers can be told from its structure
+signal.py     the static facts that flow from layer to layer
+width.py      how wide a finite network is, and what an array of weights is
+exactness.py  how exact a rule is
+pointers.py   from pydantic's error locations to JSON pointers
 """

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from kernels.architecture import Architecture
 from kernels.inputs import Inputs
 from kernels.method import Method
 from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, Model
 from kernels.predict.targets import Targets, Task
-from kernels.spec.architecture import Architecture
 from service.records import ENDED, State
 
 Output = Literal["mean", "variance", "covariance", "classes"]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
+from kernels.architecture import Architecture
 from kernels.inputs import Form, Inputs
 from kernels.method import Method, parse_method
 from kernels.result import TileResult
-from kernels.spec.architecture import Architecture
 from service.store import keys
 
 Lane = Literal["shared", "spare"]

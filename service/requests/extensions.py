@@ -12,11 +12,11 @@ from typing import Any, cast
 import numpy as np
 from anyio.to_thread import run_sync
 
+from kernels.architecture import Architecture
 from kernels.compatible import check_job
 from kernels.inputs import Form, Inputs, joined
 from kernels.method import MonteCarlo, parse_method
 from kernels.plan.tiles import RowGroup, TilePlan
-from kernels.spec.architecture import Architecture
 from service.errors import UnknownJob
 from service.http.problems import Gone, InvalidInput, InvalidRequest
 from service.http.strict_json import read_json

@@ -19,11 +19,11 @@ from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import InputError, KernelError, SpecError
 from kernels.inputs import Form, Inputs, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
-from kernels.spec.architecture import Architecture, parse_architecture
 from kernels.spec.pointers import describe, escape, locate
 from service.http.problems import InvalidArchitecture, InvalidInput, InvalidRequest
 from service.jobs.admission import check_rows

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field
 
+from kernels.architecture import Architecture
 from kernels.compatible import check_job
 from kernels.inputs import Inputs, read_inputs
 from kernels.method import EXACT, Additive, Exact, MonteCarlo
 from kernels.plan.landmarks import choose_landmarks
 from kernels.predict.model import GaussianProcess, GradientFlow, KernelRidge, LeaveOneOut
 from kernels.predict.targets import Task, read_targets
-from kernels.spec.architecture import Architecture
 from service.answers.admission import check_training_rows
 from service.answers.records import Output, PredictionRequest
 from service.http.problems import InvalidRequest

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from kernels.spec.architecture import describe
+from kernels.architecture import describe
 from service.http.bodies import JSON, media_type, read_json_body
 from service.http.problems import InvalidRequest
 from service.http.queries import only

@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections import OrderedDict
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.inputs import Inputs
-from kernels.spec.architecture import Architecture, parse_architecture
 from service.errors import InputsGone
 from service.store.inputs import InputStore
 

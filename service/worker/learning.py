@@ -1,8 +1,8 @@
 """What a computed tile tells of how long such tiles take, for estimates."""
 
+from kernels.architecture import Architecture
 from kernels.inputs import Inputs
 from kernels.plan.cost import tile_cost
-from kernels.spec.architecture import Architecture
 from service.queue.pace import Kind, Pace, shape_name
 from service.queue.tasks import TileTask
 

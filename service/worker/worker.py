@@ -17,12 +17,12 @@ import jax
 import numpy as np
 from redis.exceptions import RedisError
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.engine.backend import keep_compiled_code, tile_threads
 from kernels.engine.tile import compute_tile
 from kernels.engine.workspace import Workspace
 from kernels.inputs import Inputs, read_inputs
 from kernels.result import TileResult
-from kernels.spec.architecture import Architecture, parse_architecture
 from service import tracing
 from service.errors import ResultStoreAway, StartError
 from service.logs import get_logger

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 import gramd
 from gramd import spec as s
 from gramd.spec import decay, diag_reg, feature_map, layers, mechanism, method, model
+from kernels.architecture import parse_architecture
 from kernels.layers.attention import Attention
 from kernels.mechanisms.delta import Delta
 from kernels.method import Method
 from kernels.predict.model import Model
 from kernels.registry import AnyLayer, AnyMechanism, mechanisms, vocabulary
-from kernels.spec.architecture import parse_architecture
 
 # What a parameter means nothing without.
 COMPANIONS: dict[tuple[str, str], dict[str, Any]] = {

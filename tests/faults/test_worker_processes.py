@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kernels.architecture import parse_architecture
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.placement import place
-from kernels.spec.architecture import parse_architecture
 from service.records import JobRecord, KernelRequest, Layout
 from service.state import Service
 from service.worker.worker import EXIT_HUNG

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kernels.architecture import parse_architecture
 from kernels.matrix import kernel_matrix
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import Array, Layer, entries, masks
 from tests.oracles.definition import definition
 

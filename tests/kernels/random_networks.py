@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import reject
 from hypothesis import strategies as st
 
+from kernels.architecture import describe, parse_architecture
 from kernels.errors import SpecError
-from kernels.spec.architecture import describe, parse_architecture
 from tests.kernels.networks import Layer
 
 SHAPES = (

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.demand import Demand, plan_one_input, plan_pair
 from kernels.layers.layer import Layer
 from kernels.layers.structure import Repeat
 from kernels.registry import LAYERS
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.finite.cases import CASES
 from tests.kernels.networks import FLATTEN, LAYER_NORM, POOL, RELU, attention, conv, dense, parallel
 

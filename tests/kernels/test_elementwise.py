@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.special import erf, expit, log_expit
 
+from kernels.architecture import parse_architecture
 from kernels.errors import NumericsError
 from kernels.matrix import kernel_matrix
-from kernels.spec.architecture import parse_architecture
 from tests.oracles.conditional import mean_of_product
 
 Array = np.ndarray[Any, Any]

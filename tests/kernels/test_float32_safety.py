@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import NumericsError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import MonteCarlo
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import Layer
 
 RELU: list[Layer] = [{"type": "dense", "w_std": 2**0.5}, {"type": "relu"}]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import MonteCarlo
 from kernels.plan.tiles import plan_tiles
-from kernels.spec.architecture import parse_architecture
 
 BODY: list[dict[str, Any]] = [
     {"type": "dense", "w_std": 1.4, "b_std": 0.1},

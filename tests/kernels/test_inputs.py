@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
 from kernels.inputs import joined, read_inputs
 from kernels.matrix import kernel_matrix, memory_needed
-from kernels.spec.architecture import parse_architecture
 
 GOOD = np.ones((2, 3, 4))
 MASK = np.ones((2, 3), bool)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from kernels.architecture import parse_architecture
 from kernels.matrix import kernel_matrix
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import Array, Layer, entries, masks
 from tests.kernels.random_networks import problems
 from tests.kernels.test_random_networks import FEW, Problem

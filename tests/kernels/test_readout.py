@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.demand import Demand, plan_pair
 from kernels.matrix import kernel_matrix
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import POOL, RELU, attention, dense, entries, masks
 
 MECHANISMS: dict[str, str | dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 class Activation(Layer):
     """K' = E[f(u) f(v)], Theta' = E[f'(u) f'(v)] Theta, (u, v) ~ N(0, [[p, c], [c, q]])."""
+
+    dual_blocks: ClassVar[int] = 3
 
     def forward(self, signal: Signal) -> Signal:
         if not signal.gaussian:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from kernels.correlation import correlation
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation
 from kernels.spec.model import Numbers
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Elementwise(Activation):
         "variances and the angle, or by a Gauss-Hermite rule of `degree` nodes a variable"
     )
     source: ClassVar[str] = "quadrature; Daniely et al., arXiv 1602.05897, for the dual"
+    passes: ClassVar[float] = 60.0
+    # At most 56 features each of f and of f' (dual_table.py), their squares and the variance: 115.
+    kept_numbers: ClassVar[int] = 160
     not_finite: ClassVar[str] = (
         "it is tabulated up to a variance of 90,000; use smaller inputs or stds, normalise with "
         "layer_norm, or give a degree and accept its error"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from kernels.correlation import root_determinant
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import root_determinant
 from kernels.spec.model import Number, Numbers
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import numpy as np
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
+from kernels.correlation import sine_and_angle
 from kernels.demand import Demand
-from kernels.layers.activation.correlation import sine_and_angle
 from kernels.layers.activation.dual_table import (
     LARGEST_ANGLE,
     LARGEST_DEVIATION,

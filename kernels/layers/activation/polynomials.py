@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from kernels.correlation import correlation, sine_and_angle
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation, sine_and_angle
 from kernels.spec.model import Number, Numbers, as_tuple
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Hermite(Activation):
         "K' = h_n; Theta' = n h_(n-1) Theta; after layer_norm p = q = 1 and h_n = K^n"
     )
     source: ClassVar[str] = "Daniely et al., arXiv 1602.05897, with Hermite's scaling formula"
+    passes: ClassVar[float] = 8.0
 
     def function(self, numbers: Numbers, x: Array) -> Array:
         import jax.numpy as jnp

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from kernels.correlation import correlation, fold_and_angle, sine_and_angle
 from kernels.layers.activation.activation import Activation
-from kernels.layers.activation.correlation import correlation, fold_and_angle, sine_and_angle
 from kernels.spec.model import Number, Numbers
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ class _Rectifier(Activation):
 
     source: ClassVar[str] = "Cho & Saul, NeurIPS 2009; relu, leaky_relu and abs are cases of it"
     kinked: ClassVar[bool] = True
+    # By what XLA reports of relu, leaky_relu and abs (tests/kernels/engine/test_memory.py).
+    dual_blocks: ClassVar[int] = 0
 
     def function(self, numbers: Numbers, x: Array) -> Array:
         import jax.numpy as jnp
@@ -97,6 +99,7 @@ class ABReLU(_Rectifier):
         "K' = (a^2 + b^2) k(t) - 2 a b k(pi - t), k(t) = g (sin t + (pi - t) cos t) / (2 pi); "
         "Theta' = [(a^2 + b^2) (pi - t) + 2 a b t] / (2 pi) Theta"
     )
+    dual_blocks: ClassVar[int] = Activation.dual_blocks
 
     def slopes(self, numbers: Numbers) -> tuple[Any, Any]:
         return numbers["a"], numbers["b"]

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.demand import packing_gap
 from kernels.engine.tile import compute_tile
 from kernels.errors import KernelError, NumericsError, Stopped
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import Additive
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import (
     ERF,
     FLATTEN,

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.engine.additive import Parts
 from kernels.engine.additive_group import AdditiveGroup
 from kernels.engine.additive_tile import estimated_kernels
@@ -16,7 +17,6 @@ from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import GELU, POOL, RELU, Array, Layer, attention, conv, dense, entries
 
 ROUNDING = 1e-13

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kernels import code_memory
+from kernels.architecture import parse_architecture
 from kernels.demand import Demand
 from kernels.engine import pairs, passes
 from kernels.engine.backend import POLICIES, micro_tile_edge
@@ -19,7 +20,6 @@ from kernels.engine.workspace import Workspace
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import Additive
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import (
     FLATTEN,
     GELU,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.demand import Demand
 from kernels.engine.backend import POLICIES, micro_tile_edge
 from kernels.engine.network import Network
@@ -14,14 +15,15 @@ from kernels.engine.passes import edge_for, inputs_pass, one_input_pass, pair_pa
 from kernels.finite.identity import identities
 from kernels.finite.network import Row, finite_network
 from kernels.finite.sampler import divide, sampler
-from kernels.finite.width import Width
 from kernels.inputs import read_inputs
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.method import EXACT, MonteCarlo
 from kernels.plan.groups import filled_group
 from kernels.plan.input_memory import kept_by_input
-from kernels.plan.memory import GroupShape, Work, tile_memory
-from kernels.spec.architecture import parse_architecture
+from kernels.plan.memory import tile_memory
+from kernels.plan.work import GroupShape, Work
+from kernels.spec.width import Width
+from tests.kernels.finite.cases import CASES
 from tests.kernels.networks import (
     FLATTEN,
     POOL,
@@ -104,6 +106,21 @@ def test_a_mixing_matrix_is_counted_as_it_is_kept(mechanism: dict[str, Any], cau
     taken = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
     planned = kept_by_input(expanded, (128,), 4, 4, Demand.POINT)
     assert taken <= planned <= taken + 16 * 4 * 128
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "sqrt" not in str(CASES[name].layers)])
+def test_every_layer_says_how_much_an_input_keeps_of_it(name: str) -> None:
+    """`Layer.kept_numbers`: a layer whose `observe` returns more than it says fills a worker."""
+    case = CASES[name]
+    expanded = parse_architecture({"layers": case.layers}).expanded
+    structure, values = zip(*(layer.split() for layer in expanded), strict=True)
+    numbers = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), values)
+    *grid, channels = case.shape[1:]
+    row = jnp.zeros((1, *([int(np.prod(grid))] if grid else []), channels))
+    run = one_input_pass(Network(structure, bool(grid), True), tuple(grid)).jitted
+    kept = jax.eval_shape(run, row, (None, None), numbers, (), 1)
+    taken = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+    assert taken <= kept_by_input(expanded, tuple(grid), channels, 4, Demand.POINT)
 
 
 def test_what_an_input_keeps_grows_with_depth_and_the_square_of_the_length() -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.demand import multiplies, plan_pair
 from kernels.layers.mixed_inputs import with_mixed_inputs
 from kernels.matrix import kernel_matrix, memory_needed
 from kernels.method import EXACT, Additive, MonteCarlo
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.agreement import assert_as_defined
 from tests.kernels.networks import (
     FLATTEN,

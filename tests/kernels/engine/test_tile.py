@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.engine import pairs
 from kernels.engine.backend import POLICIES, Policy
 from kernels.engine.tile import compute_tile
@@ -17,7 +18,6 @@ from kernels.errors import Stopped
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import EXACT, Additive, Method
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import POOL, RELU, attention, conv, dense, entries, masks
 
 LAYERS = {"layers": [conv(3), RELU, attention(), RELU, POOL, dense()]}

@@ -13,7 +13,7 @@ import pytest
 
 from kernels.estimate.draws import key_of, shared_draws
 from kernels.estimate.jackknife import estimate_and_error, kept_groups
-from kernels.estimate.moments import Covariances, group_means, kernels_of_head, mean_of_groups
+from kernels.layers.head_moments import Covariances, group_means, kernels_of_head, mean_of_groups
 from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
 from kernels.mechanisms.mechanism import Mechanism
 from kernels.mechanisms.softmax import Softmax

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import kernels.estimate.landmarks as landmarks_module
+from kernels.architecture import Architecture, parse_architecture
 from kernels.engine.landmarks import Landmarked, landmark_factor, masks_at
 from kernels.engine.pairs import position_kernels
 from kernels.engine.workspace import Workspace
@@ -18,7 +19,6 @@ from kernels.inputs import Inputs, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import EXACT, MonteCarlo
 from kernels.plan.landmarks import choose_landmarks
-from kernels.spec.architecture import Architecture, parse_architecture
 from tests.kernels.estimate.networks import estimated
 from tests.kernels.networks import (
     POOL,

@@ -9,12 +9,12 @@ import pytest
 
 import kernels.estimate.landmarks as landmarks_module
 import kernels.plan.tiles as tiles_module
+from kernels.architecture import parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import InputError, SpecError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.tiles import plan_tiles
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.estimate.networks import estimated
 from tests.kernels.networks import (
     FLATTEN,

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from kernels.architecture import parse_architecture
 from kernels.finite.empirical import empirical_nngp, empirical_ntk, traced_bytes
 from kernels.finite.gradients import Outer, gradients
 from kernels.finite.identity import identities
 from kernels.finite.linear_map import LinearMap
 from kernels.finite.network import Row, finite_network
-from kernels.finite.width import Width
 from kernels.inputs import read_inputs
-from kernels.spec.architecture import parse_architecture
+from kernels.spec.width import Width
 from tests.kernels.networks import (
     FLATTEN,
     LAYER_NORM,

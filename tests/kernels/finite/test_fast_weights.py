@@ -18,7 +18,7 @@ from kernels.finite.fast_weights import (
     unit_normalised,
 )
 from kernels.finite.favor import projections, random_features
-from kernels.finite.feature_maps import dpfp, elu_plus_one, relu
+from kernels.mechanisms.features import dpfp, elu_plus_one, relu
 
 FEATURES: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": relu,

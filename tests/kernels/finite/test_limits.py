@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.finite.monte_carlo import monte_carlo
 from kernels.inputs import Inputs, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.registry import LAYERS, MECHANISMS
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.finite.cases import CASES, FAST, Case
 from tests.kernels.networks import entries, masks
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.errors import InputError, SpecError, Stopped
-from kernels.finite.feature_maps import dpfp
 from kernels.finite.identity import identities
 from kernels.finite.monte_carlo import monte_carlo
 from kernels.inputs import Inputs, read_inputs
-from kernels.spec.architecture import Architecture, parse_architecture
+from kernels.mechanisms.features import dpfp
 from tests.kernels.networks import (
     FLATTEN,
     POOL,

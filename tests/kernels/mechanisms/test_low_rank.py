@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.architecture import parse_architecture
 from kernels.errors import SpecError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.mechanisms.softmax import Softmax
 from kernels.plan.tiles import plan_tiles
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import POOL, RELU, attention, dense, entries, masks, parallel
 from tests.oracles.random_features import softmax
 

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import SpecError
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.mechanisms.performer import Performer, directions
-from kernels.spec.architecture import parse_architecture
 from tests.kernels.networks import POOL, RELU, attention, dense, entries, masks
 from tests.oracles.random_features import softmax, weights
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.inputs import read_inputs
 from kernels.method import EXACT, Additive, MonteCarlo
 from kernels.plan.cost import tile_cost, tile_costs
 from kernels.plan.tiles import plan_tiles
-from kernels.spec.architecture import parse_architecture
 
 DENSE = ({"type": "dense"}, {"type": "relu"}, {"type": "dense"})
 POOLED = ({"type": "dense"}, {"type": "relu"}, {"type": "attention"}, {"type": "relu"},

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.engine.tile import compute_tile
 from kernels.inputs import Inputs, read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.plan.buckets import bucket_length
 from kernels.plan.placement import place
 from kernels.plan.tiles import Tile, TilePlan, Tiles, plan_tiles
-from kernels.spec.architecture import Architecture, parse_architecture
 from tests.kernels.networks import (
     FLATTEN,
     LAYER_NORM,

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from kernels.architecture import parse_architecture
 from kernels.finite.network import Row, finite_network
-from kernels.finite.width import Width
 from kernels.inputs import read_inputs
 from kernels.predict import gradient_flow, ridge
 from kernels.predict.factor import factorise
 from kernels.predict.spectrum import decompose
-from kernels.spec.architecture import parse_architecture
+from kernels.spec.width import Width
 from tests.kernels.predict.matrices import ERF, kernels_of
 
 N, M = 6, 4

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kernels.spec.architecture import describe, parse_architecture
+from kernels.architecture import describe, parse_architecture
 
 DENSE: dict[str, Any] = {"type": "dense"}
 RELU: dict[str, Any] = {"type": "relu"}

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from kernels.errors import SpecError
-from kernels.spec.architecture import (
+from kernels.architecture import (
     MAX_DEPTH,
     MAX_LAYERS,
     MAX_VALUES,
     parse_architecture,
 )
+from kernels.errors import SpecError
 
 DENSE: dict[str, Any] = {"type": "dense"}
 RELU: dict[str, Any] = {"type": "relu"}

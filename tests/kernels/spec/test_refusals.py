@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from kernels.architecture import describe, parse_architecture
 from kernels.compatible import check_job
 from kernels.errors import SpecError
 from kernels.inputs import read_inputs
-from kernels.spec.architecture import describe, parse_architecture
 from tests.kernels.networks import (
     FLATTEN,
     RELU,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.compatible import check_job
 from kernels.inputs import read_inputs
-from kernels.spec.architecture import parse_architecture
 
 DPFP_3 = {"type": "dpfp", "nu": 3}
 

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels.architecture import Architecture, parse_architecture
 from kernels.errors import Stopped
 from kernels.inputs import Inputs, read_inputs
 from kernels.result import ErrorEstimate, TileResult
-from kernels.spec.architecture import Architecture, parse_architecture
 from service.processes.children import stop
 from service.queue.tasks import Asked
 from service.records import JobRecord, KernelRequest

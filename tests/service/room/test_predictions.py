@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.linalg import solve
 
+from kernels.architecture import parse_architecture
 from kernels.inputs import read_inputs
 from kernels.matrix import kernel_matrix
 from kernels.method import EXACT
 from kernels.predict.model import Absolute, GaussianProcess, GradientFlow
 from kernels.predict.targets import read_targets
-from kernels.spec.architecture import parse_architecture
 from service.answers.records import PredictionRequest
 from service.state import Service
 

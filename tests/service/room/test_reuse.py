@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.inputs import Inputs
-from kernels.spec.architecture import parse_architecture
 from service.errors import TilesMissing, UnknownJob
 from service.records import JobRecord, KernelRequest
 from service.state import Service

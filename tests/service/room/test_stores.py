@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from redis.asyncio.client import Pipeline
 
 from kernels import NUMERICS_VERSION
+from kernels.architecture import parse_architecture
 from kernels.inputs import Inputs, read_inputs
-from kernels.spec.architecture import parse_architecture
 from service.errors import OverLimit, UnknownDataset
 from service.jobs.blueprint import draw, plan_of
 from service.jobs.digests import tile_digest

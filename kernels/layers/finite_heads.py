@@ -15,14 +15,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-from jax import Array
-
 from kernels.spec.model import Numbers
+from kernels.spec.width import Normal, Width
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from kernels.layers.attention import Attention
+
+
+def weights_of_heads(
+    layer: Attention, channels: int, grid: tuple[int, ...], width: Width
+) -> dict[str, Normal]:
+    """Weights by name, the heads along the first axis; see `Layer.weights`."""
+    heads, size = width.heads, width.head_channels
+    units = layer.output_channels(channels, grid, width)
+    weights: dict[str, Normal] = {}
+    logit_channels = value_channels = channels
+    if layer.positional is not None:
+        positions = layer.positional.weights(channels, grid, width)
+        weights["positions"] = positions
+        concatenated = channels if layer.positional.merge == "concat" else 0
+        logit_channels = positions.shape[1] + concatenated
+        value_channels = logit_channels if layer.positional.in_values else channels
+    weights["q"] = Normal((heads, logit_channels, size), linear=True)
+    if layer.scaling == "sqrt":
+        weights["k"] = Normal((heads, logit_channels, size), linear=True)
+    weights["v"] = Normal((heads, value_channels, size), linear=True)
+    weights["o"] = Normal((heads, size, units), linear=True)
+    weights["b"] = Normal((units,))
+    return weights
 
 
 def attend(
@@ -46,6 +68,9 @@ def attend(
     Returns:
         (*grid, units), before any residual.
     """
+    import jax
+    import jax.numpy as jnp
+
     grid = x.shape[:-1]
     values = seen = x / x.shape[-1] ** 0.5
     if layer.positional is not None:

@@ -1,9 +1,11 @@
-"""How wide a finite network is, and what its weights are. No JAX."""
+"""How wide a finite network is, and what its weights are before any is drawn. No JAX."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Normal:
     Attributes:
         shape: its shape. Those along the first axis are the same however long it is.
         linear: whether the layer uses it once, as a linear map of activations; then it is drawn
-            as a `LinearMap` (linear_map.py), and the ntk needs no Jacobian of it.
+            as a `LinearMap` (finite/linear_map.py), and the ntk needs no Jacobian of it.
     """
 
     shape: tuple[int, ...]
@@ -44,3 +46,11 @@ class Width:
     def head_channels(self) -> int:
         """d_k and d_v."""
         return self.units if self.keys is None else self.keys
+
+
+def count_of(weights: Any) -> int:
+    """Entries of all arrays of a tree of `Normal`."""
+    if isinstance(weights, Normal):
+        return weights.size
+    parts = weights.values() if isinstance(weights, Mapping) else weights
+    return sum(map(count_of, parts))

@@ -1,4 +1,4 @@
-"""Layers one after the other at finite width: what they make of one input.
+"""Layers one after the other at finite width: their weights, and what they make of one input.
 
 A network's layers, and those of each branch of a parallel layer, are such a chain.
 """
@@ -8,15 +8,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-from jax import Array
-
-from kernels.finite.linear_map import LinearMap
+from kernels.layers.layer import Layer
 from kernels.spec.model import Numbers
+from kernels.spec.width import Width
 
 if TYPE_CHECKING:
-    from kernels.layers.layer import Layer
+    from jax import Array
+
+    from kernels.finite.linear_map import LinearMap
+
+
+def weights_of(
+    layers: Sequence[Layer], channels: int, grid: tuple[int, ...], width: Width
+) -> tuple[Any, ...]:
+    """One tree of `Normal` for each layer.
+
+    Args:
+        layers: a chain, numbers taken out.
+        channels: channels of what comes in.
+        grid: positions of what comes in.
+        width: how wide the layers are.
+    """
+    weights: list[Any] = []
+    for layer in layers:
+        weights.append(layer.weights(channels, grid, width))
+        channels = layer.output_channels(channels, grid, width)
+        grid = layer.output_grid(grid)
+    return tuple(weights)
+
+
+def channels_after(
+    layers: Sequence[Layer], channels: int, grid: tuple[int, ...], width: Width
+) -> int:
+    """Channels of what comes out of a chain."""
+    for layer in layers:
+        channels = layer.output_channels(channels, grid, width)
+        grid = layer.output_grid(grid)
+    return channels
 
 
 def prepare_all(
@@ -48,6 +76,9 @@ def apply_all(
         mask: (*grid) bool, True = real; None if all are.
         key: randomness that is not a weight, of this input alone (dropout).
     """
+    import jax
+    import jax.numpy as jnp
+
     steps = zip(layers, weights, numbers, strict=True)
     for index, (layer, drawn, values) in enumerate(steps):
         grid = x.shape[:-1]

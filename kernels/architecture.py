@@ -17,8 +17,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kernels.errors import SpecError
 from kernels.layers.chain import expand_all, forward_all, margin_of, steps_of
-from kernels.layers.layer import Exactness, Layer
+from kernels.layers.layer import Layer
 from kernels.registry import AnyLayer
+from kernels.spec.exactness import Exactness
 from kernels.spec.model import as_tuple
 from kernels.spec.pointers import spec_error
 from kernels.spec.signal import Signal

@@ -1,0 +1,9 @@
+"""How exact a rule is, and a kernel made by it. No JAX."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Exactness = Literal["exact", "approximate", "estimated"]
+"""Up to rounding; within an error that is told (`kernels.result.ErrorEstimate`); or a mean over random
+draws, with its standard error."""
