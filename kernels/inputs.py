@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -95,26 +96,26 @@ def joined(sides: Sequence[Inputs]) -> Inputs:
 
 
 def read_inputs(
-    x: npt.ArrayLike, mask: npt.ArrayLike | None = None, *, dtype: str = "float32", name: str = "x1"
+    x: npt.ArrayLike,
+    mask: npt.ArrayLike | None = None,
+    *,
+    dtype: npt.DTypeLike = "float32",
+    name: str = "x1",
 ) -> Inputs:
     """Checks one array and its mask and casts them.
 
     Args:
         x: (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C), any real numeric dtype.
         mask: boolean, the shape of x without channels, True = real.
-        dtype: "float32" or "float64", what the job computes in.
+        dtype: "float32" or "float64", what the job computes in; numpy's own stand for them too.
         name: "x1" or "x2", for the pointers of errors.
 
     Raises:
         InputError: what was expected and what came, pointing to /x1, /mask1, /x2 or /mask2.
     """
     pointer, mask_pointer = f"/{name}", f"/mask{name[-1]}"
-    if dtype not in DTYPES:
-        raise InputError(f"expected dtype 'float32' or 'float64', got {dtype!r}", "/dtype")
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise InputError(f"expected a rectangular array of numbers: {error}", pointer) from None
+    dtype = _dtype_name(dtype)
+    array = _array(x, "numbers", pointer)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise InputError(
             f"expected an array of integers or real numbers of at most 64 bits, got dtype "
@@ -146,11 +147,49 @@ def finite(values: npt.NDArray[Any]) -> bool:
     return all(bool(np.isfinite(values[start : start + step]).all()) for start in starts)
 
 
-def _read_mask(mask: npt.ArrayLike, x: npt.NDArray[Any], pointer: str) -> npt.NDArray[np.bool_]:
+def _dtype_name(dtype: Any) -> str:
+    name = dtype
+    if dtype is not None and not isinstance(dtype, str):  # numpy takes None for float64
+        with suppress(TypeError):
+            name = np.dtype(dtype).name
+    if name not in DTYPES:
+        raise InputError(f"expected dtype 'float32' or 'float64', got {dtype!r}", "/dtype")
+    return name
+
+
+def _array(given: npt.ArrayLike, of: str, pointer: str) -> npt.NDArray[Any]:
+    """What NumPy makes of it; raises InputError for rows of differing lengths, and inside JAX."""
     try:
-        array = np.asarray(mask)
-    except ValueError as error:
-        raise InputError(f"expected a rectangular array of booleans: {error}", pointer) from None
+        array = np.asarray(given)
+    except ValueError:
+        array = None
+    except TypeError as error:
+        # By its name, as nothing here imports JAX.
+        if type(error).__name__ != "TracerArrayConversionError":
+            raise
+        raise InputError(
+            "expected an array, got one that JAX traces: kernels are computed outside of its"
+            " transformations (jit, vmap, grad) and cannot be differentiated",
+            pointer,
+        ) from None
+    if array is None or _holds_rows(array):
+        raise InputError(
+            f"expected a rectangular array of {of}, got rows of differing lengths or arrays as"
+            " objects; pad them with zeros to one length, and give a mask that is True where a"
+            " position is real",
+            pointer,
+        )
+    return array
+
+
+def _holds_rows(array: npt.NDArray[Any]) -> bool:
+    """Whether its entries are arrays or lists: one axis of Python objects."""
+    boxed = array.dtype == np.object_ and array.ndim == 1
+    return boxed and all(hasattr(entry, "__len__") for entry in array)
+
+
+def _read_mask(mask: npt.ArrayLike, x: npt.NDArray[Any], pointer: str) -> npt.NDArray[np.bool_]:
+    array = _array(mask, "booleans", pointer)
     if array.dtype != np.bool_:
         raise InputError(
             f"expected a boolean mask (True = real position), got dtype {array.dtype}", pointer

@@ -34,7 +34,7 @@ def kernel_matrix(
     mask1: npt.ArrayLike | None = None,
     mask2: npt.ArrayLike | None = None,
     outputs: Sequence[str] = ("nngp", "ntk"),
-    dtype: str = "float32",
+    dtype: npt.DTypeLike = "float32",
     form: Form = "matrix",
     method: Mapping[str, Any] | Method = EXACT,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
@@ -48,7 +48,7 @@ def kernel_matrix(
         mask1: boolean, the shape of x1 without channels, True = real position.
         mask2: the same for x2.
         outputs: "nngp", "ntk" or both.
-        dtype: "float32", or "float64" for full accuracy.
+        dtype: "float32", or "float64" for full accuracy; np.float32 and np.float64 are these.
         form: "matrix"; "diagonal" for x1[i] with x2[i] only, without computing the rest;
             "positions" for every pair of positions too, of a network that ends with some.
         method: {"type": "exact"}; {"type": "additive", "tolerance"}, faster for attention under
@@ -86,7 +86,7 @@ def memory_needed(
     mask1: npt.ArrayLike | None = None,
     mask2: npt.ArrayLike | None = None,
     outputs: Sequence[str] = ("nngp", "ntk"),
-    dtype: str = "float32",
+    dtype: npt.DTypeLike = "float32",
     form: Form = "matrix",
     method: Mapping[str, Any] | Method = EXACT,
 ) -> int:
@@ -128,15 +128,15 @@ class _Job:
         x: tuple[npt.ArrayLike, npt.ArrayLike | None],
         masks: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
         outputs: Sequence[str],
-        dtype: str,
+        dtype: npt.DTypeLike,
         form: Form,
         method: Mapping[str, Any] | Method,
     ) -> _Job:
         """Reads the arguments of `kernel_matrix`; raises what it says."""
-        wanted = tuple(dict.fromkeys(outputs))
+        wanted = tuple(dict.fromkeys([outputs] if isinstance(outputs, str) else outputs))
         if not wanted or not set(wanted) <= set(OUTPUTS):
             raise InputError(
-                f"expected outputs among {list(OUTPUTS)}, got {list(outputs)}", "/outputs"
+                f"expected outputs among {list(OUTPUTS)}, got {list(wanted)}", "/outputs"
             )
         if x[1] is None and masks[1] is not None:
             raise InputError("mask2 was given without x2", "/mask2")

@@ -100,7 +100,7 @@ def _page(module: str, schemas: Mapping[str, Any], known: Vocabulary, command: s
     body = "\n\n".join(functions)
     typing = [name for name in ("Literal",) if f"{name}[" in body]
     abc = [name for name in ("Sequence",) if f"{name}[" in body]
-    names = ("Document", "Given", "document", "typed")
+    names = ("Document", "Given", "builder", "document", "typed")
     given = [name for name in names if name in body]
     lines = [
         f"# Made from kernels/registry.py; change that, then run: {command}",
@@ -135,6 +135,7 @@ def _function(name: str, schema: Mapping[str, Any], known: Vocabulary) -> str:
     call += [f"{n}={_pair(n, properties[n], default)}" for n, default in others.items()]
     return "\n".join(
         [
+            "@builder",
             f"def {name}({', '.join(signature)}) -> Document:",
             textwrap.indent(f'"""{_words(schema, properties, known)}"""', "    "),
             f"    return document({', '.join(call)})",

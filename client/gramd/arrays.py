@@ -13,7 +13,8 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 Inputs: TypeAlias = Any
 """What arrays are made from: an array (n, d), (n, T, d), (n, H, W, C), (n, D, H, W, C), nested
-lists, anything that numpy can read, or a list of arrays (T_i, d) of differing lengths."""
+lists, anything that numpy can read, or a list of arrays (T_i, d) of differing lengths, which may be
+an array of objects or a column of a data frame too."""
 
 
 def as_inputs(x: Inputs, mask: Any = None, *, name: str = "x1") -> tuple[Array, Array | None]:
@@ -24,6 +25,7 @@ def as_inputs(x: Inputs, mask: Any = None, *, name: str = "x1") -> tuple[Array, 
 
     Raises ValueError and TypeError that say what was expected; `name` is what they call it.
     """
+    x, mask = listed(x), listed(mask)
     pieces = _pieces(x)
     if pieces is not None:
         return _padded(pieces, mask, name)
@@ -38,7 +40,19 @@ def as_inputs(x: Inputs, mask: Any = None, *, name: str = "x1") -> tuple[Array, 
 
 def is_ragged(x: Inputs) -> bool:
     """Whether it is a list of arrays whose shapes differ."""
-    return _pieces(x) is not None
+    return _pieces(listed(x)) is not None
+
+
+def listed(x: Any) -> Any:
+    """An array of objects, or a column of a data frame, that holds arrays as the list of them;
+    anything else as it is."""
+    if len(getattr(x, "shape", ())) != 1:
+        return x
+    column: Array = np.asarray(x)
+    arrays = column.dtype == np.object_ and all(
+        hasattr(entry, "__len__") and not isinstance(entry, str | bytes) for entry in column
+    )
+    return column.tolist() if arrays else x
 
 
 def _pieces(x: Inputs) -> list[Array] | None:
@@ -58,7 +72,12 @@ def _pieces(x: Inputs) -> list[Array] | None:
 def _padded(pieces: list[Array], mask: Any, name: str) -> tuple[Array, Array]:
     first = pieces[0]
     for index, piece in enumerate(pieces):
-        if piece.ndim < 2 or piece.ndim != first.ndim or piece.shape[-1] != first.shape[-1]:
+        if piece.ndim < 2:
+            raise ValueError(
+                f"expected {name} to be a list of arrays (T_i, d); {name}[{index}] is {piece.shape}."
+                " Numbers of tokens need an embedding first, a vector (d) for each"
+            )
+        if piece.ndim != first.ndim or piece.shape[-1] != first.shape[-1]:
             raise ValueError(
                 f"expected {name} to be a list of arrays (T_i, d) with one d, or (H_i, W_i, C) with"
                 f" one C; {name}[0] is {first.shape}, {name}[{index}] is {piece.shape}"

@@ -104,7 +104,7 @@ def _add_kernel(add: Add) -> None:
     kernel.add_argument("--mask2", metavar="M2.npy", help="the same for X2")
     kernel.add_argument(
         "--output", "-o", metavar="K.npz", required=True,
-        help="arrays nngp and ntk, and the receipt as JSON; K.npy for a single array",
+        help="arrays nngp and ntk, network and receipt as JSON; K.npy for a single array",
     )  # fmt: skip
     kernel.add_argument(
         "--outputs", type=commands.names, default=("nngp", "ntk"), help="nngp, ntk or nngp,ntk"
@@ -131,7 +131,7 @@ def _add_predict(add: Add) -> None:
     predict.add_argument("--mask-new", metavar="M2.npy", help="the same for NEW")
     predict.add_argument(
         "--output", "-o", metavar="P.npz", required=True,
-        help="an array for each of --outputs, and the receipt as JSON",
+        help="an array for each of --outputs, network and receipt as JSON",
     )  # fmt: skip
     predict.add_argument(
         "--model", type=commands.kind, metavar="MODEL",
@@ -158,11 +158,12 @@ def _add_check(add: Add) -> None:
 
 
 def _add_jobs(add: Add) -> None:
-    jobs = add("jobs", help="list jobs; show, cancel or delete one")
+    jobs = add("jobs", help="list jobs; show, cancel or delete some")
     jobs.add_argument(
         "action", choices=("list", "show", "cancel", "delete"), nargs="?", default="list"
     )
-    jobs.add_argument("job", metavar="ID", nargs="?")
+    jobs.add_argument("jobs", metavar="ID", nargs="*")
+    jobs.add_argument("--all", action="store_true", help="delete every one of them")
     jobs.add_argument("--limit", type=int, default=20, help="of the list (default: 20)")
     jobs.add_argument("--predictions", action="store_true", help="predictions, not kernels")
     jobs.add_argument("--json", action="store_true", help="the list as JSON")

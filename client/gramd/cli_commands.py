@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 
 from gramd.arrays import Array
 from gramd.client import Client
+from gramd.errors import NotFound
 from gramd.jobs import Job
 from gramd.predictions import OUTPUTS
 from gramd.resources import Jobs
+from gramd.results import Result
 
 
 class BadFile(Exception):
@@ -27,8 +30,9 @@ def kernel(client: Client, options: argparse.Namespace) -> None:
     target = writable(options.output, len(options.outputs))
     if options.mask2 and not options.x2:
         raise BadFile("--mask2 is given without X2.npy")
+    network = document(options.spec)
     job = client.kernels.submit(
-        document(options.spec),
+        network,
         array(options.x1),
         array(options.x2),
         mask1=array(options.mask),
@@ -40,14 +44,15 @@ def kernel(client: Client, options: argparse.Namespace) -> None:
     )
     ended = waited(client.kernels, job, options.timeout)
     result = client.kernels.collect(ended)
-    save(result.arrays, result.receipt, target)
+    save(result, network, target)
 
 
 def predict(client: Client, options: argparse.Namespace) -> None:
     """`gramd predict`: means, variances and classes into a file."""
     target = writable(options.output, len(options.outputs or ("mean", "classes")))
+    network = document(options.spec)
     job = client.predictions.submit(
-        document(options.spec),
+        network,
         array(options.x_train),
         array(options.y_train),
         array(options.x_test),
@@ -61,7 +66,7 @@ def predict(client: Client, options: argparse.Namespace) -> None:
     )
     ended = waited(client.predictions, job, options.timeout)
     result = client.predictions.collect(ended)
-    save(result.arrays, result.receipt, target)
+    save(result, network, target)
 
 
 def waited(resource: Jobs, job: Job, timeout: float | None) -> Job:
@@ -103,8 +108,11 @@ def limits(client: Client, _: argparse.Namespace) -> None:
 
 
 def jobs(client: Client, options: argparse.Namespace) -> None:
-    """`gramd jobs`: the list, or something done with one."""
+    """`gramd jobs`: the list, or something done with some."""
     resource = client.predictions if options.predictions else client.kernels
+    if options.all:
+        _delete_all(resource, options)
+        return
     if options.action == "list":
         found = resource.newest(options.limit)
         if options.json:
@@ -113,13 +121,22 @@ def jobs(client: Client, options: argparse.Namespace) -> None:
         for job in found:
             print(row(job))
         return
-    if options.job is None:
+    if not options.jobs:
         raise BadFile(f"gramd jobs {options.action} needs the ID of a job; gramd jobs lists them")
-    if options.action == "delete":
-        resource.delete(options.job)
-    else:
-        act = resource.cancel if options.action == "cancel" else resource.get
-        show(dict(act(options.job).document))
+    for job in options.jobs:
+        if options.action == "delete":
+            resource.delete(job)
+        else:
+            act = resource.cancel if options.action == "cancel" else resource.get
+            show(dict(act(job).document))
+
+
+def _delete_all(resource: Jobs, options: argparse.Namespace) -> None:
+    if options.jobs or options.action != "delete":
+        raise BadFile("--all stands in the place of the IDs of gramd jobs delete")
+    for job in resource.newest(sys.maxsize):
+        with suppress(NotFound):  # one that has just expired
+            resource.delete(job)
 
 
 def row(job: Job) -> str:
@@ -136,15 +153,16 @@ def show(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def save(arrays: Mapping[str, Array], receipt: Mapping[str, Any], target: Path) -> None:
-    """All arrays and the receipt, or the single array."""
+def save(result: Result, network: Mapping[str, Any], target: Path) -> None:
+    """All arrays, the network and the receipt, or the single array."""
     try:
         with target.open("wb") as file:
             if target.suffix == ".npy":
-                np.save(file, next(iter(arrays.values())))
+                np.save(file, next(iter(result.arrays.values())))
             else:
-                named: dict[str, Any] = dict(arrays)
-                np.savez(file, **named, receipt=np.array(json.dumps(receipt)))
+                told = {"network": json.dumps(network), "receipt": json.dumps(result.receipt)}
+                named: dict[str, Any] = {**result.arrays, **told}
+                np.savez(file, **named)
     except OSError as error:
         raise BadFile(f"cannot write {target}: {error.strerror}") from error
 

@@ -14,6 +14,12 @@ from gramd.progress import Progress, listener
 from gramd.retry import Retry
 
 
+class MissingArray(AttributeError, KeyError):
+    """An array that was not asked for: `result.ntk` and `result["ntk"]` raise the same."""
+
+    __str__ = AttributeError.__str__
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """A finished job and its arrays. `arrays` has each by its name; so has the result itself.
@@ -39,7 +45,9 @@ class Result:
     def __getitem__(self, name: str) -> Array:
         if name not in self.arrays:
             known = ", ".join(self.arrays)
-            raise KeyError(f"this {self.noun} has {known}; ask for {name} with outputs=({name!r},)")
+            raise MissingArray(
+                f"this {self.noun} has {known}; ask for {name} with outputs=({name!r},)"
+            )
         return self.arrays[name]
 
 

@@ -39,6 +39,7 @@ def test_a_kernel_into_a_file(folder: Path, capfd: pytest.CaptureFixture[str]) -
     with np.load(folder / "k.npz") as found:
         np.testing.assert_array_equal(found["ntk"], expected["ntk"])
         assert json.loads(str(found["receipt"]))["dtype"] == "float64"
+        assert json.loads(str(found["network"])) == ATTENTION
     assert capfd.readouterr() == ("", ""), "no progress where no terminal is"
     assert (
         cli.main(["kernel", "attention.json", "x.npy", "--outputs", "ntk", "--output", "k.npy"])
@@ -54,6 +55,7 @@ def test_a_prediction_into_a_file(folder: Path) -> None:
     with np.load(folder / "p.npz") as found:
         np.testing.assert_allclose(found["mean"], X[:, 0, 0], atol=1e-2)
         assert found["variance"].shape == (6,)
+        assert json.loads(str(found["network"])) == DENSE
 
 
 def test_jobs_are_listed_shown_and_deleted(
@@ -71,6 +73,20 @@ def test_jobs_are_listed_shown_and_deleted(
     assert cli.main(["jobs", "show", job.id]) == cli.REFUSED
     assert cli.main(["jobs", "--predictions", "--json"]) == 0
     assert isinstance(json.loads(capsys.readouterr().out), list)
+
+
+def test_many_jobs_are_deleted_at_once(folder: Path, client: gramd.Client) -> None:
+    jobs = [client.kernels.submit(DENSE, X[:n, 0]).id for n in (2, 3, 4, 5)]
+    assert cli.main(["jobs", "delete", *jobs[:2]]) == 0
+    left = {job.id for job in client.kernels.newest()}
+    assert left.isdisjoint(jobs[:2])
+    assert left >= set(jobs[2:])
+    client.predict(DENSE, X[:, 0], X[:, 0, 0], X[:2, 0])
+    assert cli.main(["jobs", "delete", "--all"]) == 0
+    assert client.kernels.newest() == []
+    assert client.predictions.newest() != []
+    assert cli.main(["jobs", "delete", "--all", "--predictions"]) == 0
+    assert client.predictions.newest() == []
 
 
 def test_the_vocabulary_and_checks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +113,8 @@ def test_the_vocabulary_and_checks(folder: Path, capsys: pytest.CaptureFixture[s
         ("kernel attention.json x.npy --mask2 mask.npy -o k.npz", cli.USAGE, "without X2.npy"),
         ("layers magic", cli.USAGE, "no layer or mechanism 'magic'"),
         ("jobs show", cli.USAGE, "needs the ID"),
+        ("jobs list --all", cli.USAGE, "--all stands in the place of the IDs of gramd jobs delete"),
+        ("jobs delete abc --all", cli.USAGE, "in the place of the IDs"),
     ],
 )
 def test_mistakes_are_one_line_and_an_exit_code(

@@ -42,8 +42,13 @@ def test_volumes_are_inputs_too(client: gramd.Client) -> None:
 
 def test_what_was_not_asked_for_says_so(client: gramd.Client) -> None:
     kernel = client.kernel(DENSE, X.tolist(), outputs="nngp")
-    with pytest.raises(KeyError, match="has nngp; ask for ntk"):
+    with pytest.raises(KeyError, match="this job has nngp; ask for ntk"):
+        _ = kernel["ntk"]
+    with pytest.raises(AttributeError, match="this job has nngp; ask for ntk"):
         _ = kernel.ntk
+    assert hasattr(kernel, "nngp")
+    assert not hasattr(kernel, "ntk")
+    assert getattr(kernel, "ntk", None) is None
 
 
 def test_a_dtype_may_be_numpys_and_results_show_themselves_in_one_line(
@@ -88,6 +93,21 @@ def test_sequences_of_differing_lengths_are_padded_and_masked(client: gramd.Clie
     kernel = client.kernel(ATTENTION, ragged, SEQUENCES)
     expected = kernel_matrix(ATTENTION, SEQUENCES[:3], SEQUENCES, mask1=mask)
     np.testing.assert_array_equal(kernel.ntk, expected["ntk"])
+
+
+def test_arrays_in_an_array_of_objects_are_a_list(client: gramd.Client) -> None:
+    mask = np.arange(5) < np.array([4, 5, 3])[:, None]
+    for lengths in ([4, 5, 3], [5, 5, 5]):
+        boxed, masks = np.empty(3, object), np.empty(3, object)
+        boxed[:] = [SEQUENCES[i, :n] for i, n in enumerate(lengths)]
+        masks[:] = [mask[i, :n] for i, n in enumerate(lengths)]
+        kernel = client.kernel(ATTENTION, boxed, mask1=masks, outputs="nngp")
+        expected = kernel_matrix(ATTENTION, SEQUENCES[:3], mask1=mask, outputs="nngp")
+        np.testing.assert_array_equal(kernel.nngp, expected["nngp"])
+    with pytest.raises(ValueError, match=r"x1\[0\] is \(3,\).* tokens need an embedding"):
+        client.kernel(ATTENTION, [[5, 7, 2], [3, 1]])
+    with pytest.raises(ValueError, match=r"x1\[0\] is \(5, 3\), x1\[1\] is \(5, 2\)"):
+        client.kernel(ATTENTION, [SEQUENCES[0], SEQUENCES[1, :, :2]])
 
 
 def test_masks_of_ragged_inputs_may_have_holes(client: gramd.Client) -> None:

@@ -88,6 +88,53 @@ def test_inputs_that_are_no_vectors(url: str) -> None:
     np.testing.assert_array_equal(flat, expected)
     with pytest.raises(ValueError, match="rows of 18 numbers"):
         Kernel(ATTENTION, input_shape=(6, 3), url=url)(np.ones((4, 17)))
+    vectors = Kernel(DENSE, input_shape=3, url=url)(X)
+    np.testing.assert_array_equal(vectors, Kernel(DENSE, url=url)(X))
+    with pytest.raises(TypeError, match=r"expected an input_shape such as \(T, d\), got 'T'"):
+        Kernel(DENSE, input_shape="T", url=url)(X)
+
+
+def test_what_kernels_leave_behind_is_no_job(client: gramd.Client, url: str) -> None:
+    before = [job.id for job in client.kernels.newest()]
+    x = RNG.normal(size=(12, 3))
+    pipeline = make_pipeline(KernelMatrix(DENSE, url=url), SVC(kernel="precomputed"))
+    cross_val_score(pipeline, x, x[:, 0] > np.median(x[:, 0]), cv=2)
+    Kernel(DENSE, url=url).diag(x)
+    assert [job.id for job in client.kernels.newest()] == before
+    # What was computed stays.
+    again = client.kernel(DENSE, x, form="diagonal", outputs=["nngp"], dtype="float64")
+    assert again.receipt["tiles"]["reused"] == 1
+
+
+class Column:
+    """As much of a data frame's column as the client looks at."""
+
+    def __init__(self, arrays: list[np.ndarray]) -> None:
+        self.values = np.empty(len(arrays), object)
+        self.values[:] = arrays
+        self.shape = self.values.shape
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        return self.values
+
+
+@pytest.mark.parametrize("lengths", [(4, 6, 5, 3), (5, 5, 5, 5)], ids=["ragged", "equal"])
+def test_arrays_in_an_array_of_objects_or_a_column_are_a_list(
+    url: str, lengths: tuple[int, ...]
+) -> None:
+    arrays = [RNG.normal(size=(n, 3)) for n in lengths]
+    expected = KernelMatrix(ATTENTION, url=url).fit_transform(arrays)
+    fitted = NNGPClassifier(ATTENTION, url=url).fit(arrays, [0, 1, 0, 1])
+    for boxed in (Column(arrays), Column(arrays).values):
+        found = KernelMatrix(ATTENTION, url=url).fit_transform(boxed)
+        np.testing.assert_array_equal(found, expected)
+        same = NNGPClassifier(ATTENTION, url=url).fit(boxed, [0, 1, 0, 1])
+        np.testing.assert_array_equal(
+            same.decision_function(boxed), fitted.decision_function(arrays)
+        )
 
 
 def test_estimators_take_lists_of_sequences_of_differing_lengths(url: str) -> None:
@@ -102,7 +149,7 @@ def test_estimators_take_lists_of_sequences_of_differing_lengths(url: str) -> No
     assert std.shape == (12,)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         classifier.fit(ragged, names[:3])
-    with pytest.raises(ValueError, match="expected X to be a list of arrays"):
+    with pytest.raises(ValueError, match=r"X\[0\] is \(2,\).* tokens need an embedding"):
         classifier.fit([[1.0, 2.0], [3.0]], names[:2])
 
 
@@ -137,6 +184,31 @@ def test_error_bars_hold_what_they_say_whatever_the_units(url: str) -> None:
     mean, std = fixed.fit(x[:60], y[:60]).predict(x[60:], return_std=True)
     noise = fixed.receipt_["diag_reg"]["value"]
     assert np.mean(np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + noise)) < 0.5
+
+
+def test_estimators_of_sequences_count_channels_not_positions(url: str) -> None:
+    sequences = RNG.normal(size=(8, 4, 3))
+    y = sequences[:, :, 0].mean(axis=1)
+    regressor = NTKRegressor(ATTENTION, url=url).fit(sequences, y)
+    assert regressor.n_features_in_ == 3
+    longer = np.pad(sequences, ((0, 0), (0, 2), (0, 0)))
+    assert regressor.predict(longer).shape == (8,)
+    assert regressor.predict([sequences[0], longer[1]]).shape == (2,)
+    for wrong in (sequences[:, :, :2], [sequences[0, :, :2], longer[1, :, :2]]):
+        with pytest.raises(ValueError, match="X has 2 channels, but NTKRegressor is expecting 3"):
+            regressor.predict(wrong)
+    assert (
+        NTKRegressor(ATTENTION, url=url).fit([longer[0], sequences[1]], [0, 1]).n_features_in_ == 3
+    )
+
+
+def test_arguments_of_estimators_as_people_give_them(url: str) -> None:
+    expected = NTKRegressor(DENSE, url=url).fit(X, Y).predict(NEW)
+    endless = NTKRegressor(DENSE, time=np.inf, diag_reg=np.float32(1e-4), url=url).fit(X, Y)
+    np.testing.assert_allclose(endless.predict(NEW), expected, rtol=1e-6)
+    assert endless.receipt_["model"]["time"] == "infinity"
+    with pytest.raises(TypeError, match="expected diag_reg to be a number, 'loo' or a mapping"):
+        NTKRegressor(DENSE, diag_reg=None, url=url).fit(X, Y)
 
 
 def test_kernels_can_be_copied_and_sent_elsewhere(url: str) -> None:

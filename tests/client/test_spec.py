@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +27,8 @@ COMPANIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("Positional", "fraction"): {"merge": "concat"},
     ("Positional", "p_norm"): {"decay": {"type": "exponential"}},
 }
+# For what a type checker would not let pass.
+untyped: Any = s
 LAYER: TypeAdapter[Any] = TypeAdapter(AnyLayer)
 MECHANISM: TypeAdapter[Any] = TypeAdapter(AnyMechanism)
 
@@ -212,6 +214,59 @@ def test_a_network_is_the_json_that_one_would_write() -> None:
         ]
     }
     assert parse_architecture(network).canonical()["layers"][0]["w_std"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (
+            lambda: untyped.network([untyped.dense(), untyped.relu()]),
+            "got a list; give layers one by one",
+        ),
+        (
+            lambda: untyped.network(untyped.dense, untyped.relu),
+            r"got the function dense: call it, dense\(\)",
+        ),
+        (
+            lambda: untyped.network("dense"),
+            "expected layer 0 to be one, such as dense.*got 'dense'",
+        ),
+        (
+            lambda: untyped.network(untyped.repeat(2, [untyped.relu])),
+            r"got the function relu: call it, relu\(\)",
+        ),
+        (lambda: untyped.attention(mechanism=untyped.mechanism.l2), "got the function l2: call it"),
+        (lambda: untyped.dense(512), "takes w_std=, b_std=; got 1 without a name.*infinitely wide"),
+        (lambda: untyped.dense(units=512), "takes w_std=, b_std=; got units; .*infinitely wide"),
+        (
+            lambda: untyped.conv(64, (3, 3)),
+            r"conv\(\) takes window, strides=, .*got 2 without a name",
+        ),
+        (lambda: untyped.relu(1), r"^relu\(\) takes nothing; got 1 without a name$"),
+    ],
+)
+def test_first_mistakes_say_what_was_meant(write: Callable[[], object], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        write()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tanh", r"it is elementwise\('tanh'\)"),
+        ("global_average_pool", r"did you mean global_avg_pool\?"),
+        ("softmax", "it is mechanism.softmax"),
+        ("loo", "it is diag_reg.loo"),
+        ("xyzzy", "no attribute 'xyzzy'$"),
+    ],
+)
+def test_a_name_that_there_is_not_leads_to_one_that_there_is(name: str, said: str) -> None:
+    with pytest.raises(AttributeError, match=said):
+        getattr(s, name)
+
+
+def test_infinity_is_a_word() -> None:
+    assert s.model.gradient_flow(time=np.inf) == s.model.gradient_flow()
 
 
 def test_the_service_reads_a_network_as_the_library_does(client: gramd.Client) -> None:

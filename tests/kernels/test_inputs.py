@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,6 +20,14 @@ DENSE: dict[str, Any] = {"type": "dense"}
 POOL: dict[str, Any] = {"type": "global_avg_pool"}
 FLATTEN: dict[str, Any] = {"type": "flatten"}
 
+
+def boxed(items: list[Any]) -> np.ndarray:
+    """One axis of Python objects, as a column of a data frame has them."""
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array
+
+
 REFUSED: dict[str, tuple[Any, Any, str, str]] = {
     "scalar": (1.0, None, "/x1", "shape"),
     "one_axis": (np.ones(3), None, "/x1", "shape"),
@@ -26,7 +35,8 @@ REFUSED: dict[str, tuple[Any, Any, str, str]] = {
     "empty_batch": (np.ones((0, 3)), None, "/x1", "size 0"),
     "no_positions": (np.ones((2, 0, 3)), None, "/x1", "size 0"),
     "no_channels": (np.ones((2, 3, 0)), None, "/x1", "size 0"),
-    "ragged": ([[1.0, 2.0], [3.0]], None, "/x1", "rectangular"),
+    "ragged": ([[1.0, 2.0], [3.0]], None, "/x1", "rectangular.*pad.*mask"),
+    "arrays_as_objects": (boxed([GOOD[0], GOOD[1, :2]]), None, "/x1", "rectangular.*pad.*mask"),
     "text": ([["a", "b"]], None, "/x1", "dtype"),
     "complex": (np.ones((2, 3), complex), None, "/x1", "dtype"),
     "object": (np.array([[None, 1]], object), None, "/x1", "dtype"),
@@ -58,10 +68,33 @@ def test_the_second_side_has_its_own_pointers() -> None:
     assert caught.value.pointer == "/mask2"
 
 
-def test_unknown_dtype() -> None:
+@pytest.mark.parametrize("dtype", ["float16", "f8", None, np.int32, object()])
+def test_unknown_dtype(dtype: Any) -> None:
     with pytest.raises(InputError, match="float32") as caught:
-        read_inputs(GOOD, dtype="float16")
+        read_inputs(GOOD, dtype=dtype)
     assert caught.value.pointer == "/dtype"
+
+
+def test_numpys_dtype_and_a_single_output_are_taken() -> None:
+    network = {"layers": [DENSE, POOL]}
+    found = kernel_matrix(network, GOOD, outputs="nngp", dtype=np.float64)
+    expected = kernel_matrix(network, GOOD, outputs=("nngp",), dtype="float64")
+    assert list(found) == ["nngp"]
+    np.testing.assert_array_equal(found["nngp"], expected["nngp"], strict=True)
+    needed = memory_needed(network, GOOD, outputs="nngp", dtype=np.float64)
+    assert needed == memory_needed(network, GOOD, outputs=("nngp",), dtype="float64")
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap, jax.grad])
+def test_kernels_are_not_computed_inside_of_jax(transform: Callable[..., Any]) -> None:
+    def total(x: Any) -> Any:
+        return kernel_matrix({"layers": [DENSE]}, x)["nngp"].sum()
+
+    with pytest.raises(
+        InputError, match=r"outside of its transformations.*differentiated"
+    ) as caught:
+        transform(total)(np.ones((2, 3, 4), np.float32))
+    assert caught.value.pointer == "/x1"
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint64", "bool", "float16", "float32", ">f8"])
@@ -150,8 +183,8 @@ def test_the_second_sides_mask_needs_the_second_side(front_door: Callable[..., o
 
 
 @pytest.mark.parametrize("front_door", [kernel_matrix, memory_needed])
-@pytest.mark.parametrize("outputs", [[], ["nngp", "ntk2"], ["k"]])
-def test_unknown_outputs(outputs: list[str], front_door: Callable[..., object]) -> None:
+@pytest.mark.parametrize("outputs", [[], ["nngp", "ntk2"], ["k"], "k"])
+def test_unknown_outputs(outputs: list[str] | str, front_door: Callable[..., object]) -> None:
     with pytest.raises(InputError) as caught:
         front_door({"layers": [DENSE, POOL]}, GOOD, outputs=outputs)
     assert caught.value.pointer == "/outputs"

@@ -15,9 +15,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from gramd.arrays import Array, as_inputs, is_ragged
+from gramd.arrays import Array, as_inputs, is_ragged, listed
 from gramd.predictions import Prediction
 from gramd.sklearn.service import client_of, network_of, shaped
+from gramd.spec.document import plain
 
 
 class _Network(BaseEstimator):
@@ -31,7 +32,7 @@ class _Network(BaseEstimator):
         network: Mapping[str, Any] | None = None,
         *,
         diag_reg: float | str | Mapping[str, Any] = 1e-4,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | int | None = None,
         dtype: str = "float64",
         method: Mapping[str, Any] | None = None,
         url: str | None = None,
@@ -57,7 +58,7 @@ class _Network(BaseEstimator):
             shaped(self.X_train_, self.input_shape),
             self.y_train_,
             shaped(X, self.input_shape),
-            model=self._described(),
+            model=plain(self._described()),
             task=self._task,
             outputs=outputs,
             dtype=self.dtype,
@@ -72,27 +73,50 @@ class _Network(BaseEstimator):
         given = self.diag_reg
         if isinstance(given, str):
             reg: Any = {"type": given}
+        elif isinstance(given, Mapping):
+            reg = given
         else:
-            reg = (
-                given if isinstance(given, Mapping) else {"type": "relative", "value": float(given)}
-            )
+            reg = {"type": "relative", "value": _number(given)}
         return {"type": self._model, "diag_reg": reg}
 
     def _learnt(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Any]:
         """X and y as scikit-learn checks them; lists of differing lengths, which it knows not, as they
         are."""
-        if not is_ragged(X):
-            known: Any = validate_data(self, X, y, allow_nd=True, **checks)
-            return known
-        as_inputs(X, name="X")
-        check_consistent_length(X, y)
-        vars(self).pop("n_features_in_", None)
-        targets: Any = check_array(y, ensure_2d=False, dtype=cast("Any", None))  # as it is
-        return X, targets
+        inputs: Any = listed(X)
+        targets: Any = y
+        if is_ragged(inputs):
+            as_inputs(inputs, name="X")
+            check_consistent_length(inputs, y)
+            targets = check_array(y, ensure_2d=False, dtype=cast("Any", None))  # as it is
+        else:
+            inputs, targets = validate_data(self, inputs, y, allow_nd=True, **checks)
+        # Of sequences and images scikit-learn would take the positions for features.
+        self.n_features_in_ = np.shape(inputs[0])[-1]
+        return inputs, targets
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
-        return X if is_ragged(X) else validate_data(self, X, reset=False, allow_nd=True)
+        inputs = listed(X)
+        if not is_ragged(inputs):
+            if np.asarray(inputs).ndim <= 2:
+                return validate_data(self, inputs, reset=False, allow_nd=True)
+            inputs = check_array(inputs, allow_nd=True)
+        channels = np.shape(inputs[0])[-1]
+        if channels != self.n_features_in_:
+            raise ValueError(
+                f"X has {channels} channels, but {type(self).__name__} is expecting"
+                f" {self.n_features_in_} channels as input"
+            )
+        return inputs
+
+
+def _number(diag_reg: Any) -> float:
+    try:
+        return float(diag_reg)
+    except TypeError:
+        raise TypeError(
+            f"expected diag_reg to be a number, 'loo' or a mapping, got {diag_reg!r}"
+        ) from None
 
 
 class _Flow(_Network):
@@ -106,7 +130,7 @@ class _Flow(_Network):
         *,
         time: float | str = "infinity",
         diag_reg: float | str | Mapping[str, Any] = 1e-4,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | int | None = None,
         dtype: str = "float64",
         method: Mapping[str, Any] | None = None,
         url: str | None = None,
@@ -212,7 +236,7 @@ class NNGPRegressor(_Regressor):
         diag_reg: float | str | Mapping[str, Any] = 1e-4,
         output_scale: float | str = "loo",
         normalize_y: bool = True,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | int | None = None,
         dtype: str = "float64",
         method: Mapping[str, Any] | None = None,
         url: str | None = None,
@@ -251,7 +275,7 @@ class NTKRegressor(_Regressor, _Flow):
         time: float | str = "infinity",
         diag_reg: float | str | Mapping[str, Any] = 1e-4,
         normalize_y: bool = True,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | int | None = None,
         dtype: str = "float64",
         method: Mapping[str, Any] | None = None,
         url: str | None = None,

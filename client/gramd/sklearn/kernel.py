@@ -30,7 +30,7 @@ class Kernel(gaussian_process.Kernel):
         network: Mapping[str, Any] | None = None,
         *,
         kind: str = "nngp",
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | int | None = None,
         dtype: str = "float64",
         method: Mapping[str, Any] | None = None,
         url: str | None = None,

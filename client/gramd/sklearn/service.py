@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from gramd import spec as s
-from gramd.arrays import Array
+from gramd.arrays import Array, listed
 from gramd.client import Client
 
 DEFAULT_NETWORK: Final = s.network(
@@ -41,7 +42,7 @@ class Parameters(Protocol):
 
     network: Mapping[str, Any] | None
     kind: str
-    input_shape: Sequence[int] | None
+    input_shape: Sequence[int] | int | None
     dtype: str
     method: Mapping[str, Any] | None
     url: str | None
@@ -49,7 +50,8 @@ class Parameters(Protocol):
 
 def float64_kernel(asked: Parameters, x1: Any, x2: Any, form: str = "matrix") -> Array:
     """The kernel that is asked for, of x1 with x2 (None: with itself), as scikit-learn takes it."""
-    found = client_of(asked.url).kernel(
+    client = client_of(asked.url)
+    found = client.kernel(
         network_of(asked.network),
         shaped(x1, asked.input_shape),
         None if x2 is None else shaped(x2, asked.input_shape),
@@ -58,18 +60,25 @@ def float64_kernel(asked: Parameters, x1: Any, x2: Any, form: str = "matrix") ->
         form=form,
         method=asked.method,
     )
+    # What was computed stays cached; of its record no one has any use, and each fit makes several.
+    client.kernels.delete(found.job)
     return found[asked.kind].astype(np.float64, copy=False)
 
 
-def shaped(x: Any, input_shape: Sequence[int] | None) -> Any:
-    """Rows as the inputs they are: (n, features) to (n, *input_shape). Raises ValueError."""
+def shaped(x: Any, input_shape: Sequence[int] | int | None) -> Any:
+    """Rows as the inputs they are: (n, features) to (n, *input_shape). Raises ValueError, and
+    TypeError for what is no shape."""
     if input_shape is None:
         return x
-    rows: Array = np.asarray(x)
     try:
-        return rows.reshape(len(rows), *input_shape)
+        sizes = [index(size) for size in np.atleast_1d(np.asarray(input_shape, np.object_))]
+    except TypeError:
+        raise TypeError(f"expected an input_shape such as (T, d), got {input_shape!r}") from None
+    rows: Array = np.asarray(listed(x))
+    try:
+        return rows.reshape(len(rows), *sizes)
     except ValueError:
         raise ValueError(
-            f"expected rows of {np.prod(input_shape)} numbers, for the input_shape"
-            f" {tuple(input_shape)}; got rows of shape {rows.shape[1:]}"
+            f"expected rows of {np.prod(sizes)} numbers, for the input_shape {tuple(sizes)};"
+            f" got rows of shape {rows.shape[1:]}"
         ) from None

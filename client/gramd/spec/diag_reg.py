@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from gramd.spec.document import Document, document
+from gramd.spec.document import Document, builder, document
 
 __all__ = ["absolute", "loo", "relative"]
 
 
+@builder
 def absolute(value: float) -> Document:
     """This number is added to the diagonal of the training kernel.
 
@@ -23,6 +24,7 @@ def absolute(value: float) -> Document:
     return document("absolute", {"value": value})
 
 
+@builder
 def relative(*, value: float = 0.0001) -> Document:
     """This share of the mean of the diagonal is added to the diagonal.
 
@@ -35,6 +37,7 @@ def relative(*, value: float = 0.0001) -> Document:
     return document("relative", {}, value=(value, 0.0001))
 
 
+@builder
 def loo(
     *, criterion: Literal["mse", "log_density"] = "mse", grid: Sequence[float] | None = None
 ) -> Document:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from gramd.spec.document import Document, Given, document, typed
+from gramd.spec.document import Document, Given, builder, document, typed
 
 __all__ = [
     "ab_relu",
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 
+@builder
 def dense(*, w_std: float = 1.0, b_std: float = 0.0) -> Document:
     """Fully connected: every channel of a position to every unit.
 
@@ -59,6 +60,7 @@ def dense(*, w_std: float = 1.0, b_std: float = 0.0) -> Document:
     return document("dense", {}, w_std=(w_std, 1.0), b_std=(b_std, 0.0))
 
 
+@builder
 def conv(
     window: Sequence[int],
     *,
@@ -89,6 +91,7 @@ def conv(
     )
 
 
+@builder
 def avg_pool(
     window: Sequence[int],
     *,
@@ -107,6 +110,7 @@ def avg_pool(
     )
 
 
+@builder
 def sum_pool(
     window: Sequence[int],
     *,
@@ -125,6 +129,7 @@ def sum_pool(
     )
 
 
+@builder
 def global_avg_pool() -> Document:
     """The mean over all pairs of real positions.
 
@@ -136,6 +141,7 @@ def global_avg_pool() -> Document:
     return document("global_avg_pool", {})
 
 
+@builder
 def global_sum_pool() -> Document:
     """The sum over all pairs of real positions.
 
@@ -147,6 +153,7 @@ def global_sum_pool() -> Document:
     return document("global_sum_pool", {})
 
 
+@builder
 def flatten() -> Document:
     """Positions become channels: the mean of the pairs (p, p), masked ones counting as zeros.
 
@@ -161,6 +168,7 @@ def flatten() -> Document:
     return document("flatten", {})
 
 
+@builder
 def layer_norm(
     *, axes: Sequence[Literal["channel", "spatial"]] = ("channel",), eps: float = 1e-12
 ) -> Document:
@@ -179,6 +187,7 @@ def layer_norm(
     return document("layer_norm", {}, axes=(axes, ("channel",)), eps=(eps, 1e-12))
 
 
+@builder
 def dropout(rate: float) -> Document:
     """Keeps a unit with probability `rate` and divides it by `rate`.
 
@@ -196,6 +205,7 @@ def dropout(rate: float) -> Document:
     return document("dropout", {"rate": rate})
 
 
+@builder
 def relu() -> Document:
     """max(x, 0).
 
@@ -208,6 +218,7 @@ def relu() -> Document:
     return document("relu", {})
 
 
+@builder
 def abs() -> Document:
     """|x|.
 
@@ -220,6 +231,7 @@ def abs() -> Document:
     return document("abs", {})
 
 
+@builder
 def leaky_relu(alpha: float) -> Document:
     """alpha min(x, 0) + max(x, 0).
 
@@ -230,6 +242,7 @@ def leaky_relu(alpha: float) -> Document:
     return document("leaky_relu", {"alpha": alpha})
 
 
+@builder
 def ab_relu(a: float, b: float) -> Document:
     """a min(x, 0) + b max(x, 0).
 
@@ -241,6 +254,7 @@ def ab_relu(a: float, b: float) -> Document:
     return document("ab_relu", {"a": a, "b": b})
 
 
+@builder
 def sign() -> Document:
     """The sign of x, whose derivative is 0 wherever it exists, so that no gradient passes it.
 
@@ -252,6 +266,7 @@ def sign() -> Document:
     return document("sign", {})
 
 
+@builder
 def erf(*, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> Document:
     """a erf(b x) + c.
 
@@ -263,6 +278,7 @@ def erf(*, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> Document:
     return document("erf", {}, a=(a, 1.0), b=(b, 1.0), c=(c, 0.0))
 
 
+@builder
 def gelu() -> Document:
     """x Phi(x), Phi the normal distribution function.
 
@@ -279,6 +295,7 @@ def gelu() -> Document:
     return document("gelu", {})
 
 
+@builder
 def sin(*, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> Document:
     """a sin(b x + c).
 
@@ -291,6 +308,7 @@ def sin(*, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> Document:
     return document("sin", {}, a=(a, 1.0), b=(b, 1.0), c=(c, 0.0))
 
 
+@builder
 def cos(*, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> Document:
     """a cos(b x + c).
 
@@ -303,6 +321,7 @@ def cos(*, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> Document:
     return document("cos", {}, a=(a, 1.0), b=(b, 1.0), c=(c, 0.0))
 
 
+@builder
 def rbf(*, gamma: float = 1.0) -> Document:
     """sqrt(2) sin(sqrt(2 gamma) x + pi / 4), whose kernel is the Gaussian radial basis function.
 
@@ -317,6 +336,7 @@ def rbf(*, gamma: float = 1.0) -> Document:
     return document("rbf", {}, gamma=(gamma, 1.0))
 
 
+@builder
 def exp(*, a: float = 1.0, b: float = 1.0) -> Document:
     """a exp(b x).
 
@@ -328,6 +348,7 @@ def exp(*, a: float = 1.0, b: float = 1.0) -> Document:
     return document("exp", {}, a=(a, 1.0), b=(b, 1.0))
 
 
+@builder
 def gaussian(*, a: float = 1.0, b: float = -1.0) -> Document:
     """a exp(b x^2); for b > 0 its square has a mean only while variances stay below 1 / (4 b).
 
@@ -340,6 +361,7 @@ def gaussian(*, a: float = 1.0, b: float = -1.0) -> Document:
     return document("gaussian", {}, a=(a, 1.0), b=(b, -1.0))
 
 
+@builder
 def monomial(degree: int) -> Document:
     """x^degree.
 
@@ -354,6 +376,7 @@ def monomial(degree: int) -> Document:
     return document("monomial", {"degree": degree})
 
 
+@builder
 def rectified_monomial(degree: int) -> Document:
     """x^degree for x > 0, else 0.
 
@@ -370,6 +393,7 @@ def rectified_monomial(degree: int) -> Document:
     return document("rectified_monomial", {"degree": degree})
 
 
+@builder
 def hermite(degree: int) -> Document:
     """The normalised probabilists' Hermite polynomial He_n(x) / sqrt(n!).
 
@@ -386,6 +410,7 @@ def hermite(degree: int) -> Document:
     return document("hermite", {"degree": degree})
 
 
+@builder
 def polynomial(coef: Sequence[float]) -> Document:
     """sum_i coef[i] x^i.
 
@@ -397,6 +422,7 @@ def polynomial(coef: Sequence[float]) -> Document:
     return document("polynomial", {"coef": coef})
 
 
+@builder
 def elementwise(
     fn: Literal[
         "tanh", "sigmoid", "silu", "softplus", "elu", "softsign", "arctan", "mish", "log_sigmoid"
@@ -418,6 +444,7 @@ def elementwise(
     return document("elementwise", {"fn": fn}, degree=(degree, None))
 
 
+@builder
 def parallel(
     branches: Sequence[Sequence[Given]], *, merge: Literal["sum", "product", "concat"] = "sum"
 ) -> Document:
@@ -438,6 +465,7 @@ def parallel(
     return document("parallel", {"branches": branches}, merge=(merge, "sum"))
 
 
+@builder
 def repeat(times: int, layers: Sequence[Given]) -> Document:
     """The same layers several times over, with weights of their own each time.
 
@@ -451,6 +479,7 @@ def repeat(times: int, layers: Sequence[Given]) -> Document:
     return document("repeat", {"times": times, "layers": layers})
 
 
+@builder
 def attention(
     *,
     mechanism: Given
@@ -498,6 +527,7 @@ def attention(
     )
 
 
+@builder
 def estimator(*, samples: int = 256, seed: int = 0, antithetic: bool = True) -> Document:
     """How kernels without a closed form are estimated; without effect where there is one.
 
@@ -516,6 +546,7 @@ def estimator(*, samples: int = 256, seed: int = 0, antithetic: bool = True) -> 
     return document(None, {}, samples=(samples, 256), seed=(seed, 0), antithetic=(antithetic, True))
 
 
+@builder
 def positional(
     merge: Literal["sum", "concat"],
     *,
@@ -551,6 +582,7 @@ def positional(
     )
 
 
+@builder
 def residual(weight: float) -> Document:
     """A structured skip connection: sqrt(weight) x + sqrt(1 - weight) attention(x).
 

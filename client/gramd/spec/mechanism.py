@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gramd.spec.document import Document, Given, document, typed
+from gramd.spec.document import Document, Given, builder, document, typed
 
 __all__ = ["abs", "delta", "identity", "l2", "linear", "performer", "relu", "softmax", "sparsemax"]
 
 
+@builder
 def softmax(*, rank: int | None = None, tolerance: float | None = None) -> Document:
     """A_ij = exp(G_ij) / sum_l exp(G_il) over visible keys; compressed if a rank is given.
 
@@ -24,26 +25,31 @@ def softmax(*, rank: int | None = None, tolerance: float | None = None) -> Docum
     return document("softmax", {}, rank=(rank, None), tolerance=(tolerance, None))
 
 
+@builder
 def identity() -> Document:
     """A_ij = G_ij."""
     return document("identity", {})
 
 
+@builder
 def relu() -> Document:
     """A_ij = max(G_ij, 0)."""
     return document("relu", {})
 
 
+@builder
 def abs() -> Document:
     """A_ij = |G_ij|."""
     return document("abs", {})
 
 
+@builder
 def sparsemax() -> Document:
     """The Euclidean projection of each row on the simplex over visible keys."""
     return document("sparsemax", {})
 
 
+@builder
 def l2() -> Document:
     """Softmax of minus the squared distance of query and key, divided by d_k.
 
@@ -54,6 +60,7 @@ def l2() -> Document:
     return document("l2", {})
 
 
+@builder
 def linear(
     *,
     feature_map: Given | Literal["dpfp", "elu_plus_one", "relu"] = "elu_plus_one",
@@ -72,6 +79,7 @@ def linear(
     )
 
 
+@builder
 def delta(
     *, feature_map: Given | Literal["dpfp", "elu_plus_one", "relu"] = "dpfp", beta: float = 0.5
 ) -> Document:
@@ -85,6 +93,7 @@ def delta(
     )
 
 
+@builder
 def performer(
     *,
     features: int = 256,

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from gramd.spec.document import Document, document
+from gramd.spec.document import Document, builder, document
 
 __all__ = ["additive", "exact", "monte_carlo"]
 
 
+@builder
 def exact() -> Document:
     """The limit itself."""
     return document("exact", {})
 
 
+@builder
 def additive(*, tolerance: float = 1e-05) -> Document:
     """Attention, pointwise layers and global pooling in O(T T') a pair, within a tolerance.
 
@@ -26,6 +28,7 @@ def additive(*, tolerance: float = 1e-05) -> Document:
     return document("additive", {}, tolerance=(tolerance, 1e-05))
 
 
+@builder
 def monte_carlo(*, width: int = 256, heads: int = 8, samples: int = 64, seed: int = 0) -> Document:
     """The mean over independent random networks of finite width, with its standard error.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gramd.spec.document import Document, Given, document, typed
+from gramd.spec.document import Document, Given, builder, document, typed
 
 __all__ = ["gaussian_process", "gradient_flow", "kernel_ridge"]
 
 
+@builder
 def gaussian_process(
     *,
     kernel: Literal["nngp", "ntk"] = "nngp",
@@ -37,6 +38,7 @@ def gaussian_process(
     )
 
 
+@builder
 def gradient_flow(
     *,
     time: float | Literal["infinity"] = "infinity",
@@ -60,6 +62,7 @@ def gradient_flow(
     )
 
 
+@builder
 def kernel_ridge(
     *,
     kernel: Literal["nngp", "ntk"] = "ntk",
