@@ -48,8 +48,8 @@ class Step:
 
     Attributes:
         layer: the layer, its numbers taken out.
-        wanted_in: the form in which the block below is handed to the layer.
-        wanted_out: the form in which the layer's own block is handed on.
+        wanted_in: what the layer gets of the block below it.
+        wanted_out: what is handed on of the layer's own block.
         branches: for a parallel layer, the steps of each branch.
         masks: whether what the layer makes of masked positions has to be set to zero. It has not
             where whoever reads it gives them the weight zero, as attention does and a readout;

@@ -42,7 +42,7 @@ def observe(
 
     Args:
         program: the steps for one input and for two.
-        cov: K(x, x) below the chain in the form that its first step wants; where that is a
+        cov: K(x, x) below the chain as its first step wants it; where that is a
             readout, the full block.
         masks: real positions, (P,), or None, along the rows and along the columns of `cov`. They are
             the same, but XLA's loops over a block take ten times as long where they read both from
@@ -138,7 +138,7 @@ def run_pair(
 
     Args:
         steps: the plan for two inputs.
-        block: (nngp, ntk) below the chain, in the form that the first step wants.
+        block: (nngp, ntk) below the chain, as the first step wants them.
         grids: position sizes of both inputs.
         left: what x keeps.
         right: what x' keeps.
@@ -152,7 +152,7 @@ def run_pair(
             blocks = [
                 run_pair(
                     inner,
-                    _narrowed_block(block, _input_form(step, inner), chain1, chain2),
+                    _narrowed_block(block, _wanted_by_branch(step, inner), chain1, chain2),
                     (grid1, grid2),
                     chain1,
                     chain2,
@@ -229,19 +229,19 @@ def _known(cov: Array | None) -> Array:
     return cov
 
 
-def _input_form(step: Step, branch: Sequence[Step]) -> Demand:
-    """The form in which a branch takes its input; an empty one hands on what is wanted of it."""
+def _wanted_by_branch(step: Step, branch: Sequence[Step]) -> Demand:
+    """What a branch wants of its input; an empty one hands on what is wanted of it."""
     if branch:
         return branch[0].wanted_in
     return Demand.FULL if step.wanted_out is Demand.READOUT else step.wanted_out
 
 
 def _own_input_of(step: Step, branch: Sequence[Step], cov: Array | None) -> Array | None:
-    """One input's own covariance for a branch, which narrows it to its form unless it is empty."""
-    form = _input_form(step, branch)
-    if cov is None or form is Demand.NOTHING:
+    """One input's own covariance for a branch, which narrows it further unless it is empty."""
+    wanted = _wanted_by_branch(step, branch)
+    if cov is None or wanted is Demand.NOTHING:
         return None
-    return cov if branch else _narrowed(cov, form, None, None)
+    return cov if branch else _narrowed(cov, wanted, None, None)
 
 
 def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
@@ -256,7 +256,7 @@ def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
 
 
 def _narrowed(k: Array, wanted: Demand, weights1: Array | None, weights2: Array | None) -> Array:
-    """A full block in the form that is wanted above."""
+    """What is wanted above of a full block."""
     if k.ndim < 2 or wanted is Demand.FULL:
         return k
     if wanted is Demand.DIAGONAL:

@@ -76,15 +76,15 @@ class Network:
         return bool(self.layers) and isinstance(self.layers[0], MixedInputs)
 
     @cached_property
-    def forms(self) -> set[Demand]:
-        """The forms in which blocks of pairs are handed on."""
+    def demands(self) -> set[Demand]:
+        """What layers want of the blocks of pairs below them."""
         return {step.wanted_in for step in self.program().pair}
 
     def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
         """Entries of the largest block that a pair of inputs needs."""
-        if Demand.FULL in self.forms:
+        if Demand.FULL in self.demands:
             return max(1, self.replicates) * prod(grid1) * prod(grid2)
-        return prod(grid1) if Demand.DIAGONAL in self.forms else 1
+        return prod(grid1) if Demand.DIAGONAL in self.demands else 1
 
 
 @lru_cache(64)

@@ -39,34 +39,34 @@ _FEW: Final = 8
 """Channels up to which products of channels are added one by one."""
 
 
-def _own_covariance(x: Array, form: Demand) -> Array | None:
-    """K(x, x) of one raw input, (P, channels) or (channels,), in the form that is wanted.
+def _own_covariance(x: Array, wanted: Demand) -> Array | None:
+    """K(x, x) of one raw input, (P, channels) or (channels,), as is wanted.
 
     Where that is a readout, the full block: its weights are known to the chain only.
     """
-    if form is Demand.NOTHING:
+    if wanted is Demand.NOTHING:
         return None
     channels = x.shape[-1]
-    if form in (Demand.FULL, Demand.READOUT):
+    if wanted in (Demand.FULL, Demand.READOUT):
         return jnp.matmul(x, x.T) / channels
     return (x * x).sum(-1) / channels
 
 
 def cross_covariance(
-    x1: Array, x2: Array, form: Demand, weights1: Array | None, weights2: Array | None
+    x1: Array, x2: Array, wanted: Demand, weights1: Array | None, weights2: Array | None
 ) -> Array:
-    """K(x, x') of two raw inputs in the form that is wanted."""
+    """K(x, x') of two raw inputs: (P, P'), (P,) or (), as is wanted."""
     channels = x1.shape[-1]
-    if form is Demand.FULL:
+    if wanted is Demand.FULL:
         return jnp.matmul(x1, x2.T) / channels
-    if form is Demand.DIAGONAL:
+    if wanted is Demand.DIAGONAL:
         if channels > _FEW:
             return lax.dot_general(x1, x2, (((1,), (1,)), ((0,), (0,)))) / channels
         # Vectors of positions: XLA's sum over an axis takes five times as long, and a product of
         # matrices with so few channels three times.
         one, two = lax.optimization_barrier(x1.T), lax.optimization_barrier(x2.T)
         return reduce(add, map(mul, one, two)) / channels
-    if form is Demand.READOUT:
+    if wanted is Demand.READOUT:
         assert weights1 is not None and weights2 is not None
         x1, x2 = jnp.matmul(weights1, x1), jnp.matmul(weights2, x2)
     return jnp.dot(x1, x2) / channels
@@ -75,10 +75,10 @@ def cross_covariance(
 def _pair(
     network: Network, steps: tuple[Step, ...], grids: Any, numbers: Any, identical: bool
 ) -> Callable[[Array, Chain, Array, Chain], Block]:
-    form = wanted_by(steps, Demand.POINT)
+    wanted = wanted_by(steps, Demand.POINT)
 
     def kernels_of(x1: Array, one: Chain, x2: Array, two: Chain) -> Block:
-        k = cross_covariance(x1, x2, form, one.weights, two.weights)
+        k = cross_covariance(x1, x2, wanted, one.weights, two.weights)
         below = Block.of_inputs(k, network.ntk)
 
         def run(one: Chain, two: Chain, numbers: Sequence[Any]) -> Block:
@@ -100,11 +100,11 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
     the first `count` inputs only.
     """
     program = network.program()
-    form = wanted_by(program.one_input, Demand.NOTHING)
+    wanted = wanted_by(program.one_input, Demand.NOTHING)
 
     def run(x: Array, masks: Masks, numbers: Sequence[Any], heads: Heads, count: Array) -> Chain:
         def one(x: Array, rows: Array | None, columns: Array | None, heads: Heads) -> Chain:
-            run = partial(observe, program, _own_covariance(x, form), (rows, columns), grid)
+            run = partial(observe, program, _own_covariance(x, wanted), (rows, columns), grid)
             if not network.replicates:
                 return run(numbers)
             replicates = replicates_of_one(network.layers, network.groups, program.pair, run)

@@ -217,8 +217,8 @@ class Layer(Spec):
         """The layer's map of (nngp, ntk) for two inputs.
 
         Args:
-            block: the kernels below, in the form `site.form`.
-            site: both sides of the pair, the layer's numbers, and the form of the block.
+            block: the kernels below, as `site.wanted_in` says.
+            site: both sides of the pair, the layer's numbers, and what is wanted in and out.
         """
         raise self._undefined("pair")
 

@@ -69,7 +69,7 @@ class LayerNorm(Layer):
         import jax.numpy as jnp
 
         variance = site.variance(cov)
-        if "spatial" in self.axes and site.form is not Demand.POINT:
+        if "spatial" in self.axes and site.wanted_in is not Demand.POINT:
             mask = site.left.mask
             real = jnp.ones(variance.size) if mask is None else mask.astype(float)
             variance = jnp.full_like(variance, (variance * real).sum() / jnp.maximum(real.sum(), 1))
@@ -81,7 +81,7 @@ class LayerNorm(Layer):
         return weights * seen
 
     def pair(self, block: Block, site: Site) -> Block:
-        if site.form is Demand.READOUT:
+        if site.wanted_in is Demand.READOUT:
             return block  # the factors are part of the readout weights below
         factor = site.outer(site.left.seen, site.right.seen)
         return block.map(lambda k: k * factor)

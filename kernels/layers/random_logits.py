@@ -29,7 +29,7 @@ def second_moments(layer: Attention, block: Block, site: Site) -> Block:
 
 
 def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
-    """The kernels of any other mechanism, estimated, in the form that is wanted of them."""
+    """The kernels of any other mechanism, estimated, as they are wanted."""
     import jax.numpy as jnp
 
     from kernels.estimate.moments import (
@@ -45,8 +45,8 @@ def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
     n, estimator = site.numbers, layer.estimator
     key, value = _keys_and_values(layer, block.filled(), site)
     k = Covariances(value.nngp, key.nngp, value.ntk, key.ntk)
-    diagonal = site.wanted is Demand.DIAGONAL
-    pooled = site.wanted is Demand.READOUT and block.ntk is None and layer.residual is None
+    diagonal = site.wanted_out is Demand.DIAGONAL
+    pooled = site.wanted_out is Demand.READOUT and block.ntk is None and layer.residual is None
 
     def of_head(left: Array, right: Array) -> Any:
         one, two = layer.mechanism.head(left), layer.mechanism.head(right)

@@ -91,7 +91,7 @@ def interpolated(table: Table, one: Features, two: Features, rho: Array, site: S
 
     def product(core: Array) -> Array:
         left = jnp.matmul(one.features, core)
-        if site.form is Demand.FULL:
+        if site.wanted_in is Demand.FULL:
             return jnp.matmul(left, two.features.T)
         return (left * two.features).sum(-1)
 
