@@ -116,13 +116,18 @@ class Pairs:
             right = replace(left)
         return cls(network, numbers, left, right)
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether it is one group against itself."""
+        return self.right is self.left
+
     def own(self) -> Rows:
         """Each input of the left side with itself, exactly."""
         return self._rows_with(self.left, identical=True)
 
     def diagonal(self) -> Rows:
         """Row i with row i."""
-        return self._rows_with(self.right, identical=self.right is self.left)
+        return self._rows_with(self.right, identical=self.symmetric)
 
     def _rows_with(self, right: Group, identical: bool) -> Rows:
         left = self.left
@@ -135,7 +140,7 @@ class Pairs:
         """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
         those with row < column, and some others."""
         left, right, network = self.left, self.right, self.network
-        if right is left and left.count == 1:
+        if self.symmetric and left.count == 1:
             # Nothing but what `own` has exactly: not worth a function of its own.
             empty = np.zeros((1, 1, *network.entry(left.grid, left.grid)), left.rows.dtype)
             return dict.fromkeys(network.kernels, empty)
@@ -143,7 +148,7 @@ class Pairs:
         edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
         micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
         right_of = None
-        if right is left:
+        if self.symmetric:
             # A micro-tile of one input with itself holds nothing but what `own` has exactly.
             right_of = 0 if edge == 1 else -1
         pairs = all_pairs(micro_rows, micro_columns, right_of)
