@@ -92,6 +92,8 @@ class Site:
         wanted_out: what is wanted of the result.
         numbers: the layer's numbers, as scalars of the job's dtype.
         identical: x and x' are one and the same input, so that position p meets itself.
+        included: of a network that is estimated, which groups of heads its means are over in this
+            replicate, (groups,) bool.
     """
 
     left: Side
@@ -100,6 +102,7 @@ class Site:
     wanted_out: Demand
     numbers: Mapping[str, Any]
     identical: bool
+    included: Array | None = None
 
     def outer(self, left: Array, right: Array) -> Array:
         """Per-position values of both sides as one factor of the block: x_p x'_q, or x_p x'_p."""

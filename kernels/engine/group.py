@@ -64,7 +64,7 @@ class Group:
         real = None if mask is None else jax.device_put(mask)
         if network.mixes_inputs:
             x = inputs_pass(network, grid)(x, (real, real), numbers, count)
-        filled = tuple(_filled(each, size) for each in heads.kept)
+        filled = tuple(_filled(each, size) for each in heads.states)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
         chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)
         within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]

@@ -23,14 +23,14 @@ class Network:
         positions: whether inputs have position axes.
         ntk: whether the tangent kernel is wanted beside the nngp.
         final: POINT for one number a pair of inputs, FULL for one a pair of their positions.
-        groups: into which the heads of estimated layers are divided; 0 if there are none.
+        head_groups: into which the heads of estimated layers are divided; 0 if there are none.
     """
 
     layers: tuple[Layer, ...]
     positions: bool
     ntk: bool
     final: Demand = Demand.POINT
-    groups: int = 0
+    head_groups: int = 0
 
     # Looked up many times a tile.
     def __hash__(self) -> int:
@@ -38,7 +38,7 @@ class Network:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.layers, self.positions, self.ntk, self.final, self.groups))
+        return hash((self.layers, self.positions, self.ntk, self.final, self.head_groups))
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class Network:
     def replicates(self) -> int:
         """Of an estimated network: how often the pair pass computes what is above the estimate,
         for all heads and for all but each group of them (kernels/estimate); else 0."""
-        return self.groups + 1 if places(self.layers) else 0
+        return self.head_groups + 1 if places(self.layers) else 0
 
     @property
     def mixes_inputs(self) -> bool:

@@ -191,10 +191,10 @@ def _split(layers: tuple[Layer, ...], dtype: str) -> tuple[tuple[Layer, ...], An
 
 @locked_cache(64)
 def _network(
-    structure: tuple[Layer, ...], positions: bool, ntk: bool, final: Demand, groups: int
+    structure: tuple[Layer, ...], positions: bool, ntk: bool, final: Demand, head_groups: int
 ) -> Network:
     """The same object for all tiles: what is kept under it is found without comparing layers."""
-    return Network(structure, positions, ntk, final, groups)
+    return Network(structure, positions, ntk, final, head_groups)
 
 
 def position_kernels(workspace: Workspace) -> PositionKernels:

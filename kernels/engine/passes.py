@@ -28,7 +28,7 @@ from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.layers.mixed_inputs import MixedInputs
 
-Heads = tuple[Array, ...]
+HeadStates = tuple[Array, ...]
 _Filled = tuple[Array, dict[str, Array]]
 """How many micro-tiles are done, and the tile so far, by name."""
 
@@ -81,12 +81,12 @@ def _pair(
         k = cross_covariance(x1, x2, wanted, one.weights, two.weights)
         below = Block.of_inputs(k, network.ntk)
 
-        def run(one: Chain, two: Chain, numbers: Sequence[Any]) -> Block:
-            return run_pair(steps, below, grids, one, two, numbers, identical)
+        def run(one: Chain, two: Chain, included: Array | None = None) -> Block:
+            return run_pair(steps, below, grids, one, two, numbers, identical, included)
 
         if not network.replicates:
-            return run(one, two, numbers)
-        return replicates_of_pair(network.layers, network.groups, steps, run)(one, two, numbers)
+            return run(one, two)
+        return replicates_of_pair(network.head_groups, steps, run)(one, two)
 
     return kernels_of
 
@@ -102,13 +102,16 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
     program = network.program()
     wanted = wanted_by(program.one_input, Demand.NOTHING)
 
-    def run(x: Array, masks: Masks, numbers: Sequence[Any], heads: Heads, count: Array) -> Chain:
-        def one(x: Array, rows: Array | None, columns: Array | None, heads: Heads) -> Chain:
-            run = partial(observe, program, _own_covariance(x, wanted), (rows, columns), grid)
+    def run(
+        x: Array, masks: Masks, numbers: Sequence[Any], heads: HeadStates, count: Array
+    ) -> Chain:
+        def one(x: Array, rows: Array | None, columns: Array | None, heads: HeadStates) -> Chain:
+            cov = _own_covariance(x, wanted)
+            run = partial(observe, program, cov, (rows, columns), grid, numbers)
             if not network.replicates:
-                return run(numbers)
-            replicates = replicates_of_one(network.layers, network.groups, program.pair, run)
-            return replicates(numbers, heads)
+                return run()
+            replicates = replicates_of_one(network.layers, network.head_groups, program.pair, run)
+            return replicates(heads)
 
         return over_rows(one, prod(grid), count, x, *masks, heads)
 

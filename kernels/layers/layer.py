@@ -103,8 +103,8 @@ class Layer(Spec):
     def estimates(self) -> bool:
         """Whether the limit is a mean over heads that are drawn at random (kernels/estimate).
 
-        What is seen of an input are then its heads, and `pair` finds in the numbers which groups of
-        heads it averages over, as "kept".
+        What is seen of an input are then the states of its heads, which are handed in, and `pair` averages over
+        the groups of heads in `site.included`.
         """
         return False
 

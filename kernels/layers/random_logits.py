@@ -57,14 +57,15 @@ def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
             return (pooled_nngp_of_head(one, two, k, site.left.weights, site.right.weights),)
         return (nngp_of_head(one, two, k, diagonal),)
 
-    left, right, kept = site.left.seen, site.right.seen, n["kept"]
+    left, right, included = site.left.seen, site.right.seen, site.included
+    assert included is not None
     heads = estimator.heads_of_a_unit
-    means = group_means(of_head, left, right, heads, len(kept))
+    means = group_means(of_head, left, right, heads, len(included))
     scale, bias = n["ov_std"] ** 2, n["b_std"] ** 2
     if pooled:
         assert site.left.weights is not None and site.right.weights is not None
         bias = bias * jnp.sum(site.left.weights) * jnp.sum(site.right.weights)
-    found = [scale * mean_of_groups(mean, kept, estimator.units) + bias for mean in means]
+    found = [scale * mean_of_groups(mean, included, estimator.units) + bias for mean in means]
     return block._replace(nngp=found[0], ntk=found[1] if len(found) > 1 else None)
 
 
