@@ -43,18 +43,18 @@ class Block(NamedTuple):
         }
 
     def map(self, function: Callable[[Array], Array]) -> Block:
-        """The same linear function of both kernels; of a tangent kernel that is zero, zero."""
+        """Both kernels after a linear function; a tangent kernel that is zero stays the scalar 0."""
         nngp = function(self.nngp)
         if self.ntk is None or self.ntk.ndim < self.nngp.ndim:
             return Block(nngp, self.ntk)
         return Block(nngp, function(self.ntk))
 
     def plus(self, constant: Any) -> Block:
-        """Both kernels with the same added to every entry, to a tangent kernel that is zero too."""
+        """Both kernels with a constant added to every entry, also to a tangent kernel that is zero."""
         return Block(self.nngp + constant, None if self.ntk is None else self.ntk + constant)
 
     def filled(self) -> Block:
-        """The same with both kernels in one shape."""
+        """The block with a tangent kernel of the nngp's shape, also where it was the scalar 0."""
         kernels = self.named()
         return Block(kernels["nngp"], kernels.get("ntk"))
 

@@ -62,7 +62,7 @@ class Mechanism(Spec):
         return ()
 
     def causal_warnings(self) -> tuple[str, ...]:
-        """The same where attention is causal.
+        """What a caller should know of these parameters where attention is causal.
 
         Raises:
             SpecError: it cannot be; the pointer is relative to the mechanism.
@@ -88,7 +88,8 @@ class Mechanism(Spec):
         return None
 
     def within_tolerance(self) -> Mechanism:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        """The mechanism whose mixing matrix is exact, though slower, for every input where this one's is off
+        by more than the caller tolerates; itself where it approximates nothing."""
         return self
 
     def causal_mixing(self, logits: Array, visible: Array, numbers: Numbers) -> Mixing:
