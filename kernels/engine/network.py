@@ -50,7 +50,8 @@ class Network:
         return _program(self.layers, self.positions, self.final)
 
     def within_tolerance(self) -> Network:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        """The network whose layers are exact, though slower, for every input whose error the caller does
+        not tolerate."""
         return replace(self, layers=tuple(layer.within_tolerance() for layer in self.layers))
 
     def entry(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> tuple[int, ...]:

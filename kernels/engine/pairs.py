@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from kernels.demand import Demand
+from kernels.demand import Demand, final_demand
 from kernels.engine.backend import policy
 from kernels.engine.compiled import locked_cache
 from kernels.engine.group import Group
@@ -87,7 +87,7 @@ class Pairs:
             shared: what the tiles of an estimated result have in common.
             workspace: keeps the one-input passes.
         """
-        final = Demand.FULL if form == "positions" else Demand.POINT
+        final = final_demand(form == "positions")
         structure, numbers = _split(tuple(layers), rows1.dtype)
         network = _network(structure, bool(rows1.grid), ntk, final, shared.groups)
         columns = rows1 if rows2 is None else rows2
@@ -209,7 +209,7 @@ def position_kernels(workspace: Workspace) -> PositionKernels:
 def _positions_of_pairs(
     workspace: Workspace, layers: Sequence[Layer], rows1: Inputs, rows2: Inputs, shared: Shared
 ) -> Matrix:
-    """See `PositionKernels`."""
+    """`PositionKernels.pairs`: the nngp of every row with every column, (n1, n2, P, P')."""
     pairs = Pairs.of(layers, rows1, rows2, False, "positions", shared, workspace)
     # The whole rectangle, also of landmarks with themselves: what an input has for itself (dropout)
     # it has in common with none.
@@ -219,13 +219,13 @@ def _positions_of_pairs(
 def _positions_of_own(
     workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
 ) -> Matrix:
-    """See `PositionKernels`."""
+    """`PositionKernels.own`: the nngp of each input with itself, (n, P, P)."""
     return Pairs.of(layers, rows, None, False, "positions", shared, workspace).own().read()["nngp"]
 
 
 def _positions_of_twins(
     workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
 ) -> Matrix:
-    """See `PositionKernels`."""
+    """`PositionKernels.twins`: the nngp of each input with another that equals it, (n, P, P)."""
     pairs = Pairs.of(layers, rows, rows, False, "positions", shared, workspace)
     return pairs.diagonal().read()["nngp"]

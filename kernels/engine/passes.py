@@ -29,7 +29,7 @@ from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.layers.mixed_inputs import MixedInputs
 
 HeadStates = tuple[Array, ...]
-_Filled = tuple[Array, dict[str, Array]]
+_Progress = tuple[Array, dict[str, Array]]
 """How many micro-tiles are done, and the tile so far, by name."""
 
 _SMALL: Final = 128
@@ -204,15 +204,15 @@ def pair_pass(
 
         entry = network.entry(grid1, grid2)
 
-        def row(state: _Filled) -> _Filled:
+        def row(state: _Progress) -> _Progress:
             """The listed micro-tiles of one row, from the k-th on: it is cut out once for all."""
             place = pairs[state[0], 0]
             left = rows((x1, chain1), place)
 
-            def listed(state: _Filled) -> Array:
+            def listed(state: _Progress) -> Array:
                 return (state[0] < count) & (pairs[state[0], 0] == place)
 
-            def column(state: _Filled) -> _Filled:
+            def column(state: _Progress) -> _Progress:
                 k, out = state
                 to = pairs[k, 1]
                 block = micro_tile(*left, *rows((x2, chain2), to)).named()
@@ -237,14 +237,14 @@ def pair_pass(
 
 
 def _all_pairs(kernels_of: Callable[..., Block]) -> Callable[..., Block]:
-    """Of each of some rows with each of some columns."""
+    """The kernels of a pair as those of each of some rows with each of some columns."""
     over_columns = jax.vmap(kernels_of, in_axes=(None, None, 0, 0))
     return jax.vmap(over_columns, in_axes=(0, 0, None, None))
 
 
 def _one_pair(kernels_of: Callable[..., Block]) -> Callable[..., Block]:
-    """The same of one row and one column: long inputs come in many shapes, and a function that is
-    not vectorised is traced three times as fast."""
+    """The kernels of a pair as those of one row with one column, with leading axes of 1: long inputs
+    come in many shapes, and a function that is not vectorised is traced three times as fast."""
 
     def micro_tile(*sides: Any) -> Block:
         of_pair = kernels_of(*jax.tree.map(lambda leaf: leaf[0], sides))

@@ -192,7 +192,8 @@ class Layer(Spec):
         return None
 
     def within_tolerance(self) -> Self:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        """The layer that is exact, though slower, for every input whose error (`doubt`) the caller does not
+        tolerate; itself where nothing is approximated."""
         return self
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
@@ -271,10 +272,6 @@ class Layer(Spec):
             (*output grid, output channels); masked positions are zeroed afterwards.
         """
         raise self._undefined("apply")
-
-    def numbers(self) -> Numbers:
-        """The numbers alone; see `Spec.split`."""
-        return self.split()[1]
 
 
 class LinearAtEachPosition(Layer):

@@ -20,6 +20,7 @@ from typing import Final
 from kernels.demand import (
     Demand,
     Step,
+    final_demand,
     multiplies,
     packing_gap,
     plan_one_input,
@@ -83,7 +84,7 @@ class Work:
     @property
     def final(self) -> Demand:
         """What is wanted at the network's end."""
-        return Demand.FULL if self.every_position else Demand.POINT
+        return final_demand(self.every_position)
 
     @cached_property
     def structure(self) -> tuple[Layer, ...]:
