@@ -6,7 +6,7 @@ from math import prod
 from typing import Final
 
 from kernels.architecture import Architecture, describe
-from kernels.demand import Demand, additive_span, plan_one_input, plan_pair
+from kernels.demand import Demand, additive_span, final_demand, plan_one_input, plan_pair
 from kernels.errors import InputError, SpecError
 from kernels.estimate.checks import check_heads
 from kernels.inputs import FORMS, Form, Inputs
@@ -155,7 +155,7 @@ def _check_blocks(
     architecture: Architecture, inputs1: Inputs, inputs2: Inputs | None, form: Form
 ) -> None:
     layers = structure_of(architecture.expanded)
-    final = Demand.FULL if form == "positions" else Demand.POINT
+    final = final_demand(form == "positions")
     own = plan_one_input(layers, bool(inputs1.grid), Demand.NOTHING if inputs2 else final)
     pair = plan_pair(layers, bool(inputs1.grid), final)
     sizes = [prod(side.grid) for side in (inputs1, inputs2 or inputs1)]

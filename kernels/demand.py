@@ -42,18 +42,24 @@ class Demand(Enum):
         return other if self is Demand.NOTHING else Demand.FULL
 
 
+def final_demand(every_position: bool) -> Demand:
+    """What is wanted at a network's end for two inputs: FULL where the result has their kernel for every
+    pair of positions (form "positions"), else POINT, one number a pair."""
+    return Demand.FULL if every_position else Demand.POINT
+
+
 @dataclass(frozen=True)
 class Step:
     """One layer with what comes in and what is wanted out; hashable, a compilation key.
 
     Attributes:
         layer: the layer, its numbers taken out.
-        wanted_in: the form in which the block below is handed to the layer.
-        wanted_out: the form in which the layer's own block is handed on.
+        wanted_in: what the layer gets of the block below it.
+        wanted_out: what is handed on of the layer's own block.
         branches: for a parallel layer, the steps of each branch.
-        masks: whether what the layer makes of masked positions has to be set to zero. It has not
-            where whoever reads it gives them the weight zero, as attention does and a readout;
-            what an elementwise layer makes of zeros is finite.
+        masks: whether the block is set to zero at masked positions after the layer. That is spared
+            where the reader gives them the weight zero anyway, as attention and readouts do: what
+            a pointwise layer makes of the zeros below it is finite.
     """
 
     layer: Layer

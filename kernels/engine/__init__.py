@@ -10,7 +10,7 @@ over_rows.py      a function of one input, over the inputs of a group
 chain.py          layers one after the other, in either pass
 block.py          the propagated state, where a layer meets it
 kept.py           what one input keeps for the pair pass
-additive_tile.py  a tile by the additive evaluation, exact where its estimate is too large
+additive_pairs.py the pairs of two groups by the additive evaluation, exact where its error is too large
 additive_group.py a group for it, and the calls between two groups
 additive.py       that evaluation: the network cut in parts, the averages of an input
 effects.py        the main effects of both sides of a pair, from thin products of the bins of packed.py

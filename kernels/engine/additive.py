@@ -159,7 +159,16 @@ class Parts:
         left: Array,
         right: Array,
     ) -> tuple[Block, Block]:
-        """The same times `right`, (P', S'), and `left`^T, (S, P), times the same."""
+        """What the attention mixes, V = ov^2 (K, Theta + 2 K), in thin products: V `right`, (P, S'), and
+        `left`^T V, (S, P'), of both kernels.
+
+        Args:
+            pair: each input with its chain.
+            grids: position sizes of both inputs.
+            numbers: the layers' numbers.
+            left: columns to multiply from the left, (P, S).
+            right: columns to multiply from the right, (P', S').
+        """
         block, site = self._below(pair, grids, numbers, identical=False)
         layer = self.attention.layer
         if layer.values_have_places:
@@ -250,7 +259,7 @@ def mask_at(chain: Chain, step: int) -> Array | None:
 
 
 def without_masks(chain: Chain) -> Chain:
-    """The same observations; weights of zero take the place of masks."""
+    """A chain whose layers see every position as real: weights of zero take the place of masks."""
 
     def of_step(step: Observed) -> Observed:
         branches = tuple(without_masks(branch) for branch in step.branches)

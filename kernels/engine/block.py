@@ -20,7 +20,7 @@ class Block(NamedTuple):
     """Cross kernels of one pair of inputs.
 
     Attributes:
-        nngp: K(x, x'), (P, P'), (P,) or () by the form it has (see `Demand`).
+        nngp: K(x, x'), (P, P'), (P,) or () by what is wanted of it (see `Demand`).
         ntk: Theta(x, x') of the same shape, or the scalar 0 below the first layer with weights;
             None when only the nngp is wanted.
     """
@@ -43,18 +43,18 @@ class Block(NamedTuple):
         }
 
     def map(self, function: Callable[[Array], Array]) -> Block:
-        """The same linear function of both kernels; of a tangent kernel that is zero, zero."""
+        """Both kernels after a linear function; a tangent kernel that is zero stays the scalar 0."""
         nngp = function(self.nngp)
         if self.ntk is None or self.ntk.ndim < self.nngp.ndim:
             return Block(nngp, self.ntk)
         return Block(nngp, function(self.ntk))
 
     def plus(self, constant: Any) -> Block:
-        """Both kernels with the same added to every entry, to a tangent kernel that is zero too."""
+        """Both kernels with a constant added to every entry, also to a tangent kernel that is zero."""
         return Block(self.nngp + constant, None if self.ntk is None else self.ntk + constant)
 
     def filled(self) -> Block:
-        """The same with both kernels in one shape."""
+        """The block with a tangent kernel of the nngp's shape, also where it was the scalar 0."""
         kernels = self.named()
         return Block(kernels["nngp"], kernels.get("ntk"))
 
@@ -67,7 +67,7 @@ class Side:
         grid: its position sizes below the layer.
         mask: its real positions below the layer, (P,) bool, or None if all are.
         seen: what the layer observed of it, or None.
-        weights: its readout weights above the layer, (P,), where the form is READOUT.
+        weights: its readout weights above the layer, (P,), where a READOUT is wanted there.
     """
 
     grid: tuple[int, ...]
@@ -88,28 +88,31 @@ class Site:
     Attributes:
         left: the side of x (rows).
         right: the side of x' (columns).
-        form: the form of the incoming block; never NOTHING.
-        wanted: the form that is wanted of the result.
+        wanted_in: what the incoming block is; never NOTHING.
+        wanted_out: what is wanted of the result.
         numbers: the layer's numbers, as scalars of the job's dtype.
         identical: x and x' are one and the same input, so that position p meets itself.
+        included: of a network that is estimated, which groups of heads its means are over in this
+            replicate, (groups,) bool.
     """
 
     left: Side
     right: Side
-    form: Demand
-    wanted: Demand
+    wanted_in: Demand
+    wanted_out: Demand
     numbers: Mapping[str, Any]
     identical: bool
+    included: Array | None = None
 
     def outer(self, left: Array, right: Array) -> Array:
-        """Per-position values of both sides as one factor of the block: x_p x'_q in its form."""
-        if self.form is Demand.FULL:
+        """Per-position values of both sides as one factor of the block: x_p x'_q, or x_p x'_p."""
+        if self.wanted_in is Demand.FULL:
             return left[:, None] * right[None, :]
         return left * right
 
     def broadcast(self, left: Array, right: Array) -> tuple[Array, Array]:
         """Per-position values of both sides, each broadcastable against the block."""
-        if self.form is Demand.FULL:
+        if self.wanted_in is Demand.FULL:
             return left[:, None], right[None, :]
         return left, right
 
@@ -117,20 +120,20 @@ class Site:
         """The variances of one input's positions, (P,) or (), from its own covariance."""
         # A variance of zero may round below it, where a pool adds up what cancels. NaN stays, and what
         # overflowed becomes it: a correlation with an infinite variance would be 0, and look sound.
-        variance = jnp.maximum(jnp.diagonal(cov) if self.form is Demand.FULL else cov, 0)
+        variance = jnp.maximum(jnp.diagonal(cov) if self.wanted_in is Demand.FULL else cov, 0)
         return jnp.where(variance < jnp.inf, variance, jnp.nan)
 
     def coincide(self) -> Array | bool:
         """Where a position meets itself, so that its correlation is exactly one."""
         if not self.identical:
             return False
-        if self.form is Demand.FULL:
+        if self.wanted_in is Demand.FULL:
             return jnp.eye(self.left.size, dtype=bool)
         return True
 
     def constant(self, value: Any) -> Any:
-        """What adding `value` to every pair of positions adds to the block in its form."""
-        if self.form is Demand.READOUT:
+        """What adding `value` to every pair of positions adds to the block, which may be a readout."""
+        if self.wanted_in is Demand.READOUT:
             assert self.left.weights is not None and self.right.weights is not None
             return value * self.left.weights.sum() * self.right.weights.sum()
         return value

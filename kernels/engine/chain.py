@@ -18,6 +18,7 @@ from jax import Array
 from kernels.demand import Demand, Step
 from kernels.engine.block import Block, Side, Site
 from kernels.engine.kept import Chain, Observed
+from kernels.engine.replicates import Replicate
 from kernels.layers.structure import Parallel
 
 Masks = tuple[Array | None, Array | None]
@@ -37,20 +38,22 @@ def observe(
     masks: Masks,
     grid: tuple[int, ...],
     numbers: Sequence[Any],
+    replicate: Replicate | None = None,
 ) -> Chain:
     """The one-input pass: what every pair with this input will need.
 
     Args:
         program: the steps for one input and for two.
-        cov: K(x, x) below the chain in the form that its first step wants; where that is a
+        cov: K(x, x) below the chain as its first step wants it; where that is a
             readout, the full block.
         masks: real positions, (P,), or None, along the rows and along the columns of `cov`. They are
             the same, but XLA's loops over a block take ten times as long where they read both from
             one slice of an array.
         grid: position sizes.
         numbers: the layers' numbers.
+        replicate: of an estimated network.
     """
-    return _observe(program.one_input, program.pair, cov, masks, grid, numbers)[0]
+    return _observe(program.one_input, program.pair, cov, masks, grid, numbers, replicate)[0]
 
 
 def _observe(
@@ -60,7 +63,9 @@ def _observe(
     both_masks: Masks,
     grid: tuple[int, ...],
     numbers: Sequence[Any],
+    replicate: Replicate | None,
 ) -> tuple[Chain, Array | None]:
+    included = None if replicate is None else replicate.included
     (masks, grids), (of_columns, _) = (_outline(own, mask, grid) for mask in both_masks)
     own_weights = _readout_weights(own, masks, grids, [None] * len(own))
     if own and cov is not None:
@@ -70,11 +75,12 @@ def _observe(
     for i, (step, values) in enumerate(zip(own, numbers, strict=True)):
         rows = Side(grids[i], masks[i], None, own_weights[i + 1])
         columns = replace(rows, mask=of_columns[i])
-        below = _site(step, rows, columns, values, identical=True)
-        seen.append(_seen(step, cov, below))
+        below = _site(step, rows, columns, values, True, included)
+        seen.append(_seen(step, cov, below, replicate))
         rows, columns = replace(rows, seen=seen[i]), replace(columns, seen=seen[i])
-        site = _site(step, rows, columns, values, identical=True)
-        inner = _observe_branches(step, pair[i], cov, (masks[i], of_columns[i]), grids[i], values)
+        site = _site(step, rows, columns, values, True, included)
+        both = masks[i], of_columns[i]
+        inner = _observe_branches(step, pair[i], cov, both, grids[i], values, replicate)
         branches.append(tuple(chain for chain, _ in inner))
         above: Array | None = None
         if step.wanted_out is not Demand.NOTHING:
@@ -99,11 +105,11 @@ def _observe(
     return Chain(masks[0], weights[0], steps), cov
 
 
-def _seen(step: Step, cov: Array | None, site: Site) -> Any:
-    """What a layer observes of an input; of an estimated one the input's heads, which came with the
-    layer's numbers (kernels/engine/replicates.py)."""
+def _seen(step: Step, cov: Array | None, site: Site, replicate: Replicate | None) -> Any:
+    """What a layer observes of an input; of an estimated one the input's heads, which are handed in."""
     if step.layer.estimates:
-        return site.numbers["heads"]
+        assert replicate is not None, "the heads of estimated layers are drawn before the pass"
+        return next(replicate.heads)
     return None if step.layer.observes is Demand.NOTHING else step.layer.observe(_known(cov), site)
 
 
@@ -114,14 +120,17 @@ def _observe_branches(
     both_masks: Masks,
     grid: tuple[int, ...],
     numbers: Any,
+    replicate: Replicate | None,
 ) -> list[tuple[Chain, Array | None]]:
     """What the input keeps of each branch of a layer that has some, and its covariance above it."""
     if not step.branches:
         return []
     parts = zip(step.branches, pair.branches, numbers["branches"], strict=True)
     return [
-        _observe(inner, inner_pair, _own_input_of(step, inner, cov), both_masks, grid, own_numbers)
-        for inner, inner_pair, own_numbers in parts
+        _observe(
+            inner, inner_pair, _own_input_of(step, inner, cov), both_masks, grid, own, replicate
+        )
+        for inner, inner_pair, own in parts
     ]
 
 
@@ -133,17 +142,19 @@ def run_pair(
     right: Chain,
     numbers: Sequence[Any],
     identical: bool = False,
+    included: Array | None = None,
 ) -> Block:
     """The pair pass: the kernels of two inputs, from their block below the chain.
 
     Args:
         steps: the plan for two inputs.
-        block: (nngp, ntk) below the chain, in the form that the first step wants.
+        block: (nngp, ntk) below the chain, as the first step wants them.
         grids: position sizes of both inputs.
         left: what x keeps.
         right: what x' keeps.
         numbers: the layers' numbers.
         identical: x' is x.
+        included: see `Site`.
     """
     grid1, grid2 = grids
     below1, below2 = left.mask, right.mask
@@ -152,12 +163,13 @@ def run_pair(
             blocks = [
                 run_pair(
                     inner,
-                    _narrowed_block(block, _input_form(step, inner), chain1, chain2),
+                    _narrowed_block(block, _wanted_by_branch(step, inner), chain1, chain2),
                     (grid1, grid2),
                     chain1,
                     chain2,
                     inner_values,
                     identical,
+                    included,
                 )
                 for inner, chain1, chain2, inner_values in zip(
                     step.branches, one.branches, two.branches, values["branches"], strict=True
@@ -171,6 +183,7 @@ def run_pair(
                 Side(grid2, below2, two.seen, two.weights),
                 values,
                 identical,
+                included,
             )
             block = step.layer.pair(block, site)
         grid1, grid2 = step.layer.output_grid(grid1), step.layer.output_grid(grid2)
@@ -181,8 +194,10 @@ def run_pair(
     return block
 
 
-def _site(step: Step, left: Side, right: Side, numbers: Any, identical: bool) -> Site:
-    return Site(left, right, step.wanted_in, step.wanted_out, numbers, identical)
+def _site(
+    step: Step, left: Side, right: Side, numbers: Any, identical: bool, included: Array | None
+) -> Site:
+    return Site(left, right, step.wanted_in, step.wanted_out, numbers, identical, included)
 
 
 def _outline(
@@ -229,19 +244,19 @@ def _known(cov: Array | None) -> Array:
     return cov
 
 
-def _input_form(step: Step, branch: Sequence[Step]) -> Demand:
-    """The form in which a branch takes its input; an empty one hands on what is wanted of it."""
+def _wanted_by_branch(step: Step, branch: Sequence[Step]) -> Demand:
+    """What a branch wants of its input; an empty one hands on what is wanted of it."""
     if branch:
         return branch[0].wanted_in
     return Demand.FULL if step.wanted_out is Demand.READOUT else step.wanted_out
 
 
 def _own_input_of(step: Step, branch: Sequence[Step], cov: Array | None) -> Array | None:
-    """One input's own covariance for a branch, which narrows it to its form unless it is empty."""
-    form = _input_form(step, branch)
-    if cov is None or form is Demand.NOTHING:
+    """One input's own covariance for a branch, which narrows it further unless it is empty."""
+    wanted = _wanted_by_branch(step, branch)
+    if cov is None or wanted is Demand.NOTHING:
         return None
-    return cov if branch else _narrowed(cov, form, None, None)
+    return cov if branch else _narrowed(cov, wanted, None, None)
 
 
 def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
@@ -256,7 +271,7 @@ def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
 
 
 def _narrowed(k: Array, wanted: Demand, weights1: Array | None, weights2: Array | None) -> Array:
-    """A full block in the form that is wanted above."""
+    """What is wanted above of a full block."""
     if k.ndim < 2 or wanted is Demand.FULL:
         return k
     if wanted is Demand.DIAGONAL:

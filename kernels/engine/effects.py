@@ -18,8 +18,7 @@ from kernels.engine.block import Block
 from kernels.engine.chain import Program, run_pair
 from kernels.engine.compiled import Compiled, locked_cache
 from kernels.engine.kept import Chain
-from kernels.engine.over_rows import over_rows
-from kernels.layers.fusion import materialised
+from kernels.engine.over_rows import over_rows, row_of
 
 
 class Effects(NamedTuple):
@@ -61,17 +60,9 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
         pairs: Array,
         count: Array,
     ) -> tuple[Array, Array]:
-        def at(rows: Any, index: Array) -> Any:
-            def cut() -> Any:
-                return jax.tree.map(
-                    lambda leaf: lax.dynamic_index_in_dim(leaf, index, keepdims=False), rows
-                )
-
-            return materialised(cut)
-
         def body(m: Array, out: tuple[Array, Array]) -> tuple[Array, Array]:
-            one, u1 = at(((x1, chain1), through1), pairs[m, 0])
-            two, u2 = at(((x2, chain2), through2), pairs[m, 1])
+            one, u1 = row_of(((x1, chain1), through1), pairs[m, 0])
+            two, u2 = row_of(((x2, chain2), through2), pairs[m, 1])
             thin = parts.thin_values((one, two), (grid1, grid2), numbers, u1, u2)
             rows, columns = (jnp.stack(list(block.named().values())) for block in thin)
             return (
@@ -91,7 +82,8 @@ def thin_products(parts: Parts, grid1: tuple[int, ...], grid2: tuple[int, ...]) 
 def main_effects(parts: Parts, grid: tuple[int, ...]) -> Compiled:
     """Compiled (chain, averages, thin, hats, variances, numbers, count) -> Effects, (n, m, ...).
 
-    The main effects of n inputs of one grid against m others: `thin` is (n, m, kernels, P), `hats`
+    The main effects of n inputs against m others. No number depends on the grid, but two grids are two
+    functions, which threads compile at the same time: `thin` is (n, m, kernels, P), `hats`
     and `variances`, (m,), are those of the others' averages.
     """
     a, program = parts.span.attention, parts.pointwise

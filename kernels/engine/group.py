@@ -59,22 +59,22 @@ class Group:
         """Runs the one-input pass of a group; again, if some error is not tolerated."""
         count, grid = len(inputs), inputs.grid
         flat = inputs.x.reshape(count, *([prod(grid)] if grid else []), -1)
-        mask = None if inputs.mask is None else _filled(inputs.mask.reshape(count, -1), size)
-        x = jax.device_put(_filled(flat, size))
+        mask = None if inputs.mask is None else _repeated_to(inputs.mask.reshape(count, -1), size)
+        x = jax.device_put(_repeated_to(flat, size))
         real = None if mask is None else jax.device_put(mask)
         if network.mixes_inputs:
             x = inputs_pass(network, grid)(x, (real, real), numbers, count)
-        filled = tuple(_filled(each, size) for each in heads.kept)
+        states = tuple(_repeated_to(each, size) for each in heads.states)
         lengths = inputs.lengths if len(grid) == 1 else np.zeros(0, np.int64)
-        chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)
+        chain = one_input_pass(network, grid)(x, (real, real), numbers, states, count)
         within = [doubt.within for doubt in doubts(chain) if doubt.within is not None]
         if not all(bool(each[:count].all()) for each in within):
             network = network.within_tolerance()
             del chain, within  # or two of them take memory
-            chain = one_input_pass(network, grid)(x, (real, real), numbers, filled, count)
+            chain = one_input_pass(network, grid)(x, (real, real), numbers, states, count)
         return cls(inputs, count, grid, lengths, x, chain, heads.beyond_landmarks)
 
 
-def _filled(rows: Any, size: int) -> Any:
-    """Rows repeated up to `size`."""
+def _repeated_to(rows: Any, size: int) -> Any:
+    """Rows with the last one repeated, `size` in all."""
     return rows if len(rows) == size else rows[np.minimum(np.arange(size), len(rows) - 1)]

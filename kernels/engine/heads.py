@@ -28,14 +28,14 @@ class Heads(NamedTuple):
     """The heads of a group of inputs.
 
     Attributes:
-        kept: what each input keeps of those of each estimated layer, (n, samples, P, P), with a
+        states: what each input keeps of those of each estimated layer, (n, samples, P, P), with a
             second axis of replicates where what comes in is estimated already.
         beyond_landmarks: the largest share of a position's variance that is beyond the landmarks,
             dropout's part left out, 0 to 1; None where there are none. By Cauchy and Schwarz no
             covariance of queries and keys is further off, relative to the roots of the variances.
     """
 
-    kept: tuple[Array, ...]
+    states: tuple[Array, ...]
     beyond_landmarks: float | None
 
 
@@ -59,7 +59,7 @@ def heads_of_group(
     pairs = zip(places(layers), places(structure), strict=True)
     made = [_heads(place, compiled, rows, shared, kernels, workspace) for place, compiled in pairs]
     beyond = [share for _, share in made if share is not None]
-    return Heads(tuple(kept for kept, _ in made), max(beyond) if beyond else None)
+    return Heads(tuple(states for states, _ in made), max(beyond) if beyond else None)
 
 
 def _heads(

@@ -42,7 +42,7 @@ class PositionKernels(NamedTuple):
     Attributes:
         pairs: (layers, rows1, rows2, shared) -> (n1, n2, P, P').
         own: (layers, rows, shared) -> (n, P, P), each input with itself.
-        twins: the same of each input with another that equals it.
+        twins: (layers, rows, shared) -> (n, P, P), each input with another that equals it.
     """
 
     pairs: Callable[[Sequence[Layer], Inputs, Inputs, Shared], Matrix]
@@ -161,7 +161,7 @@ def _seen(place: Place, k: Matrix, rows1: Inputs, rows2: Inputs) -> Matrix:
 
 
 def _seen_of_own(place: Place, k: Matrix, rows: Inputs) -> Matrix:
-    """The same of each input with itself, (n, ..., P, P)."""
+    """K~ of each input with itself, from K by position, (n, ..., P, P)."""
     each = [_seen(place, k[None, [row]], *[rows.take([row])] * 2) for row in range(len(rows))]
     return np.concatenate(each, axis=1)[0]
 

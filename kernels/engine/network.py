@@ -23,14 +23,14 @@ class Network:
         positions: whether inputs have position axes.
         ntk: whether the tangent kernel is wanted beside the nngp.
         final: POINT for one number a pair of inputs, FULL for one a pair of their positions.
-        groups: into which the heads of estimated layers are divided; 0 if there are none.
+        head_groups: into which the heads of estimated layers are divided; 0 if there are none.
     """
 
     layers: tuple[Layer, ...]
     positions: bool
     ntk: bool
     final: Demand = Demand.POINT
-    groups: int = 0
+    head_groups: int = 0
 
     # Looked up many times a tile.
     def __hash__(self) -> int:
@@ -38,7 +38,7 @@ class Network:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.layers, self.positions, self.ntk, self.final, self.groups))
+        return hash((self.layers, self.positions, self.ntk, self.final, self.head_groups))
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -50,7 +50,8 @@ class Network:
         return _program(self.layers, self.positions, self.final)
 
     def within_tolerance(self) -> Network:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        """The network whose layers are exact, though slower, for every input whose error the caller does
+        not tolerate."""
         return replace(self, layers=tuple(layer.within_tolerance() for layer in self.layers))
 
     def entry(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> tuple[int, ...]:
@@ -68,7 +69,7 @@ class Network:
     def replicates(self) -> int:
         """Of an estimated network: how often the pair pass computes what is above the estimate,
         for all heads and for all but each group of them (kernels/estimate); else 0."""
-        return self.groups + 1 if places(self.layers) else 0
+        return self.head_groups + 1 if places(self.layers) else 0
 
     @property
     def mixes_inputs(self) -> bool:
@@ -76,15 +77,15 @@ class Network:
         return bool(self.layers) and isinstance(self.layers[0], MixedInputs)
 
     @cached_property
-    def forms(self) -> set[Demand]:
-        """The forms in which blocks of pairs are handed on."""
+    def demands(self) -> set[Demand]:
+        """What layers want of the blocks of pairs below them."""
         return {step.wanted_in for step in self.program().pair}
 
     def elements_per_pair(self, grid1: tuple[int, ...], grid2: tuple[int, ...]) -> int:
         """Entries of the largest block that a pair of inputs needs."""
-        if Demand.FULL in self.forms:
+        if Demand.FULL in self.demands:
             return max(1, self.replicates) * prod(grid1) * prod(grid2)
-        return prod(grid1) if Demand.DIAGONAL in self.forms else 1
+        return prod(grid1) if Demand.DIAGONAL in self.demands else 1
 
 
 @lru_cache(64)

@@ -55,14 +55,15 @@ def packed(parts: Parts, group: Group, averages: Averages) -> Packed:
     (end,) = parts.grid((bins.length,))
 
     def leaf(rows: Any, length: int) -> Array:
-        return _filled(bins.packed(np.asarray(rows)[:count], length), size)
+        return _zero_filled(bins.packed(np.asarray(rows)[:count], length), size)
 
     through = bins.columns(np.asarray(averages.through)[:count], end)
-    return _side_by_side(parts, group, bins, leaf, _filled(through, size))
+    return _side_by_side(parts, group, bins, leaf, _zero_filled(through, size))
 
 
 def packed_shapes(parts: Parts, group: Group, averages: Averages) -> Packed:
-    """The same with shapes in place of arrays, from those of the averages."""
+    """What `packed` makes of a group, with shapes in place of arrays, from averages that are shapes too:
+    functions are compiled by it before any average is computed."""
     bins = _bins(parts, group)
     size, through = len(group.x), averages.through
     if bins is None:
@@ -85,7 +86,7 @@ def _bins(parts: Parts, group: Group) -> Bins | None:
 
 
 def _alone(parts: Parts, group: Group, through: Any) -> Packed:
-    bins = one_each(np.arange(len(group.x)), group.x.shape[1])
+    bins = one_each(len(group.x), group.x.shape[1])
     chain = group.chain._replace(weights=None, steps=group.chain.steps[: parts.span.attention + 1])
     return Packed(bins, group.grid, group.x, chain, through)
 
@@ -118,7 +119,7 @@ def _packed_chain(chain: Chain, steps: Sequence[Step], grid: tuple[int, ...], le
     return Chain(mask, None, tuple(kept))
 
 
-def _filled(rows: npt.NDArray[Any], size: int) -> Array:
+def _zero_filled(rows: npt.NDArray[Any], size: int) -> Array:
     """Bins on the device, (size, ...): one compiled shape however many there are."""
     out = np.zeros((size, *rows.shape[1:]), rows.dtype)
     out[: len(rows)] = rows

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from kernels.demand import Demand
+from kernels.demand import Demand, final_demand
 from kernels.engine.backend import policy
 from kernels.engine.compiled import locked_cache
 from kernels.engine.group import Group
@@ -87,7 +87,7 @@ class Pairs:
             shared: what the tiles of an estimated result have in common.
             workspace: keeps the one-input passes.
         """
-        final = Demand.FULL if form == "positions" else Demand.POINT
+        final = final_demand(form == "positions")
         structure, numbers = _split(tuple(layers), rows1.dtype)
         network = _network(structure, bool(rows1.grid), ntk, final, shared.groups)
         columns = rows1 if rows2 is None else rows2
@@ -116,13 +116,18 @@ class Pairs:
             right = replace(left)
         return cls(network, numbers, left, right)
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether it is one group against itself."""
+        return self.right is self.left
+
     def own(self) -> Rows:
         """Each input of the left side with itself, exactly."""
         return self._rows_with(self.left, identical=True)
 
     def diagonal(self) -> Rows:
         """Row i with row i."""
-        return self._rows_with(self.right, identical=self.right is self.left)
+        return self._rows_with(self.right, identical=self.symmetric)
 
     def _rows_with(self, right: Group, identical: bool) -> Rows:
         left = self.left
@@ -135,7 +140,7 @@ class Pairs:
         """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
         those with row < column, and some others."""
         left, right, network = self.left, self.right, self.network
-        if right is left and left.count == 1:
+        if self.symmetric and left.count == 1:
             # Nothing but what `own` has exactly: not worth a function of its own.
             empty = np.zeros((1, 1, *network.entry(left.grid, left.grid)), left.rows.dtype)
             return dict.fromkeys(network.kernels, empty)
@@ -143,7 +148,7 @@ class Pairs:
         edge = edge_for(network, left.grid, right.grid, chosen, min(len(left.x), len(right.x)))
         micro_rows, micro_columns = -(-left.count // edge), -(-right.count // edge)
         right_of = None
-        if right is left:
+        if self.symmetric:
             # A micro-tile of one input with itself holds nothing but what `own` has exactly.
             right_of = 0 if edge == 1 else -1
         pairs = all_pairs(micro_rows, micro_columns, right_of)
@@ -186,10 +191,10 @@ def _split(layers: tuple[Layer, ...], dtype: str) -> tuple[tuple[Layer, ...], An
 
 @locked_cache(64)
 def _network(
-    structure: tuple[Layer, ...], positions: bool, ntk: bool, final: Demand, groups: int
+    structure: tuple[Layer, ...], positions: bool, ntk: bool, final: Demand, head_groups: int
 ) -> Network:
     """The same object for all tiles: what is kept under it is found without comparing layers."""
-    return Network(structure, positions, ntk, final, groups)
+    return Network(structure, positions, ntk, final, head_groups)
 
 
 def position_kernels(workspace: Workspace) -> PositionKernels:
@@ -204,7 +209,7 @@ def position_kernels(workspace: Workspace) -> PositionKernels:
 def _positions_of_pairs(
     workspace: Workspace, layers: Sequence[Layer], rows1: Inputs, rows2: Inputs, shared: Shared
 ) -> Matrix:
-    """See `PositionKernels`."""
+    """`PositionKernels.pairs`: the nngp of every row with every column, (n1, n2, P, P')."""
     pairs = Pairs.of(layers, rows1, rows2, False, "positions", shared, workspace)
     # The whole rectangle, also of landmarks with themselves: what an input has for itself (dropout)
     # it has in common with none.
@@ -214,13 +219,13 @@ def _positions_of_pairs(
 def _positions_of_own(
     workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
 ) -> Matrix:
-    """See `PositionKernels`."""
+    """`PositionKernels.own`: the nngp of each input with itself, (n, P, P)."""
     return Pairs.of(layers, rows, None, False, "positions", shared, workspace).own().read()["nngp"]
 
 
 def _positions_of_twins(
     workspace: Workspace, layers: Sequence[Layer], rows: Inputs, shared: Shared
 ) -> Matrix:
-    """See `PositionKernels`."""
+    """`PositionKernels.twins`: the nngp of each input with another that equals it, (n, P, P)."""
     pairs = Pairs.of(layers, rows, rows, False, "positions", shared, workspace)
     return pairs.diagonal().read()["nngp"]

@@ -28,8 +28,8 @@ from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.layers.mixed_inputs import MixedInputs
 
-Heads = tuple[Array, ...]
-_Filled = tuple[Array, dict[str, Array]]
+HeadStates = tuple[Array, ...]
+_Progress = tuple[Array, dict[str, Array]]
 """How many micro-tiles are done, and the tile so far, by name."""
 
 _SMALL: Final = 128
@@ -39,34 +39,34 @@ _FEW: Final = 8
 """Channels up to which products of channels are added one by one."""
 
 
-def _own_covariance(x: Array, form: Demand) -> Array | None:
-    """K(x, x) of one raw input, (P, channels) or (channels,), in the form that is wanted.
+def _own_covariance(x: Array, wanted: Demand) -> Array | None:
+    """K(x, x) of one raw input, (P, channels) or (channels,), as is wanted.
 
     Where that is a readout, the full block: its weights are known to the chain only.
     """
-    if form is Demand.NOTHING:
+    if wanted is Demand.NOTHING:
         return None
     channels = x.shape[-1]
-    if form in (Demand.FULL, Demand.READOUT):
+    if wanted in (Demand.FULL, Demand.READOUT):
         return jnp.matmul(x, x.T) / channels
     return (x * x).sum(-1) / channels
 
 
 def cross_covariance(
-    x1: Array, x2: Array, form: Demand, weights1: Array | None, weights2: Array | None
+    x1: Array, x2: Array, wanted: Demand, weights1: Array | None, weights2: Array | None
 ) -> Array:
-    """K(x, x') of two raw inputs in the form that is wanted."""
+    """K(x, x') of two raw inputs: (P, P'), (P,) or (), as is wanted."""
     channels = x1.shape[-1]
-    if form is Demand.FULL:
+    if wanted is Demand.FULL:
         return jnp.matmul(x1, x2.T) / channels
-    if form is Demand.DIAGONAL:
+    if wanted is Demand.DIAGONAL:
         if channels > _FEW:
             return lax.dot_general(x1, x2, (((1,), (1,)), ((0,), (0,)))) / channels
         # Vectors of positions: XLA's sum over an axis takes five times as long, and a product of
         # matrices with so few channels three times.
         one, two = lax.optimization_barrier(x1.T), lax.optimization_barrier(x2.T)
         return reduce(add, map(mul, one, two)) / channels
-    if form is Demand.READOUT:
+    if wanted is Demand.READOUT:
         assert weights1 is not None and weights2 is not None
         x1, x2 = jnp.matmul(weights1, x1), jnp.matmul(weights2, x2)
     return jnp.dot(x1, x2) / channels
@@ -75,18 +75,18 @@ def cross_covariance(
 def _pair(
     network: Network, steps: tuple[Step, ...], grids: Any, numbers: Any, identical: bool
 ) -> Callable[[Array, Chain, Array, Chain], Block]:
-    form = wanted_by(steps, Demand.POINT)
+    wanted = wanted_by(steps, Demand.POINT)
 
     def kernels_of(x1: Array, one: Chain, x2: Array, two: Chain) -> Block:
-        k = cross_covariance(x1, x2, form, one.weights, two.weights)
+        k = cross_covariance(x1, x2, wanted, one.weights, two.weights)
         below = Block.of_inputs(k, network.ntk)
 
-        def run(one: Chain, two: Chain, numbers: Sequence[Any]) -> Block:
-            return run_pair(steps, below, grids, one, two, numbers, identical)
+        def run(one: Chain, two: Chain, included: Array | None = None) -> Block:
+            return run_pair(steps, below, grids, one, two, numbers, identical, included)
 
         if not network.replicates:
-            return run(one, two, numbers)
-        return replicates_of_pair(network.layers, network.groups, steps, run)(one, two, numbers)
+            return run(one, two)
+        return replicates_of_pair(network.head_groups, steps, run)(one, two)
 
     return kernels_of
 
@@ -100,15 +100,18 @@ def one_input_pass(network: Network, grid: tuple[int, ...]) -> Compiled:
     the first `count` inputs only.
     """
     program = network.program()
-    form = wanted_by(program.one_input, Demand.NOTHING)
+    wanted = wanted_by(program.one_input, Demand.NOTHING)
 
-    def run(x: Array, masks: Masks, numbers: Sequence[Any], heads: Heads, count: Array) -> Chain:
-        def one(x: Array, rows: Array | None, columns: Array | None, heads: Heads) -> Chain:
-            run = partial(observe, program, _own_covariance(x, form), (rows, columns), grid)
+    def run(
+        x: Array, masks: Masks, numbers: Sequence[Any], heads: HeadStates, count: Array
+    ) -> Chain:
+        def one(x: Array, rows: Array | None, columns: Array | None, heads: HeadStates) -> Chain:
+            cov = _own_covariance(x, wanted)
+            run = partial(observe, program, cov, (rows, columns), grid, numbers)
             if not network.replicates:
-                return run(numbers)
-            replicates = replicates_of_one(network.layers, network.groups, program.pair, run)
-            return replicates(numbers, heads)
+                return run()
+            replicates = replicates_of_one(network.layers, network.head_groups, program.pair, run)
+            return replicates(heads)
 
         return over_rows(one, prod(grid), count, x, *masks, heads)
 
@@ -201,15 +204,15 @@ def pair_pass(
 
         entry = network.entry(grid1, grid2)
 
-        def row(state: _Filled) -> _Filled:
+        def row(state: _Progress) -> _Progress:
             """The listed micro-tiles of one row, from the k-th on: it is cut out once for all."""
             place = pairs[state[0], 0]
             left = rows((x1, chain1), place)
 
-            def listed(state: _Filled) -> Array:
+            def listed(state: _Progress) -> Array:
                 return (state[0] < count) & (pairs[state[0], 0] == place)
 
-            def column(state: _Filled) -> _Filled:
+            def column(state: _Progress) -> _Progress:
                 k, out = state
                 to = pairs[k, 1]
                 block = micro_tile(*left, *rows((x2, chain2), to)).named()
@@ -234,14 +237,14 @@ def pair_pass(
 
 
 def _all_pairs(kernels_of: Callable[..., Block]) -> Callable[..., Block]:
-    """Of each of some rows with each of some columns."""
+    """The kernels of a pair as those of each of some rows with each of some columns."""
     over_columns = jax.vmap(kernels_of, in_axes=(None, None, 0, 0))
     return jax.vmap(over_columns, in_axes=(0, 0, None, None))
 
 
 def _one_pair(kernels_of: Callable[..., Block]) -> Callable[..., Block]:
-    """The same of one row and one column: long inputs come in many shapes, and a function that is
-    not vectorised is traced three times as fast."""
+    """The kernels of a pair as those of one row with one column, with leading axes of 1: long inputs
+    come in many shapes, and a function that is not vectorised is traced three times as fast."""
 
     def micro_tile(*sides: Any) -> Block:
         of_pair = kernels_of(*jax.tree.map(lambda leaf: leaf[0], sides))

@@ -2,12 +2,14 @@
 
 Everything above an estimated layer exists once for each replicate of the jackknife (all heads, all
 but one group of them); what lies below is computed once. Replicates are one axis that `jax.vmap`
-adds where it is needed, so layers know nothing of it.
+adds where it is needed, so layers know nothing of it; all that differs from one to another is the heads
+that an input has and which groups of them are averaged over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,75 +19,73 @@ from jax import Array
 from kernels.demand import Step
 from kernels.engine.block import Block
 from kernels.engine.kept import Chain, Observed
-from kernels.estimate.jackknife import kept_groups
+from kernels.estimate.jackknife import included_groups
 from kernels.estimate.places import places
 from kernels.layers.layer import Layer
 
 
+@dataclass(frozen=True)
+class Replicate:
+    """One replicate, in the one-input pass.
+
+    Attributes:
+        included: the groups of heads that it averages over, (groups,) bool.
+        heads: what the input keeps of those of each estimated layer, in the order of `places`: that
+            in which the pass meets the layers, each of which takes the next.
+    """
+
+    included: Array
+    heads: Iterator[Array]
+
+
 def replicates_of_one(
-    layers: Sequence[Layer], groups: int, steps: Sequence[Step], run: Callable[[Any], Chain]
-) -> Callable[[Sequence[Any], Sequence[Array]], Chain]:
-    """(numbers, heads) -> what one input keeps in all replicates.
+    layers: Sequence[Layer], groups: int, steps: Sequence[Step], run: Callable[[Replicate], Chain]
+) -> Callable[[Sequence[Array]], Chain]:
+    """heads -> what one input keeps in all replicates.
 
     Args:
         layers: the network.
         groups: into which its heads are divided.
         steps: the plan for two inputs.
-        run: the one-input pass, from the numbers.
+        run: the one-input pass of one replicate, whose heads it takes one by one: it is called once.
 
     Heads are what the input keeps of those of each estimated layer, in the order of `places`.
     """
 
-    def replicates(numbers: Sequence[Any], heads: Sequence[Array]) -> Chain:
-        def replicate(kept: Array, heads: Sequence[Array]) -> Chain:
-            return run(_estimated(layers, numbers, kept, iter(heads)))
+    def replicates(heads: Sequence[Array]) -> Chain:
+        def replicate(included: Array, heads: Sequence[Array]) -> Chain:
+            return run(Replicate(included, iter(heads)))
 
         # Heads differ between replicates where what comes in is estimated already.
         own = tuple(0 if place.stacked else None for place in places(layers))
-        return jax.vmap(replicate, (0, own), _axes(steps))(_kept(groups), tuple(heads))
+        return jax.vmap(replicate, (0, own), _axes(steps))(_included(groups), tuple(heads))
 
     return replicates
 
 
 def replicates_of_pair(
-    layers: Sequence[Layer],
-    groups: int,
-    steps: Sequence[Step],
-    run: Callable[[Chain, Chain, Any], Block],
-) -> Callable[[Chain, Chain, Sequence[Any]], Block]:
-    """(one, two, numbers) -> the kernels of a pair in all replicates, as `run` gives them in one.
+    groups: int, steps: Sequence[Step], run: Callable[[Chain, Chain, Array], Block]
+) -> Callable[[Chain, Chain], Block]:
+    """(one, two) -> the kernels of a pair in all replicates.
 
-    Args: as above.
+    Args:
+        groups: into which the network's heads are divided.
+        steps: the plan for two inputs.
+        run: the pair pass of one replicate, from the groups of heads that it averages over.
     """
+    axes = _axes(steps)
 
-    def replicates(one: Chain, two: Chain, numbers: Sequence[Any]) -> Block:
-        def replicate(kept: Array, one: Chain, two: Chain) -> Block:
-            return run(one, two, _estimated(layers, numbers, kept, None))
+    def replicates(one: Chain, two: Chain) -> Block:
+        def replicate(included: Array, one: Chain, two: Chain) -> Block:
+            return run(one, two, included)
 
-        axes = _axes(steps)
-        return jax.vmap(replicate, (0, axes, axes))(_kept(groups), one, two)
+        return jax.vmap(replicate, (0, axes, axes))(_included(groups), one, two)
 
     return replicates
 
 
-def _kept(groups: int) -> Array:
-    return jnp.asarray(kept_groups(groups))
-
-
-def _estimated(
-    layers: Sequence[Layer], numbers: Sequence[Any], kept: Array, heads: Iterator[Any] | None
-) -> tuple[Any, ...]:
-    """The layers' numbers with what estimated layers read beside them (`Layer.estimates`)."""
-    result: list[Any] = []
-    for layer, own in zip(layers, numbers, strict=True):
-        added: dict[str, Any] = {}
-        if layer.estimates:
-            added = {"kept": kept} if heads is None else {"kept": kept, "heads": next(heads)}
-        if layer.branches_of():
-            pairs = zip(layer.branches_of(), own["branches"], strict=True)
-            added["branches"] = tuple(_estimated(*pair, kept, heads) for pair in pairs)
-        result.append({**own, **added})
-    return tuple(result)
+def _included(groups: int) -> Array:
+    return jnp.asarray(included_groups(groups))
 
 
 def _axes(steps: Sequence[Step], above: bool = False) -> Chain:

@@ -12,11 +12,9 @@ import numpy.typing as npt
 from kernels.architecture import Architecture
 from kernels.demand import Demand, plan_pair
 from kernels.engine.additive import Parts
-from kernels.engine.additive_group import AdditiveGroup, compile_ahead
-from kernels.engine.additive_tile import additive_tile
+from kernels.engine.additive_pairs import AdditivePairs
 from kernels.engine.backend import micro_tile_edge, policy
 from kernels.engine.diagnosis import check_finite
-from kernels.engine.group import Group
 from kernels.engine.network import Network
 from kernels.engine.pairs import Pairs
 from kernels.engine.schedule import ShouldStop
@@ -86,13 +84,14 @@ def compute_tile(
         if isinstance(method, MonteCarlo):
             return _drawn(architecture, rows1, rows2, outputs, method, should_stop)
         with jax.enable_x64(rows1.dtype == "float64"):
-            computed = _compute(
-                architecture.expanded, rows1, rows2, "ntk" in outputs, form, method, landmarks,
-                workspace, should_stop,
-            )  # fmt: skip
+            layers = with_mixed_inputs(architecture.expanded, method)
+            shared = Shared.of(layers, landmarks)
+            ntk = "ntk" in outputs
+            pairs = Pairs.of(layers, rows1, rows2, ntk, form, shared, workspace)
+            computed = _computed(pairs, form, method, workspace, should_stop)
             names = method.results(outputs, architecture.exactness)
             tile = {name: computed.values[name] for name in names}
-            compute = partial(_of_one_pair, _every_pair(architecture, rows1, form), landmarks)
+            compute = partial(_of_one_pair, architecture, form, landmarks)
             check_finite(tile, architecture, rows1, rows2, compute)
         return TileResult(tile, computed.error_estimate)
 
@@ -149,75 +148,29 @@ def _drawn(
     )
 
 
-def _every_pair(architecture: Architecture, inputs: Inputs, form: Form) -> bool:
-    """Whether the kernel of two inputs takes every pair of their positions somewhere."""
-    steps = plan_pair(structure_of(architecture.expanded), bool(inputs.grid))
-    return form == "positions" or any(step.wanted_in is Demand.FULL for step in steps)
-
-
-def _of_one_pair(
-    every_pair: bool,
-    landmarks: Inputs | None,
-    layers: Sequence[Layer],
-    one: Inputs,
-    two: Inputs | None,
-) -> dict[str, Matrix]:
-    """The kernels of a network's first layers, for `check_finite`, in memory that it takes itself: by
-    position where it takes every pair of them, else their mean over (p, p)."""
-    form: Form = "matrix"
-    if grid_after(layers, one.grid) and every_pair:
-        form = "positions"
-    elif grid_after(layers, one.grid):
-        layers = (*layers, Flatten())
-    return _compute(layers, one, two, True, form, EXACT, landmarks, Workspace(), None).values
-
-
-def _compute(
-    layers: Sequence[Layer],
-    rows1: Inputs,
-    rows2: Inputs | None,
-    ntk: bool,
+def _computed(
+    pairs: Pairs,
     form: Form,
     method: Method,
-    landmarks: Inputs | None,
     workspace: Workspace,
     should_stop: ShouldStop | None,
 ) -> TileResult:
-    layers = with_mixed_inputs(tuple(layers), method)
-    shared = Shared.of(layers, landmarks)
-    pairs = Pairs.of(layers, rows1, rows2, ntk, form, shared, workspace)
-    network, left, right = pairs.network, pairs.left, pairs.right
-    error = largest([left.error_estimate(), right.error_estimate()])
+    """Every kernel of two groups, by whatever name, and the largest errors."""
+    error = largest([pairs.left.error_estimate(), pairs.right.error_estimate()])
     if form == "diagonal":
-        return TileResult(_with_errors(network, pairs.diagonal().read(), axis=1), error)
-    parts = Parts.of(network) if isinstance(method, Additive) else None
-    if parts is not None and isinstance(method, Additive):
-
-        def additive(group: Group) -> AdditiveGroup:
-            def made() -> AdditiveGroup:
-                compile_ahead(parts, left, right, pairs.numbers, workspace)
-                return AdditiveGroup.of(parts, group, pairs.numbers)
-
-            return workspace.once((parts, group), made, group.rows)
-
-        one = additive(left)
-        two = one if right is left else additive(right)
-        tile, estimate = additive_tile(
-            parts, one, two, pairs.numbers, method.tolerance, policy(jax.default_backend()),
-            workspace, should_stop,
-        )  # fmt: skip
-        error["additive"] = estimate
-        own = one.own_kernels(parts)
+        return TileResult(_with_errors(pairs.network, pairs.diagonal().read(), axis=1), error)
+    if isinstance(method, Additive) and (parts := Parts.of(pairs.network)) is not None:
+        additive = AdditivePairs.of(parts, pairs, workspace, should_stop)
+        tile, error["additive"] = additive.cross(method.tolerance)
+        own = additive.own() if pairs.symmetric else None
     else:
         # Begun before the rest, so that nobody waits for it when that is done.
-        begun = pairs.own() if rows2 is None else None
-        tile = _with_errors(network, pairs.cross(workspace, should_stop), axis=2)
-        own = {} if begun is None else _with_errors(network, begun.read(), axis=1)
-    if rows2 is None:
-        tile = {name: symmetric(k, own[name]) for name, k in tile.items()}
-    ends = [grid_after(network.layers, side.grid) for side in (left, right)]
-    shaped = {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
-    return TileResult(shaped, error)
+        begun = pairs.own() if pairs.symmetric else None
+        tile = _with_errors(pairs.network, pairs.cross(workspace, should_stop), axis=2)
+        own = None if begun is None else _with_errors(pairs.network, begun.read(), axis=1)
+    if own is not None:
+        tile = {name: symmetric(kernel, own[name]) for name, kernel in tile.items()}
+    return TileResult(_by_position(pairs, tile), error)
 
 
 def _with_errors(network: Network, kernels: dict[str, Matrix], axis: int) -> dict[str, Matrix]:
@@ -228,3 +181,36 @@ def _with_errors(network: Network, kernels: dict[str, Matrix], axis: int) -> dic
     for name, replicates in kernels.items():
         result[name], result[f"{name}_stderr"] = estimate_and_error(replicates, axis)
     return result
+
+
+def _by_position(pairs: Pairs, tile: dict[str, Matrix]) -> dict[str, Matrix]:
+    """(n1, n2, P, P') with the grids of both sides at the network's end; (n1, n2) as they are."""
+    ends = [grid_after(pairs.network.layers, side.grid) for side in (pairs.left, pairs.right)]
+    return {name: k.reshape(*k.shape[:2], *ends[0], *ends[1]) for name, k in tile.items()}
+
+
+def _of_one_pair(
+    architecture: Architecture,
+    form: Form,
+    landmarks: Inputs | None,
+    layers: Sequence[Layer],
+    one: Inputs,
+    two: Inputs | None,
+) -> dict[str, Matrix]:
+    """The kernels of a network's first layers, for `check_finite`, in memory that it takes itself: by
+    position where the whole network takes every pair of them, else their mean over (p, p)."""
+    ends_in: Form = "matrix"
+    if grid_after(layers, one.grid) and _every_pair(architecture, one, form):
+        ends_in = "positions"
+    elif grid_after(layers, one.grid):
+        layers = (*layers, Flatten())
+    layers = with_mixed_inputs(tuple(layers), EXACT)
+    workspace, shared = Workspace(), Shared.of(layers, landmarks)
+    pairs = Pairs.of(layers, one, two, True, ends_in, shared, workspace)
+    return _computed(pairs, ends_in, EXACT, workspace, None).values
+
+
+def _every_pair(architecture: Architecture, inputs: Inputs, form: Form) -> bool:
+    """Whether the kernel of two inputs takes every pair of their positions somewhere."""
+    steps = plan_pair(structure_of(architecture.expanded), bool(inputs.grid))
+    return form == "positions" or any(step.wanted_in is Demand.FULL for step in steps)

@@ -32,7 +32,8 @@ def heads_of_input(
     key: Array,
     qk_std: Array,
 ) -> Array:
-    """What one input keeps of every head, (samples, P, P); both of a pair one after the other.
+    """The states of all heads of one input (`Mechanism.head_state`), (samples, P, P); both of a pair one
+    after the other.
 
     Args:
         layer: the attention layer, its numbers taken out.
@@ -62,7 +63,7 @@ def heads_of_input(
             logits += jnp.matmul(rows, own.T)
             logits += jnp.matmul(jnp.matmul(own, below), factor.T)
         logits = qk_std * logits
-        return jnp.stack([layer.mechanism.kept(sign * logits, visible) for sign in signs])
+        return jnp.stack([layer.mechanism.head_state(sign * logits, visible) for sign in signs])
 
     weights = lax.map(unit, (shared, jnp.arange(len(shared))))
     return weights.reshape(-1, *weights.shape[2:])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Matrix = npt.NDArray[Any]
 
 
-def kept_groups(groups: int) -> npt.NDArray[np.bool_]:
+def included_groups(groups: int) -> npt.NDArray[np.bool_]:
     """Which groups each replicate averages over, (1 + groups, groups): all, then all but one."""
     return np.concatenate([np.ones((1, groups), bool), ~np.eye(groups, dtype=bool)])
 
@@ -23,7 +23,7 @@ def estimate_and_error(replicates: Matrix, axis: int) -> tuple[Matrix, Matrix]:
     Groups may differ in size by one draw: to first order it needs no equal sizes.
 
     Args:
-        replicates: kernels of all heads and of all but each group, in the order of `kept_groups`.
+        replicates: kernels of all heads and of all but each group, in the order of `included_groups`.
         axis: along which they stand.
 
     Returns:

@@ -34,7 +34,7 @@ class Shared:
         return cls(group_count(layers), digest, landmarks)
 
     def in_float64(self) -> Shared:
-        """The same with landmarks of that dtype."""
+        """What tiles have in common where all that landmarks tell is computed in float64."""
         if self.landmarks is None or self.landmarks.dtype == "float64":
             return self
         rows = in_float64(self.landmarks)
@@ -43,5 +43,5 @@ class Shared:
 
 @lru_cache(maxsize=8)
 def in_float64(rows: Inputs) -> Inputs:
-    """The same inputs in float64; one object for one, so that what is kept of it is found."""
+    """The inputs in float64: of one object always one object, by which the workspace finds what it keeps."""
     return Inputs(rows.x.astype(np.float64), rows.mask)

@@ -214,7 +214,7 @@ class Attention(Layer):
 
             moments = mean_over_heads if self.estimates else second_moments
             return moments(self, block, site)
-        return (self.unmixed if site.form is Demand.READOUT else self._mixed)(block, site)
+        return (self.unmixed if site.wanted_in is Demand.READOUT else self._mixed)(block, site)
 
     def unmixed(self, block: Block, site: Site) -> Block:
         """The kernels above of a pair whose weights, or inputs, went through A already."""
@@ -237,10 +237,10 @@ class Attention(Layer):
 
         values, bias = self.values(block, site), site.constant(site.numbers["b_std"] ** 2)
         left, right = site.left.seen, site.right.seen
-        if values.ntk is not None and site.wanted is not Demand.DIAGONAL:
+        if values.ntk is not None and site.wanted_out is not Demand.DIAGONAL:
             nngp, ntk = congruences(left, values.nngp, values.ntk, right)
             return block._replace(nngp=nngp, ntk=ntk).plus(bias)
-        product = congruence_diagonal if site.wanted is Demand.DIAGONAL else congruence
+        product = congruence_diagonal if site.wanted_out is Demand.DIAGONAL else congruence
         return values.map(lambda k: product(left, k, right)).plus(bias)
 
     def with_positions(self, k: Array, site: Site) -> Array:

@@ -41,7 +41,7 @@ class Conv(Windowed):
 
     def _mean_over_offsets(self, k: Array, site: Site) -> Array:
         rank = len(self.window)
-        if site.form is Demand.FULL:
+        if site.wanted_in is Demand.FULL:
             k = k.reshape(site.left.grid + site.right.grid)
             joint = [(axis, rank + axis) for axis in range(rank)]
         else:
@@ -49,7 +49,7 @@ class Conv(Windowed):
             joint = [(axis,) for axis in range(rank)]
         slides = list(map(Slide, joint, self.window, self.steps))
         k = window_sum(k, slides, self.padding)
-        k = k.reshape(prod(k.shape[:rank]), -1) if site.form is Demand.FULL else k.reshape(-1)
+        k = k.reshape(prod(k.shape[:rank]), -1) if site.wanted_in is Demand.FULL else k.reshape(-1)
         return k / prod(self.window)
 
     def output_channels(self, channels: int, grid: tuple[int, ...], width: Width) -> int:

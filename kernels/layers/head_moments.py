@@ -123,9 +123,9 @@ def group_starts(units: int, groups: int) -> np.ndarray[Any, Any]:
     return np.arange(groups + 1) * units // groups
 
 
-def mean_of_groups(means: Array, kept: Array, units: int) -> Array:
-    """The mean over the heads of the groups that are kept, (groups,) bool."""
+def mean_of_groups(means: Array, included: Array, units: int) -> Array:
+    """The mean over the heads of the groups that are included, (groups,) bool."""
     groups = len(means)
     sizes = np.diff(group_starts(units, groups))
-    share = jnp.where(kept, jnp.asarray(sizes, means.dtype), 0)
+    share = jnp.where(included, jnp.asarray(sizes, means.dtype), 0)
     return jnp.tensordot(share / share.sum(), means, axes=1)

@@ -108,8 +108,8 @@ class Layer(Spec):
     def estimates(self) -> bool:
         """Whether the limit is a mean over heads that are drawn at random (kernels/estimate).
 
-        What is seen of an input are then its heads, and `pair` finds in the numbers which groups of
-        heads it averages over, as "kept".
+        What is seen of an input are then the states of its heads, which are handed in, and `pair` averages over
+        the groups of heads in `site.included`.
         """
         return False
 
@@ -197,7 +197,8 @@ class Layer(Spec):
         return None
 
     def within_tolerance(self) -> Self:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        """The layer that is exact, though slower, for every input whose error (`doubt`) the caller does not
+        tolerate; itself where nothing is approximated."""
         return self
 
     def readout(self, weights: Array | None, seen: Any, mask: Array | None, size: int) -> Array:
@@ -222,8 +223,8 @@ class Layer(Spec):
         """The layer's map of (nngp, ntk) for two inputs.
 
         Args:
-            block: the kernels below, in the form `site.form`.
-            site: both sides of the pair, the layer's numbers, and the form of the block.
+            block: the kernels below, as `site.wanted_in` says.
+            site: both sides of the pair, the layer's numbers, and what is wanted in and out.
         """
         raise self._undefined("pair")
 
@@ -276,10 +277,6 @@ class Layer(Spec):
             (*output grid, output channels); masked positions are zeroed afterwards.
         """
         raise self._undefined("apply")
-
-    def numbers(self) -> Numbers:
-        """The numbers alone; see `Spec.split`."""
-        return self.split()[1]
 
 
 class LinearAtEachPosition(Layer):

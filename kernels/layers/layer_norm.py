@@ -70,7 +70,7 @@ class LayerNorm(Layer):
         import jax.numpy as jnp
 
         variance = site.variance(cov)
-        if "spatial" in self.axes and site.form is not Demand.POINT:
+        if "spatial" in self.axes and site.wanted_in is not Demand.POINT:
             mask = site.left.mask
             real = jnp.ones(variance.size) if mask is None else mask.astype(float)
             variance = jnp.full_like(variance, (variance * real).sum() / jnp.maximum(real.sum(), 1))
@@ -83,7 +83,7 @@ class LayerNorm(Layer):
         return weights * seen
 
     def pair(self, block: Block, site: Site) -> Block:
-        if site.form is Demand.READOUT:
+        if site.wanted_in is Demand.READOUT:
             return block  # the factors are part of the readout weights below
         left, right = site.broadcast(site.left.seen, site.right.seen)
         # One after the other: the product of both factors may underflow where the kernel does not.

@@ -29,7 +29,7 @@ def second_moments(layer: Attention, block: Block, site: Site) -> Block:
 
 
 def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
-    """The kernels of any other mechanism, estimated, in the form that is wanted of them."""
+    """The kernels of any other mechanism, estimated, as they are wanted."""
     import jax.numpy as jnp
 
     from kernels.layers.head_moments import (
@@ -45,8 +45,8 @@ def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
     n, estimator = site.numbers, layer.estimator
     key, value = _keys_and_values(layer, block.filled(), site)
     k = Covariances(value.nngp, key.nngp, value.ntk, key.ntk)
-    diagonal = site.wanted is Demand.DIAGONAL
-    pooled = site.wanted is Demand.READOUT and block.ntk is None and layer.residual is None
+    diagonal = site.wanted_out is Demand.DIAGONAL
+    pooled = site.wanted_out is Demand.READOUT and block.ntk is None and layer.residual is None
 
     def of_head(left: Array, right: Array) -> Any:
         one, two = layer.mechanism.head(left), layer.mechanism.head(right)
@@ -57,14 +57,15 @@ def mean_over_heads(layer: Attention, block: Block, site: Site) -> Block:
             return (pooled_nngp_of_head(one, two, k, site.left.weights, site.right.weights),)
         return (nngp_of_head(one, two, k, diagonal),)
 
-    left, right, kept = site.left.seen, site.right.seen, n["kept"]
+    left, right, included = site.left.seen, site.right.seen, site.included
+    assert included is not None
     heads = estimator.heads_of_a_unit
-    means = group_means(of_head, left, right, heads, len(kept))
+    means = group_means(of_head, left, right, heads, len(included))
     scale, bias = n["ov_std"] ** 2, n["b_std"] ** 2
     if pooled:
         assert site.left.weights is not None and site.right.weights is not None
         bias = bias * jnp.sum(site.left.weights) * jnp.sum(site.right.weights)
-    found = [scale * mean_of_groups(mean, kept, estimator.units) + bias for mean in means]
+    found = [scale * mean_of_groups(mean, included, estimator.units) + bias for mean in means]
     return block._replace(nngp=found[0], ntk=found[1] if len(found) > 1 else None)
 
 

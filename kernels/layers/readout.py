@@ -48,7 +48,7 @@ class Flatten(Layer):
         return Demand.DIAGONAL
 
     def pair(self, block: Block, site: Site) -> Block:
-        if site.form is Demand.POINT:
+        if site.wanted_in is Demand.POINT:
             return block
         return block.map(lambda k: k.mean())
 

@@ -22,14 +22,14 @@ class _Elementwise(Mechanism):
         weights = self.weight(logits)
         return Mixing(weights if visible is None else jnp.where(visible, weights, 0))
 
-    def kept(self, logits: Array, visible: Array | None) -> Array:
+    def head_state(self, logits: Array, visible: Array | None) -> Array:
         import jax.numpy as jnp
 
         # The weight and the slope of a logit of zero are zero, or meet a weight that is.
         return logits if visible is None else jnp.where(visible, logits, 0)
 
-    def head(self, kept: Array) -> Head:
-        return Head(self.weight(kept), self.slope(kept), None)
+    def head(self, state: Array) -> Head:
+        return Head(self.weight(state), self.slope(state), None)
 
     def weight(self, logits: Array) -> Array:
         """The weight of each logit."""

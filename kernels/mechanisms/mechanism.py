@@ -24,7 +24,7 @@ class Mechanism(Spec):
     """Whether positions see only earlier ones whatever `causal` says; its canonical form is true."""
     linear_only: ClassVar[str] = ""
     """Why there is no such mechanism under "sqrt" scaling; empty where there is, and it then has
-    `kept` and `head`."""
+    `head_state` and `head`."""
     even: ClassVar[bool] = False
     """Whether logits G and -G have the same weights, so that antithetic heads would be copies."""
 
@@ -62,7 +62,7 @@ class Mechanism(Spec):
         return ()
 
     def causal_warnings(self) -> tuple[str, ...]:
-        """The same where attention is causal.
+        """What a caller should know of these parameters where attention is causal.
 
         Raises:
             SpecError: it cannot be; the pointer is relative to the mechanism.
@@ -88,7 +88,8 @@ class Mechanism(Spec):
         return None
 
     def within_tolerance(self) -> Mechanism:
-        """The same, exact for every input whose error the caller does not tolerate; if slower."""
+        """The mechanism whose mixing matrix is exact, though slower, for every input where this one's is off
+        by more than the caller tolerates; itself where it approximates nothing."""
         return self
 
     def causal_mixing(self, logits: Array, visible: Array, numbers: Numbers) -> Mixing:
@@ -125,15 +126,15 @@ class Mechanism(Spec):
         logits = scale * jnp.matmul(queries, keys.T)
         return self.approximated().mixing(logits, visible, numbers).dense()
 
-    def kept(self, logits: Array, visible: Array | None) -> Array:
-        """What is kept of one head with random logits, (T, T): whatever `head` needs.
+    def head_state(self, logits: Array, visible: Array | None) -> Array:
+        """What an input keeps of one head with random logits, (T, T): what `head` makes its weights of.
 
         Args:
             logits: (T, T), not symmetric; rows are queries.
             visible: as in `mixing`.
         """
-        raise self._undefined("kept")
+        raise self._undefined("head_state")
 
-    def head(self, kept: Array) -> Head:
-        """The weights of one head and their derivative by its logits."""
+    def head(self, state: Array) -> Head:
+        """The weights of one head and their derivative by its logits, from its `head_state`."""
         raise self._undefined("head")

@@ -47,7 +47,7 @@ class Mixing(NamedTuple):
         return matmul(weights if self.write is None else matmul(weights, self.write), self.read)
 
     def of_queries(self, real: Array) -> Mixing:
-        """The same with the rows of masked queries zero; `real` is (P,) bool."""
+        """A(x) with the rows of masked queries zero; `real` is (P,) bool."""
         from jax.numpy import where
 
         if self.write is None:
@@ -103,7 +103,7 @@ def congruence(left: Mixing, k: Array, right: Mixing) -> Array:
 
 
 def congruences(left: Mixing, one: Array, two: Array, right: Mixing) -> tuple[Array, Array]:
-    """The same of two matrices, in products that are twice as wide and so run faster."""
+    """`congruence` of two matrices at once, (P, P') each: in products twice as wide, which run faster."""
     import jax.numpy as jnp
 
     wide = jnp.matmul(left.read, jnp.concatenate([one, two], axis=1))

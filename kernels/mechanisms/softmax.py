@@ -87,11 +87,11 @@ class Softmax(Mechanism):
     def approximated(self) -> Mechanism:
         return Softmax()
 
-    def kept(self, logits: Array, visible: Array | None) -> Array:
+    def head_state(self, logits: Array, visible: Array | None) -> Array:
         return softmax_rows(logits, visible)
 
-    def head(self, kept: Array) -> Head:
-        return Head(kept, kept, kept)
+    def head(self, state: Array) -> Head:
+        return Head(state, state, state)
 
 
 class _WithinTolerance(Softmax):

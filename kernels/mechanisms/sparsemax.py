@@ -25,14 +25,14 @@ class Sparsemax(Mechanism):
     def mixing(self, logits: Array, visible: Array | None, numbers: Numbers) -> Mixing:
         return Mixing(sparsemax_rows(logits, visible))
 
-    def kept(self, logits: Array, visible: Array | None) -> Array:
+    def head_state(self, logits: Array, visible: Array | None) -> Array:
         return sparsemax_rows(logits, visible)
 
-    def head(self, kept: Array) -> Head:
+    def head(self, state: Array) -> Head:
         import jax.numpy as jnp
 
-        support = (kept > 0).astype(kept.dtype)
-        return Head(kept, support, support / jnp.maximum(support.sum(1, keepdims=True), 1))
+        support = (state > 0).astype(state.dtype)
+        return Head(state, support, support / jnp.maximum(support.sum(1, keepdims=True), 1))
 
 
 def sparsemax_rows(logits: Array, visible: Array | None) -> Array:

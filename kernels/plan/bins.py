@@ -71,11 +71,10 @@ class Bins:
         return out
 
 
-def one_each(lengths: Index, length: int) -> Bins:
-    """Every input in a bin of its own."""
-    n = len(lengths)
-    zeros = np.zeros(n, np.int64)
-    return Bins(length, n, np.arange(n), zeros, zeros, np.full(n, length))
+def one_each(count: int, length: int) -> Bins:
+    """So many inputs, each in a bin of its own that it fills."""
+    zeros = np.zeros(count, np.int64)
+    return Bins(length, count, np.arange(count), zeros, zeros, np.full(count, length))
 
 
 def pack(lengths: Index, longest: int, gap: int) -> Bins:

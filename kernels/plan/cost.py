@@ -18,7 +18,15 @@ from math import prod
 from typing import Final
 
 from kernels.architecture import Architecture
-from kernels.demand import Demand, Span, Step, additive_span, plan_one_input, plan_pair
+from kernels.demand import (
+    Demand,
+    Span,
+    Step,
+    additive_span,
+    final_demand,
+    plan_one_input,
+    plan_pair,
+)
 from kernels.inputs import Form
 from kernels.layers.attention import Attention
 from kernels.layers.chain import grid_after, structure_of
@@ -93,7 +101,7 @@ def tile_cost(
         forward = sum(n * max(1, prod(grid)) for n, grid in zip(rows, grids, strict=True))
         work = method.samples * both * (forward * weights * 2 + pairs * method.width)
         return _CALL_S + size * work * _OPERATION_S
-    final = Demand.FULL if form == "positions" else Demand.POINT
+    final = final_demand(form == "positions")
     steps = plan_pair(layers, positions, final)
     span = additive_span(layers) if isinstance(method, Additive) else None
     if span is None or steps[span.attention].wanted_in is Demand.READOUT:

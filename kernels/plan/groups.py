@@ -81,6 +81,5 @@ def compiled_rows(
 
 def filled_group(work: Work, count: int, grid: tuple[int, ...], channels: int) -> GroupShape:
     """A group of `count` inputs as it is compiled for one tile's work."""
-    final = Demand.FULL if work.every_position else Demand.POINT
-    rows = compiled_rows(work.layers, count, grid, channels, work.itemsize, final)
+    rows = compiled_rows(work.layers, count, grid, channels, work.itemsize, work.final)
     return GroupShape(rows, grid, channels)

@@ -18,7 +18,7 @@ from math import isqrt, prod
 from typing import Final, overload
 
 from kernels.architecture import Architecture, describe
-from kernels.demand import Demand, packing_gap
+from kernels.demand import final_demand, packing_gap
 from kernels.estimate.places import Place, places
 from kernels.inputs import Form, Inputs
 from kernels.layers.chain import structure_of
@@ -231,7 +231,7 @@ def _groups(
 def _rows_of_a_group(
     layers: tuple[Layer, ...], inputs: Inputs, form: Form, most: int, method: Method
 ) -> Callable[[tuple[int, ...]], int]:
-    final = Demand.FULL if form == "positions" else Demand.POINT
+    final = final_demand(form == "positions")
     channels, itemsize = inputs.x.shape[-1], inputs.x.dtype.itemsize
     heads = () if isinstance(method, MonteCarlo) else places(layers)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from kernels.demand import Demand
+from kernels.demand import Demand, final_demand
 from kernels.estimate.places import group_count
 from kernels.layers.chain import structure_of
 from kernels.layers.layer import Layer
@@ -34,7 +34,7 @@ class Work:
     @property
     def final(self) -> Demand:
         """What is wanted at the network's end."""
-        return Demand.FULL if self.every_position else Demand.POINT
+        return final_demand(self.every_position)
 
     @cached_property
     def structure(self) -> tuple[Layer, ...]:

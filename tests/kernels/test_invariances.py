@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,65 +31,125 @@ def assert_same(found: Any, expected: Any) -> None:
         assert np.abs(found[output] - kernel).max() / scale < 1e-7, output
 
 
-def check(problem: Problem) -> None:
-    layers, shape, _, kind = problem
-    shape = (4, *shape[1:])
-    x, mask = entries(shape, 0), masks(kind, shape, 0)
-    whole = matrices(layers, x, mask1=mask)
-    given_mask = {"mask1": mask}
+@dataclass(frozen=True)
+class Case:
+    """A network on four inputs, and its kernels of all of them, which most laws compare with.
 
-    # Another order of the inputs is the same order of the matrix.
+    Attributes:
+        layers: the network.
+        x: (4, ..., channels).
+        mask: real positions of each, or None.
+        whole: X against X.
+    """
+
+    layers: list[Layer]
+    x: Array
+    mask: Array | None
+    whole: dict[str, Array]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Case:
+        layers, shape, _, kind = problem
+        shape = (4, *shape[1:])
+        x, mask = entries(shape, 0), masks(kind, shape, 0)
+        return cls(layers, x, mask, matrices(layers, x, mask1=mask))
+
+    def masks_of(self, rows: Any, columns: Any = None) -> dict[str, Array | None]:
+        """The masks of some rows, and of some columns, as arguments."""
+        picked = {"mask1": rows} if columns is None else {"mask1": rows, "mask2": columns}
+        return {name: None if self.mask is None else self.mask[at] for name, at in picked.items()}
+
+
+EVERY = slice(None)
+
+
+def another_order_of_inputs_is_the_same_order_of_the_matrix(case: Case) -> None:
     order = np.array([2, 0, 3, 1])
-    permuted = None if mask is None else mask[order]
-    shuffled = matrices(layers, x[order], mask1=permuted)
-    assert_same(shuffled, {o: k[np.ix_(order, order)] for o, k in whole.items()})
+    shuffled = matrices(case.layers, case.x[order], **case.masks_of(order))
+    assert_same(shuffled, {o: k[np.ix_(order, order)] for o, k in case.whole.items()})
 
-    # Two sides are a slice of X against X, and the other way round its transpose.
-    halves = {"mask1": None, "mask2": None}
-    if mask is not None:
-        halves = {"mask1": mask[:1], "mask2": mask[1:]}
-    cross = matrices(layers, x[:1], x[1:], **halves)
-    assert_same(cross, {o: k[:1, 1:] for o, k in whole.items()})
-    back = {"mask1": halves["mask2"], "mask2": halves["mask1"]}
-    assert_same(matrices(layers, x[1:], x[:1], **back), {o: k.T for o, k in cross.items()})
 
-    # The very same inputs on both sides are a whole rectangle; but an input there is another one, and
-    # an angle of zero, or what dropout keeps, is known on the diagonal of X against X alone.
-    both = matrices(layers, x, x, mask1=mask, mask2=mask)
+def two_sides_are_a_slice_of_the_whole_and_turn_to_its_transpose(case: Case) -> None:
+    one, rest = slice(0, 1), slice(1, None)
+    cross = matrices(case.layers, case.x[one], case.x[rest], **case.masks_of(one, rest))
+    assert_same(cross, {o: k[one, rest] for o, k in case.whole.items()})
+    back = matrices(case.layers, case.x[rest], case.x[one], **case.masks_of(rest, one))
+    assert_same(back, {o: k.T for o, k in cross.items()})
+
+
+def the_same_inputs_on_both_sides_are_the_whole_off_its_diagonal(case: Case) -> None:
+    """An input on the other side is another one: an angle of zero, or what dropout keeps, is known on the
+    diagonal of X against X alone."""
+    both = matrices(case.layers, case.x, case.x, **case.masks_of(EVERY, EVERY))
     apart = ~np.eye(4, dtype=bool)
-    assert_same({o: k * apart for o, k in both.items()}, {o: k * apart for o, k in whole.items()})
+    assert_same(
+        {o: k * apart for o, k in both.items()}, {o: k * apart for o, k in case.whole.items()}
+    )
 
-    # The diagonal alone is that of the matrix, bit for bit.
-    for output, diagonal in matrices(layers, x, **given_mask, form="diagonal").items():
-        np.testing.assert_array_equal(diagonal, np.diag(whole[output]))
 
-    # A covariance, and a Gram matrix of gradients.
-    for kernel in whole.values():
+def the_diagonal_alone_is_that_of_the_matrix_bit_for_bit(case: Case) -> None:
+    found = matrices(case.layers, case.x, **case.masks_of(EVERY), form="diagonal")
+    for output, diagonal in found.items():
+        np.testing.assert_array_equal(diagonal, np.diag(case.whole[output]), output)
+
+
+def a_covariance_and_a_gram_matrix_of_gradients_are_semidefinite(case: Case) -> None:
+    for output, kernel in case.whole.items():
         smallest = np.linalg.eigvalsh(kernel)[0]
-        assert smallest > -1e-7 * max(np.abs(kernel).max(), 1e-300)
+        assert smallest > -1e-7 * max(np.abs(kernel).max(), 1e-300), output
 
-    # The last dense layer: Theta' = K' + w_std^2 Theta.
-    headed = matrices([*layers, HEAD], x, **given_mask)
-    tangent = headed["nngp"] + HEAD["w_std"] ** 2 * whole["ntk"]
+
+def a_dense_layer_at_the_end_makes_theta_k_plus_theta(case: Case) -> None:
+    """Theta' = K' + w_std^2 Theta."""
+    headed = matrices([*case.layers, HEAD], case.x, **case.masks_of(EVERY))
+    tangent = headed["nngp"] + HEAD["w_std"] ** 2 * case.whole["ntk"]
     assert_same({"ntk": headed["ntk"]}, {"ntk": tangent})
 
-    # One network, one digest, however it is spelled.
-    network = parse_architecture({"layers": layers})
+
+def one_network_has_one_digest_however_it_is_spelled(case: Case) -> None:
+    network = parse_architecture({"layers": case.layers})
     spelled = parse_architecture(network.canonical())
-    once = parse_architecture({"layers": [{"type": "repeat", "times": 1, "layers": layers}]})
+    repeat = {"type": "repeat", "times": 1, "layers": case.layers}
+    once = parse_architecture({"layers": [repeat]})
     assert network.digest == spelled.digest == once.digest
 
-    # Padding changes nothing where the caller's length is no part of a layer.
-    margin = network.margin()
-    if len(shape) == 3 and margin is not None:
 
-        def padded(by: int) -> dict[str, Array]:
-            longer = np.concatenate([x, np.full((4, by, shape[2]), np.nan)], axis=1)
-            real = np.zeros((4, shape[1] + by), bool)
-            real[:, : shape[1]] = True if mask is None else mask
-            return matrices(layers, longer, mask1=real)
+def padding_changes_nothing_where_no_layer_reads_the_length(case: Case) -> None:
+    margin = parse_architecture({"layers": case.layers}).margin()
+    if case.x.ndim != 3 or margin is None:
+        return
+    _, size, channels = case.x.shape
 
-        assert_same(padded(margin + 3), padded(margin) if margin else whole)
+    def padded(by: int) -> dict[str, Array]:
+        longer = np.concatenate([case.x, np.full((4, by, channels), np.nan)], axis=1)
+        real = np.zeros((4, size + by), bool)
+        real[:, :size] = True if case.mask is None else case.mask
+        return matrices(case.layers, longer, mask1=real)
+
+    assert_same(padded(margin + 3), padded(margin) if margin else case.whole)
+
+
+LAWS: tuple[Callable[[Case], None], ...] = (
+    another_order_of_inputs_is_the_same_order_of_the_matrix,
+    two_sides_are_a_slice_of_the_whole_and_turn_to_its_transpose,
+    the_same_inputs_on_both_sides_are_the_whole_off_its_diagonal,
+    the_diagonal_alone_is_that_of_the_matrix_bit_for_bit,
+    a_covariance_and_a_gram_matrix_of_gradients_are_semidefinite,
+    a_dense_layer_at_the_end_makes_theta_k_plus_theta,
+    one_network_has_one_digest_however_it_is_spelled,
+    padding_changes_nothing_where_no_layer_reads_the_length,
+)
+
+
+def check(problem: Problem) -> None:
+    """Every law, of a network that is compiled once for all of them; a failure names those broken."""
+    case, broken = Case.of(problem), list[str]()
+    for law in LAWS:
+        try:
+            law(case)
+        except AssertionError as error:
+            broken.append(f"{law.__name__}: {error}")
+    assert not broken, "\n".join(broken)
 
 
 @settings(FEW, max_examples=8)

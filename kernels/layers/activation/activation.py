@@ -52,7 +52,7 @@ class Activation(Layer):
 
         # XLA would compute it again in each loop that reads it, a sum over positions for one. Full
         # blocks are read by products and windows, which write them to memory as it is.
-        return kernels() if site.form is Demand.FULL else materialised(kernels)
+        return kernels() if site.wanted_in is Demand.FULL else materialised(kernels)
 
     def dual(
         self, numbers: Numbers, p: Array, q: Array, c: Array, coincide: Array | bool

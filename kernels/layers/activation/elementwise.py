@@ -150,7 +150,7 @@ def _functions() -> dict[Function, Callable[[Any], Any]]:
         "softplus": jax.nn.softplus,
         "elu": jax.nn.elu,
         "softsign": jax.nn.soft_sign,
-        # Not arctan, which is compiled wrongly for wide registers (kernels/engine/compiled.py).
+        # Not arctan, which is compiled wrongly for wide registers (kernels/compiler_options.py).
         "arctan": lambda x: 2 * jnp.arctan2(x, 1 + jnp.hypot(1.0, x)),
         "mish": jax.nn.mish,
         "log_sigmoid": jax.nn.log_sigmoid,

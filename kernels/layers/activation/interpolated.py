@@ -61,7 +61,7 @@ def observed(function: Callable[[Any], Any], variance: Array) -> tuple[Features,
     w = jnp.asarray(np.concatenate([weights, weights]), s.dtype)
     place = 2 * jnp.log1p(s) / np.log1p(LARGEST_DEVIATION) - 1
     place = jnp.clip(place, -1, 1)
-    # Not arccos, which is compiled wrongly for wide registers (kernels/engine/compiled.py).
+    # Not arccos, which is compiled wrongly for wide registers (kernels/compiler_options.py).
     angle = jnp.arctan2(jnp.sqrt((1 - place) * (1 + place)), place)
     found: list[Features] = []
     both = jax.jvp(function, (x,), (jnp.ones_like(x),))
@@ -91,7 +91,7 @@ def interpolated(table: Table, one: Features, two: Features, rho: Array, site: S
 
     def product(core: Array) -> Array:
         left = jnp.matmul(one.features, core)
-        if site.form is Demand.FULL:
+        if site.wanted_in is Demand.FULL:
             return jnp.matmul(left, two.features.T)
         return (left * two.features).sum(-1)
 

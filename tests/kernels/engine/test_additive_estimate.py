@@ -9,9 +9,7 @@ import pytest
 
 from kernels.architecture import parse_architecture
 from kernels.engine.additive import Parts
-from kernels.engine.additive_group import AdditiveGroup
-from kernels.engine.additive_tile import estimated_kernels
-from kernels.engine.backend import policy
+from kernels.engine.additive_pairs import AdditivePairs
 from kernels.engine.pairs import Pairs
 from kernels.engine.workspace import Workspace
 from kernels.estimate.shared import Shared
@@ -46,8 +44,7 @@ def estimates_of(layers: list[Layer], x: Array, mask: Array) -> tuple[dict[str, 
         pairs = Pairs.of(network, inputs, None, True, "matrix", shared, workspace)
         parts = Parts.of(pairs.network)
         assert parts is not None
-        group = AdditiveGroup.of(parts, pairs.left, pairs.numbers)
-        return estimated_kernels(parts, group, group, pairs.numbers, policy("cpu"), workspace, None)
+        return AdditivePairs.of(parts, pairs, workspace, None).additive_kernels()
 
 
 def check(layers: list[Layer], x: Array, mask: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kernels.engine import tile
-from kernels.engine.tile import _compute
+from kernels.engine.tile import _computed
 from kernels.errors import NumericsError
 from kernels.matrix import kernel_matrix
 from tests.kernels.networks import (
@@ -141,11 +141,11 @@ def test_the_layer_is_named_without_blocks_that_the_kernel_does_not_take(
     sizes: list[int] = []
 
     def noted(*arguments: Any) -> Any:
-        made = _compute(*arguments)
+        made = _computed(*arguments)
         sizes.append(max(kernel.size for kernel in made.values.values()))
         return made
 
-    monkeypatch.setattr(tile, "_compute", noted)
+    monkeypatch.setattr(tile, "_computed", noted)
     with pytest.raises(NumericsError, match=rf"layer {blamed}"):
         kernel_matrix({"layers": layers}, 30 * entries(shape))
     whole, *parts = sizes
@@ -154,7 +154,7 @@ def test_the_layer_is_named_without_blocks_that_the_kernel_does_not_take(
 
 
 def test_products_of_long_inputs_are_right_in_float32() -> None:
-    """Above 128 positions XLA computes them otherwise (kernels/engine/compiled.py)."""
+    """Above 128 positions XLA computes them otherwise (kernels/compiler_options.py)."""
     x, mask = entries((2, 205, 4)), np.arange(205) < np.array([[190], [205]])
     layers = {"layers": [conv(9, padding="valid"), RELU, attention(qk_std=2.0), RELU, POOL]}
     single, double = (

@@ -90,8 +90,13 @@ def test_the_same_inputs_on_both_sides_make_a_whole_tile(method: Method) -> None
             )
             for columns in (None, rows)
         )  # fmt: skip
+    apart = ~np.eye(9, dtype=bool)
     for name, kernel in own.values.items():
-        np.testing.assert_allclose(crossed.values[name], kernel, rtol=2e-3)
+        np.testing.assert_allclose(crossed.values[name][apart], kernel[apart], rtol=2e-6)
+        # An input on the other side is another one: its angle of zero rounds to the root of eps, which
+        # the ntk of a ReLU follows (2e-6 here, where one in 40 pairs of positions coincides).
+        found, root = np.diag(crossed.values[name]), np.finfo(np.float32).eps ** 0.5
+        np.testing.assert_allclose(found, np.diag(kernel), rtol=root)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kernels.estimate.draws import key_of, shared_draws
-from kernels.estimate.jackknife import estimate_and_error, kept_groups
+from kernels.estimate.jackknife import estimate_and_error, included_groups
 from kernels.layers.head_moments import Covariances, group_means, kernels_of_head, mean_of_groups
 from kernels.mechanisms.elementwise import AbsScores, IdentityScores, ReLUScores
 from kernels.mechanisms.mechanism import Mechanism
@@ -56,7 +56,7 @@ def test_the_kernels_of_a_head_are_those_of_the_reference(reference: Any) -> Non
         for expected in zip(nngp, ntk, strict=True):
             z = rng.standard_normal((RANK, RANK))
             heads = [
-                softmax.head(softmax.kept(jnp.asarray(qk_std * side @ z @ side.T), None))
+                softmax.head(softmax.head_state(jnp.asarray(qk_std * side @ z @ side.T), None))
                 for side in (one, two)
             ]
 
@@ -72,10 +72,10 @@ def test_what_a_head_says_of_its_derivative_is_that_of_its_weights(mechanism: Me
         visible = jnp.asarray(np.tril(np.ones((T1, T1), bool)))
 
         def weights(logits: jax.Array) -> jax.Array:
-            return mechanism.head(mechanism.kept(logits, visible)).weights
+            return mechanism.head(mechanism.head_state(logits, visible)).weights
 
         exact = jax.jacobian(weights)(logits)
-        head = mechanism.head(mechanism.kept(logits, visible))
+        head = mechanism.head(mechanism.head_state(logits, visible))
         mixed = mechanism.mixing(logits, visible, {}).read
     np.testing.assert_allclose(head.weights, mixed, rtol=0, atol=1e-15)
     for a in range(T1):
@@ -111,7 +111,7 @@ def test_the_identity_by_heads_is_its_closed_form(diagonal: bool) -> None:
             return kernels_of_head(*heads, given, jnp.asarray(qk_std), diagonal)
 
         means = group_means(of_head, left, right, 1, groups)
-        kept = jnp.asarray(kept_groups(groups))
+        kept = jnp.asarray(included_groups(groups))
         replicates = [
             jax.vmap(lambda g, m=mean: mean_of_groups(m, g, units))(kept) for mean in means
         ]
@@ -135,7 +135,7 @@ def test_draws_are_normal_and_do_not_depend_on_how_many_there_are() -> None:
 
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(3).normal(size=(20, 7))
-    kept = kept_groups(20)
+    kept = included_groups(20)
     replicates = (kept @ values) / kept.sum(1, keepdims=True)
     mean, error = estimate_and_error(replicates, axis=0)
     np.testing.assert_allclose(mean, values.mean(0), rtol=1e-12)
