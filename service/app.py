@@ -35,6 +35,7 @@ from service.routes import (
     health,
     kernels,
     metrics,
+    networks,
     predicted,
     predictions,
     results,
@@ -78,7 +79,7 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
     for module in (
         vocabulary, architectures, datasets, estimates, kernels, extensions, events, examinations,
-        results, predictions, predicted, bounds,
+        networks, results, predictions, predicted, bounds,
     ):  # fmt: skip
         app.include_router(module.router, dependencies=[Depends(tenant_of)])
     describe_api(app)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,11 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download preview.png").click()
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    # What was computed can be read, and sent again as it stands.
+    expect(page.locator(".facts")).to_contain_text("dense, relu, dense")
+    page.get_by_text(re.compile(r"^Network \(")).click()
+    shown_network = json.loads(page.locator("details[open] pre").inner_text())
+    assert shown_network == httpx.get(f"{served.url}/v1/kernels/{job}/architecture").json()
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
     network = httpx.get(f"{served.url}/v1/kernels/{job}").json()["architecture"]
