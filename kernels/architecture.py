@@ -13,14 +13,14 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernels.errors import SpecError
 from kernels.layers.chain import expand_all, forward_all, margin_of, steps_of
 from kernels.layers.layer import Layer
 from kernels.registry import AnyLayer
 from kernels.spec.exactness import Exactness
-from kernels.spec.model import as_tuple
+from kernels.spec.model import listed
 from kernels.spec.pointers import spec_error
 from kernels.spec.signal import Signal
 
@@ -37,7 +37,7 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    layers: Annotated[tuple[AnyLayer, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    layers: Annotated[tuple[AnyLayer, ...], listed("a list of layers"), Field(min_length=1)]
     """The layers as written, so that errors can point into the caller's document."""
 
     @cached_property
@@ -128,7 +128,7 @@ def parse_architecture(document: object) -> Architecture:
     try:
         architecture = Architecture.model_validate(dict(mapping))
     except ValidationError as error:
-        raise spec_error(error, document) from None
+        raise spec_error(error, document, Architecture) from None
     if not architecture.expanded:
         raise SpecError(
             "no layers are left: a parallel of one empty branch hands on what comes in; expected "

@@ -102,4 +102,4 @@ def parse_method(document: object) -> Method:
     try:
         return _ADAPTER.validate_python(mapping)
     except ValidationError as error:
-        raise spec_error(error, mapping) from None
+        raise spec_error(error, mapping, Method) from None

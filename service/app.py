@@ -20,8 +20,9 @@ from service.access.gate import Gate
 from service.context import RequestContext
 from service.contract.openapi import describe_api
 from service.errors import ServiceError
+from service.http.allowed_methods import allowed_methods
 from service.http.body_room import BodyRoom
-from service.http.problem_response import problem_response
+from service.http.problem_response import not_allowed, problem_response
 from service.http.problems import InvalidRequest, Problem, UnknownResource
 from service.metrics import RequestMetrics
 from service.routes import (
@@ -35,6 +36,7 @@ from service.routes import (
     health,
     kernels,
     metrics,
+    networks,
     predicted,
     predictions,
     results,
@@ -78,7 +80,7 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
     # Whatever is added here is behind the gate, whether or not its handlers ask for the tenant.
     for module in (
         vocabulary, architectures, datasets, estimates, kernels, extensions, events, examinations,
-        results, predictions, predicted, bounds,
+        networks, results, predictions, predicted, bounds,
     ):  # fmt: skip
         app.include_router(module.router, dependencies=[Depends(tenant_of)])
     describe_api(app)
@@ -98,6 +100,10 @@ async def _respond_to_invalid(request: Request, error: Exception) -> Response:
         known = first.get("ctx", {}).get("expected")
         if known is None:
             return problem_response(request, HTTPException(404))
+        # Such words are of routes of GET alone; /zarr, which is none of them, has a route of POST.
+        others = [name for name in allowed_methods(request) if name not in ("GET", "HEAD")]
+        if others:
+            return problem_response(request, not_allowed(request, others))
         got = str(first["input"])[:60]
         return problem_response(request, UnknownResource(f"expected {known} here, got {got!r}"))
     return problem_response(request, InvalidRequest(describe(first), parameter=name))

@@ -53,7 +53,9 @@ class JobRecord(BaseModel):
         default=None,
         description="id of the job whose rows this one continues; null unless it is an extension",
     )
-    architecture: str = Field(description="digest of the canonical form")
+    architecture: str = Field(
+        description="digest of the canonical form, which links.architecture has"
+    )
     dtype: str = Field(description='"float32" or "float64", of the computation and of the results')
     outputs: tuple[str, ...] = Field(description='"nngp", "ntk" or both')
     form: str = Field(description='"matrix", "diagonal" or "positions"')

@@ -68,6 +68,12 @@ class ArchitectureResource(BaseModel):
     )
 
 
+class CanonicalArchitecture(BaseModel):
+    """A network in canonical form, as a request's `architecture` can have it."""
+
+    layers: list[dict[str, Any]] = Field(description="defaults filled in, `repeat` expanded")
+
+
 class DatasetResource(Dataset):
     """An uploaded dataset."""
 
@@ -119,7 +125,7 @@ class KernelResource(JobRecord):
     links: dict[str, str] = Field(
         description=(
             "self; one for each of `results`; and what else there is about the job, which is no array:"
-            " events and, of matrices, diagnostics and preview"
+            " architecture, events and, of matrices, diagnostics and preview"
         )
     )
 
@@ -128,7 +134,7 @@ class KernelResource(JobRecord):
         """The resource of a job's record; whose it is stays inside."""
         path = f"/v1/kernels/{record.id}"
         links = {"self": path} | {result: f"{path}/{result}" for result in record.results}
-        links |= {"events": f"{path}/events"}
+        links |= {"architecture": f"{path}/architecture", "events": f"{path}/events"}
         if record.form == "matrix":
             links |= {"diagnostics": f"{path}/diagnostics", "preview": f"{path}/preview.png"}
         return cls(**record.model_dump(exclude={"tenant"}), links=links)
@@ -155,7 +161,7 @@ class PredictionResource(PredictionRecord):
     links: dict[str, str] = Field(
         description=(
             "self; one for each of `results`; and what else there is about it, which is no array:"
-            " events, and its kernel jobs, kernels.train and so on"
+            " architecture, events, and its kernel jobs, kernels.train and so on"
         )
     )
 
@@ -164,7 +170,7 @@ class PredictionResource(PredictionRecord):
         """The resource of a prediction's record; whose it is stays inside."""
         path = f"/v1/predictions/{record.id}"
         links = {"self": path} | {output: f"{path}/{output}" for output in record.outputs}
-        links |= {"events": f"{path}/events"} | {
+        links |= {"architecture": f"{path}/architecture", "events": f"{path}/events"} | {
             f"kernels.{role}": f"/v1/kernels/{kernel.id}" for role, kernel in record.kernels.items()
         }
         return cls(**record.model_dump(exclude={"tenant"}), links=links)

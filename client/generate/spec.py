@@ -174,7 +174,8 @@ def _kind(part: Mapping[str, Any]) -> str:
     """A parameter's type."""
     options = _options(part)
     if "discriminator" in part:
-        return f"Given | Literal{sorted(part['discriminator']['mapping'])!r}"
+        number = "float | " if any(option.get("type") == "number" for option in options) else ""
+        return f"{number}Given | Literal{sorted(part['discriminator']['mapping'])!r}"
     if len(options) > 1:
         return " | ".join(dict.fromkeys(_kind(option) for option in options))
     if "$ref" in part:

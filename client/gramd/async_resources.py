@@ -77,6 +77,11 @@ class AsyncJobs:
         """What is known of a job now."""
         return await self._connection.run(jobs.look(self.collection, job, self._retry))
 
+    async def architecture(self, job: JobLike) -> dict[str, Any]:
+        """The network of a job, {"layers": [...]}, with defaults filled in: what a later call may have
+        as its spec. Raises NotFound once the job has expired."""
+        return await self._connection.run(jobs.architecture(self.collection, job, self._retry))
+
     async def newest(self, limit: int = 50) -> list[Job]:
         """The newest jobs, at most `limit`."""
         return await self._connection.run(jobs.page_through(self.collection, self._retry, limit))

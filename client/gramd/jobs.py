@@ -126,6 +126,11 @@ def look(collection: str, job: JobLike, retry: Retry, held: float | None = None)
     return read_job((yield from exchange(call, retry)))
 
 
+def architecture(collection: str, job: JobLike, retry: Retry) -> Talk[dict[str, Any]]:
+    """The network of a job, in canonical form."""
+    return (yield from get(f"{path_of(collection, job)}/architecture", retry))
+
+
 def page_through(collection: str, retry: Retry, limit: int) -> Talk[list[Job]]:
     """The newest jobs, at most `limit` of them."""
     found: list[Job] = []

@@ -75,6 +75,11 @@ class Jobs:
         """What is known of a job now."""
         return self._connection.run(jobs.look(self.collection, job, self._retry))
 
+    def architecture(self, job: JobLike) -> dict[str, Any]:
+        """The network of a job, {"layers": [...]}, with defaults filled in: what a later call may have
+        as its spec. Raises NotFound once the job has expired."""
+        return self._connection.run(jobs.architecture(self.collection, job, self._retry))
+
     def newest(self, limit: int = 50) -> list[Job]:
         """The newest jobs, at most `limit`."""
         return self._connection.run(jobs.page_through(self.collection, self._retry, limit))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
 from kernels.layers.layer import Layer
-from kernels.spec.model import NonNegative, Numbers, as_tuple
+from kernels.spec.model import NonNegative, Numbers, listed
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ class LayerNorm(Layer):
 
     type: Literal["layer_norm"] = "layer_norm"
     axes: Annotated[
-        tuple[Axis, ...], BeforeValidator(as_tuple), AfterValidator(_one_of_two_forms)
+        tuple[Axis, ...],
+        listed('["channel"] or ["channel", "spatial"]'),
+        AfterValidator(_one_of_two_forms),
     ] = ("channel",)
     eps: NonNegative = 1e-12
 

@@ -8,13 +8,13 @@ from functools import reduce
 from operator import add, mul
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from kernels.demand import Demand
 from kernels.errors import SpecError
 from kernels.layers.chain import expand_all, forward_all, grid_after, margin_of, steps_of
 from kernels.layers.layer import Layer
-from kernels.spec.model import Count, Numbers, as_tuple
+from kernels.spec.model import Count, Numbers, listed
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Repeat(Layer):
 
     type: Literal["repeat"] = "repeat"
     times: Annotated[Count, Field(le=1024)]
-    layers: Annotated[tuple[AnyLayer, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    layers: Annotated[tuple[AnyLayer, ...], listed("a list of layers"), Field(min_length=1)]
 
     equation: ClassVar[str] = "its layers, `times` times over"
     source: ClassVar[str] = "-"
@@ -61,8 +61,8 @@ class Parallel(Layer):
 
     type: Literal["parallel"] = "parallel"
     branches: Annotated[
-        tuple[Annotated[tuple[AnyLayer, ...], BeforeValidator(as_tuple)], ...],
-        BeforeValidator(as_tuple),
+        tuple[Annotated[tuple[AnyLayer, ...], listed("a branch, a list of layers")], ...],
+        listed("a list of branches, each a list of layers"),
         Field(min_length=1, max_length=64),
     ]
     merge: Literal["sum", "product", "concat"] = "sum"

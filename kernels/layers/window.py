@@ -14,12 +14,12 @@ from math import prod
 from operator import add
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from kernels.errors import SpecError
 from kernels.layers.fusion import materialised
 from kernels.layers.layer import Layer
-from kernels.spec.model import Count, as_tuple
+from kernels.spec.model import Count, listed
 from kernels.spec.signal import Signal
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ Padding = Literal["same", "valid", "circular"]
 _AT_ONCE: Final = 25
 """Offsets of a window that are added in one pass over a block."""
 
-Sizes = Annotated[tuple[Count, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=3)]
+Sizes = Annotated[
+    tuple[Count, ...],
+    listed("a list of integers, one a position axis, such as [3]"),
+    Field(min_length=1, max_length=3),
+]
 """One positive size for each position axis."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
-from kernels.spec.model import Spec, as_tuple
+from kernels.spec.model import Spec, listed
 
 Kernel = Literal["nngp", "ntk"]
 Criterion = Literal["mse", "log_density"]
@@ -56,11 +58,32 @@ class LeaveOneOut(Spec):
     grid: Annotated[
         tuple[Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)], ...],
         Field(min_length=1, max_length=200),
-        BeforeValidator(as_tuple),
+        listed("a list of numbers"),
     ] = GRID
 
 
-DiagReg = Annotated[Absolute | Relative | LeaveOneOut, Field(discriminator="type")]
+class _OrRelative:
+    """Marks the union of which a number alone stands for {"type": "relative", "value": number}; the JSON
+    Schema says so too."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(_as_relative, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found = handler(schema)
+        return {**found, "oneOf": [*found["oneOf"], {"type": "number", "minimum": 0}]}
+
+
+def _as_relative(value: object) -> object:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"type": "relative", "value": value} if number else value
+
+
+DiagReg = Annotated[Absolute | Relative | LeaveOneOut, Field(discriminator="type"), _OrRelative()]
 
 
 class GaussianProcess(Spec):
@@ -68,7 +91,8 @@ class GaussianProcess(Spec):
 
     Attributes:
         kernel: "nngp", networks of which only the last layer is trained; "ntk".
-        diag_reg: the variance of the noise of the targets, in units of the kernel.
+        diag_reg: the variance of the noise of the targets, in units of the kernel; a number alone is
+            relative.
         output_scale: what kernel and noise are multiplied by; the mean does not depend on it. "loo",
             the scale with the best closed-form leave-one-out log density: error bars that are as
             wide as what is left out lies off.
@@ -87,7 +111,7 @@ class KernelRidge(Spec):
 
     Attributes:
         kernel: "nngp" or "ntk".
-        diag_reg: the weight of the squared norm.
+        diag_reg: the weight of the squared norm; a number alone is relative.
     """
 
     type: Literal["kernel_ridge"] = "kernel_ridge"
@@ -101,7 +125,8 @@ class GradientFlow(Spec):
     Attributes:
         time: of the flow of half the sum of squared errors, the learning rate absorbed (steps times
             learning rate of gradient descent); "infinity" for the end.
-        diag_reg: the weight of half the squared distance of the weights from their start.
+        diag_reg: the weight of half the squared distance of the weights from their start; a number
+            alone is relative.
     """
 
     type: Literal["gradient_flow"] = "gradient_flow"

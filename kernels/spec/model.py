@@ -7,12 +7,13 @@ declared with the `Number` types below are the numbers; `split` takes them out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Self, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Self, TypeAlias, cast, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -21,6 +22,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
+
+from kernels.spec.pointers import shown
 
 Numbers: TypeAlias = Mapping[str, Any]
 """The numbers of one spec by field name; those of a nested spec are a nested mapping."""
@@ -47,9 +50,16 @@ def _positive_zero(value: float) -> float:
     return value + 0.0  # -0.0 and 0.0 are one number and must share a digest
 
 
-def as_tuple(value: object) -> object:
-    """JSON has lists where a frozen spec has tuples."""
-    return tuple(value) if isinstance(value, list) else value
+def listed(what: str) -> BeforeValidator:
+    """JSON has lists where a frozen spec has tuples. what: of anything else, what was expected,
+    "a list of numbers"."""
+
+    def as_tuple(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected {what}; got {shown(value)}")
+        return tuple(cast("Sequence[object]", value))
+
+    return BeforeValidator(as_tuple)
 
 
 class ByName:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kernels.errors import SpecError
+from kernels.spec.parameters import did_you_mean, parameters_at
 
 
 def escape(token: str | int) -> str:
@@ -37,31 +39,46 @@ def _children(node: Any) -> Mapping[Any, Any]:
     return dict(enumerate(cast("Sequence[Any]", node))) if isinstance(node, list | tuple) else {}
 
 
-def spec_error(error: ValidationError, document: Any) -> SpecError:
-    """The first of pydantic's findings as a `SpecError`: expected, came, where."""
+def spec_error(error: ValidationError, document: Any, spec: Any) -> SpecError:
+    """The first of pydantic's findings as a `SpecError`: expected, came, where.
+
+    spec: what the document was to be, a model or a union of them.
+    """
     first = error.errors(include_url=False)[0]
     location = first["loc"]
     if first["type"] == "union_tag_invalid":
         location = (*location, "type")  # pydantic stops at the object that has the type
-    return SpecError(describe(first), locate(document, location))
+    known = parameters_at(spec, location[:-1]) if first["type"] == "extra_forbidden" else ()
+    return SpecError(describe(first, known), locate(document, location))
 
 
-def describe(finding: ErrorDetails) -> str:
-    """One sentence of what was expected and what came."""
+def describe(finding: ErrorDetails, known: Sequence[str] = ()) -> str:
+    """One sentence of what was expected and what came. known: parameters that the place may have."""
     kind, context = finding["type"], finding.get("ctx", {})
     if kind == "missing":
         return f"the parameter '{finding['loc'][-1]}' is required and has no default"
     if kind == "extra_forbidden":
-        return f"unknown parameter '{finding['loc'][-1]}'; remove it or correct its name"
+        return _unknown(str(finding["loc"][-1]), known)
     if kind == "union_tag_invalid":
-        return f"unknown type {context['tag']!r}; expected one of {context['expected_tags']}"
+        tags = re.findall(r"'(\w+)'", context["expected_tags"])
+        meant = did_you_mean(context["tag"], tags)
+        return f"unknown type {context['tag']!r}{meant or ';'} expected one of {context['expected_tags']}"
     if kind in ("union_tag_not_found", "model_attributes_type"):
-        return f"expected an object with a 'type'; got {_shown(finding['input'])}"
+        return f"expected an object with a 'type'; got {shown(finding['input'])}"
     if kind == "value_error":
         return str(context["error"])
     if kind == "too_short":
-        return f"expected at least {context['min_length']} of them; got {_shown(finding['input'])}"
-    return f"{_expectation(finding['msg'])}; got {_shown(finding['input'])}"
+        return f"expected at least {context['min_length']} of them; got {shown(finding['input'])}"
+    return f"{_expectation(finding['msg'])}; got {shown(finding['input'])}"
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    """What is said of a parameter that is none."""
+    start = f"unknown parameter '{name}'"
+    if not known:
+        return f"{start}; remove it or correct its name"
+    meant = did_you_mean(name, known)
+    return f"{start}{meant or ';'} known here: {', '.join(map(repr, known))}"
 
 
 def _expectation(message: str) -> str:
@@ -73,6 +90,7 @@ def _expectation(message: str) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """What came, or its beginning."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -76,7 +76,9 @@ class PredictionRecord(BaseModel):
     state: State = Field(
         description='queued, running, then one of the others; "expired" follows those at expires_at'
     )
-    architecture: str = Field(description="digest of the canonical form")
+    architecture: str = Field(
+        description="digest of the canonical form, which links.architecture has"
+    )
     dtype: str = Field(description="of the kernels; the answers are float64")
     method: dict[str, Any] = Field(description="how the kernels are computed, as asked for")
     task: Task = Field(description="what the targets are")

@@ -61,6 +61,14 @@ def problem_response(request: Request, error: Exception) -> Response:
     return Response(json.dumps(document).encode("ascii"), kind.status, headers, MEDIA_TYPE)
 
 
+def not_allowed(request: Request, allowed: list[str]) -> MethodNotAllowed:
+    """What is answered to a method that a path does not know, with those that it does."""
+    return MethodNotAllowed(
+        f"{request.method} is not known here; known: {', '.join(allowed)}",
+        headers={"Allow": ", ".join(allowed)},
+    )
+
+
 def _of_framework(request: Request, error: HTTPException) -> Exception:
     """Our error for one that Starlette or FastAPI raised by themselves."""
     if error.status_code == 404:
@@ -68,11 +76,7 @@ def _of_framework(request: Request, error: HTTPException) -> Exception:
             "there is nothing at this path; the paths are listed in /openapi.json"
         )
     if error.status_code == 405:
-        allowed = allowed_methods(request)
-        return MethodNotAllowed(
-            f"{request.method} is not known here; known: {', '.join(allowed)}",
-            headers={"Allow": ", ".join(allowed)},
-        )
+        return not_allowed(request, allowed_methods(request))
     if error.status_code < 500:
         phrase = http.HTTPStatus(error.status_code).phrase
         return MalformedRequest(f"{phrase}: {error.detail}")

@@ -142,6 +142,8 @@ class Estimates:
             check_request(request, await self._records.unfinished(tenant), self._settings)
             check_result(drawn, self._settings, maximum)
             sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in drawn.rows.items()}
+            network = request.architecture
+            sizes[f"architecture:{network.digest}"] = len(network.canonical_json())
             sizes["job:"] = (await asyncio.to_thread(drawn.stored, request, missing)).nbytes
             await check_quota(self._client, tenant, sizes, self._settings.max_input_bytes)
             if self._tiles.far is not None and drawn.is_far:

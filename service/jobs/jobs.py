@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -169,11 +170,12 @@ class Jobs:
         await self._records.read(ref)
         await self._dispatch.cancel(ref)
         try:
-            stored, _ = await self._records.layout(ref)
+            stored: dict[str, Any] = (await self._records.layout(ref))[0]
         except UnknownJob:  # expired: its rows are gone, the record is all that is left
-            stored = {"rows1": [], "rows2": [], "digests": []}
+            stored = {"architecture": "", "rows1": [], "rows2": [], "digests": []}
         await self._dispatch.delete(ref)
-        await self._inputs.release(tenant, job_id, blueprint.rows_of(stored))
+        rows = blueprint.rows_of(stored)
+        await self._inputs.release(tenant, job_id, stored["architecture"], rows)
         await give_back(self._tiles, self._records, tenant, job_id, stored["digests"])
 
     async def layout(self, record: JobRecord) -> Layout:

@@ -5,6 +5,7 @@ architectures.py   /v1/architectures
 datasets.py        /v1/datasets
 estimates.py       /v1/estimates
 kernels.py         /v1/kernels: jobs; extensions.py: more rows for one
+networks.py        the network of a job or of a prediction
 results.py         their matrices; zarr.py: the same for readers of Zarr
 examinations.py    their diagnostics and previews
 predictions.py     /v1/predictions; predicted.py: their arrays

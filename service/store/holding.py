@@ -1,7 +1,7 @@
 """What a tenant's stored inputs and jobs take, as Lua that Redis A runs: booked before they are written, given
 back when no job needs them."""
 
-# KEYS: users, rows, held; ARGV: job, member of held -> 1 when nobody else needs the rows
+# KEYS: users, rows or architecture, held; ARGV: job, member of held -> 1 when nobody else needs them
 RELEASE = """
 redis.call('SREM', KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end

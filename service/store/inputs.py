@@ -116,29 +116,34 @@ class InputStore:
         `record_bytes`, what the job itself takes, count against the quota until it is released.
         What is there already only gets its lifetime renewed. Raises OverLimit (quota).
         """
+        network, document = architecture
         sizes = {digest: packed_size(rows) for digest, rows in groups.items()}
         booked = {f"rows:{digest}": size for digest, size in sizes.items()}
+        booked[f"architecture:{network}"] = len(document)
         if record_bytes:
             booked[f"job:{user}"] = record_bytes
         await hold(self._client, tenant, booked, self._ttl, self._quota)
         try:
-            await self._client.set(
-                keys.architecture(tenant, architecture[0]), architecture[1], ex=self._ttl
-            )
+            await self._use(tenant, user, f"architecture:{network}")
+            await self._client.set(keys.architecture(tenant, network), document, ex=self._ttl)
             await self._put_rows(tenant, user, groups)
             yield
         except BaseException:
-            await self._release(tenant, user, sizes)
+            await self._release(tenant, user, (network, len(document)), sizes)
             raise
+
+    async def _use(self, tenant: str, user: str, name: str) -> None:
+        """Before it is stored: `release` for another job must not take it away from then on."""
+        users = keys.users(tenant, name)
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.sadd(users, user)
+            pipe.expire(users, self._ttl)
+            await pipe.execute()
 
     async def _put_rows(self, tenant: str, user: str, groups: Mapping[str, Inputs]) -> None:
         for digest, rows in groups.items():
-            key, users = keys.rows(tenant, digest), keys.users(tenant, digest)
-            # The user comes first: `release` for another job must not take the rows away now.
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.sadd(users, user)
-                pipe.expire(users, self._ttl)
-                await pipe.execute()
+            key = keys.rows(tenant, digest)
+            await self._use(tenant, user, digest)
             if not await self._client.expire(key, self._ttl):
                 await self._client.set(key, await asyncio.to_thread(pack, rows), ex=self._ttl)
 
@@ -148,29 +153,46 @@ class InputStore:
         expiry = moment + self._ttl.total_seconds()
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.expire(keys.architecture(tenant, architecture), self._ttl)
+            pipe.expire(keys.users(tenant, f"architecture:{architecture}"), self._ttl)
             wanted = list(groups)
             for digest in wanted:
                 pipe.expire(keys.rows(tenant, digest), self._ttl)
                 pipe.expire(keys.users(tenant, digest), self._ttl)
             await pipe.execute()
         held = keys.held(tenant)
-        names = {f"job:{user}", *(f"rows:{digest}" for digest in wanted)}
+        names = {
+            f"job:{user}",
+            f"architecture:{architecture}",
+            *(f"rows:{digest}" for digest in wanted),
+        }
         members: list[bytes] = raw(await self._client.zrange(held, 0, -1))
         renewed = [member for member in members if member.decode().rpartition("|")[0] in names]
         if renewed:
             await renew_scores(self._client, held, renewed, expiry)
             await self._client.expire(held, self._ttl, gt=True)
 
-    async def release(self, tenant: str, user: str, groups: Iterable[str]) -> None:
-        """A job is gone, and needs these rows no longer; those that no other job needs are dropped."""
+    async def release(
+        self, tenant: str, user: str, architecture: str, groups: Iterable[str]
+    ) -> None:
+        """A job is gone, and needs this architecture and these rows no longer; what no other job needs
+        is dropped."""
+        document = int(await self._client.strlen(keys.architecture(tenant, architecture)))
         sizes = {
             digest: int(await self._client.strlen(keys.rows(tenant, digest)))
             for digest in set(groups)
         }
-        await self._release(tenant, user, sizes)
+        await self._release(tenant, user, (architecture, document), sizes)
 
-    async def _release(self, tenant: str, user: str, sizes: Mapping[str, int]) -> None:
+    async def _release(
+        self, tenant: str, user: str, architecture: tuple[str, int], sizes: Mapping[str, int]
+    ) -> None:
+        """What `release` does, with the bytes of the architecture and of each group."""
         script, held = self._client.register_script(RELEASE), keys.held(tenant)
+        network = f"architecture:{architecture[0]}"
+        await script(
+            keys=[keys.users(tenant, network), keys.architecture(tenant, architecture[0]), held],
+            args=[user, f"{network}|{architecture[1]}"],
+        )
         for digest, size in sizes.items():
             await script(
                 keys=[keys.users(tenant, digest), keys.rows(tenant, digest), held],

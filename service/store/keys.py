@@ -17,6 +17,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:architecture:{tenant}:D    canonical JSON                                    job
     gramd:rows:{tenant}:D            the rows of one group                             job
     gramd:users:{tenant}:D           set of the jobs that need these rows              job
+    gramd:users:{tenant}:architecture:D  set of the jobs of this architecture          job
     gramd:held:{tenant}              sorted set "name|bytes" -> expiry (input quota)   job / dataset
     gramd:dataset:{tenant}:ID        shape, dtype, digest, where its pieces are        dataset
     gramd:dataset:{tenant}:STORED:K  piece K of what was stored under that name        dataset

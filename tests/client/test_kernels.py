@@ -139,6 +139,9 @@ def test_a_job_step_by_step(client: gramd.Client) -> None:
     ended = client.kernels.wait(job, progress=lambda now: heard.append(now.state))
     assert heard[-1] == ended.state == "succeeded"
     assert client.kernels.get(job.id).state == "succeeded"
+    assert (
+        client.kernel(client.kernels.architecture(job), SEQUENCES, outputs="ntk").job.id != job.id
+    )
     whole = client.kernels.fetch(ended, "ntk")
     part = client.kernels.fetch(
         job.id, "ntk", rows=slice(2, 5), cols=slice(1, None), dtype="float64"

@@ -93,6 +93,23 @@ def test_only_what_people_open_is_published_and_on_loopback_only(compose: dict) 
         assert service["networks"] == wanted, name
 
 
+def test_settings_reach_the_api_and_every_worker(compose: dict) -> None:
+    optional = [{"path": "gramd.env", "required": False}]
+    read = {name for name, s in compose["services"].items() if s.get("env_file") == optional}
+    assert read == {"api", "worker", "worker-gpu"}
+    # What the file names itself goes before it: nothing else may.
+    stated = {key for name in read for key in compose["services"][name]["environment"]}
+    assert {key for key in stated if key.startswith("GRAMD_")} == {
+        "GRAMD_LOG_LEVEL", "GRAMD_COMPILE_DIR", "GRAMD_WORKERS",
+    }  # fmt: skip
+
+
+def test_a_worker_of_a_gpu_has_the_host_to_itself(compose: dict) -> None:
+    services = compose["services"]
+    assert services["worker"]["environment"]["GRAMD_WORKERS"] == "${GRAMD_WORKERS:-1}"
+    assert services["worker-gpu"]["environment"]["GRAMD_WORKERS"] == "1"
+
+
 def test_no_password_has_a_default_or_stands_in_a_command(compose: dict) -> None:
     text = yaml.safe_dump(compose)
     assert "GRAMD_REDIS_PASSWORD:?" in text

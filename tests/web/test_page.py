@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,6 +82,11 @@ def test_the_main_job_from_a_network_to_a_file(served: Served, page_of: PageOf) 
     expect(page.get_by_role("region", name="table of diagnostics")).to_be_visible(timeout=WAIT_MS)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.set_viewport_size({"width": 1280, "height": 900})
+    # What was computed can be read, and sent again as it stands.
+    expect(page.locator(".facts")).to_contain_text("dense, relu, dense")
+    page.get_by_text(re.compile(r"^Network \(")).click()
+    shown_network = json.loads(page.locator("details[open] pre").inner_text())
+    assert shown_network == httpx.get(f"{served.url}/v1/kernels/{job}/architecture").json()
     # It is in the list, and can be removed there.
     page.get_by_role("link", name="Jobs").click()
     network = httpx.get(f"{served.url}/v1/kernels/{job}").json()["architecture"]

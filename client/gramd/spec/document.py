@@ -49,8 +49,9 @@ def document(kind: str | None, required: Mapping[str, Any], **others: tuple[Any,
     return start
 
 
-def typed(part: Given | str) -> Given:
-    """A part that may be named alone, with defaults for all else."""
+def typed(part: Given | str | float) -> Given | float:
+    """A part that may be named alone, with defaults for all else, or be a number where that stands for
+    one."""
     return {"type": part} if isinstance(part, str) else part
 
 

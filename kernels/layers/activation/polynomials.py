@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import comb, factorial, prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from kernels.correlation import correlation, sine_and_angle
 from kernels.layers.activation.activation import Activation
-from kernels.spec.model import Number, Numbers, as_tuple
+from kernels.spec.model import Number, Numbers, listed
 
 if TYPE_CHECKING:
     from jax import Array
@@ -61,7 +61,7 @@ class Polynomial(Activation):
 
     type: Literal["polynomial"] = "polynomial"
     coef: Annotated[
-        tuple[Number, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=17)
+        tuple[Number, ...], listed("a list of numbers"), Field(min_length=1, max_length=17)
     ]
 
     equation: ClassVar[str] = (

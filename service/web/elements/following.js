@@ -5,7 +5,10 @@ import { ApiProblem, call, read } from "../calls/api.js";
 import { hasEnded } from "../calls/events.js";
 import { deletes } from "./deletion.js";
 import { digestNote, h, problemNote } from "./dom.js";
-import { bytes, moment, seconds } from "./words.js";
+import { bytes, moment, plural, seconds } from "./words.js";
+
+// Layers of a network that are named where there is little room.
+const NAMED = 8;
 
 export class Following {
   /**
@@ -32,6 +35,7 @@ export class Following {
     deletes(this.remove, () => this.#remove());
     this.notes = h("div", { class: "notes" });
     this.details = h("dl", { class: "facts" });
+    this.network = h("details", { hidden: true });
     this.receipt = h("details", { hidden: true });
     this.results = h("div", { class: "results" });
     this.element = h("div", { class: "view" },
@@ -39,7 +43,7 @@ export class Following {
         h("h1", { tabindex: "-1" }, `${noun} `, h("code", {}, id)), this.state,
         h("div", { class: "buttons" }, this.cancel, this.remove)),
       h("section", { class: "card", "aria-label": "progress" },
-        this.bar, this.far, this.notes, this.details, this.receipt),
+        this.bar, this.far, this.notes, this.details, this.network, this.receipt),
       this.results);
   }
 
@@ -90,6 +94,22 @@ export class Following {
     this.record = await read(this.path, { signal: this.leaving.signal });
     this.update({});
     this.#describe();
+    // Should it be gone by now, its digest stays.
+    this.#name().catch(() => undefined);
+  }
+
+  /** The layers' names instead of the digest, and the whole network below. */
+  async #name() {
+    const { architecture, links, state } = this.record;
+    if (this.layers || state === "expired") return;
+    const network = await read(links.architecture, { signal: this.leaving.signal });
+    const names = network.layers.map((layer) => layer.type);
+    const more = names.length > NAMED ? `, … (${plural(names.length, "layer")})` : "";
+    this.layers = h("span", { title: architecture }, names.slice(0, NAMED).join(", ") + more);
+    const text = JSON.stringify(network, null, 2);
+    this.network.replaceChildren(h("summary", {}, `Network (${bytes(text.length)})`), h("pre", { tabindex: "0" }, text));
+    this.network.hidden = false;
+    this.#describe();
   }
 
   #describe() {
@@ -101,7 +121,7 @@ export class Following {
       ["Begun", record.started_at && moment(record.started_at)],
       [this.took, taken],
       ["Kept until", moment(record.expires_at)],
-      ["Network", digestNote(record.architecture)],
+      ["Network", this.layers ?? digestNote(record.architecture)],
     ];
     this.details.replaceChildren(...facts.filter(([, fact]) => fact).map(([name, fact]) =>
       h("div", {}, h("dt", {}, name), h("dd", {}, fact))));

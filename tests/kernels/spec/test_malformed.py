@@ -252,3 +252,43 @@ def test_a_network_without_layers_is_none(layer: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="no layers are left") as caught:
         parse_architecture({"layers": [layer]})
     assert caught.value.pointer == "/layers"
+
+
+@pytest.mark.parametrize(
+    ("layer", "detail"),
+    [
+        (
+            {"type": "conv", "window": 3},
+            "expected a list of integers, one a position axis, such as [3]; got 3",
+        ),
+        (
+            {"type": "parallel", "branches": "dense"},
+            "expected a list of branches, each a list of layers; got 'dense'",
+        ),
+        (
+            {"type": "parallel", "branches": [DENSE]},
+            "expected a branch, a list of layers; got {'type': 'dense'}",
+        ),
+        (
+            {"type": "dense", "wstd": 1.0},
+            "unknown parameter 'wstd'; did you mean 'w_std'? known here: 'w_std', 'b_std'",
+        ),
+        (
+            {"type": "attention", "mechanism": {"type": "softmax", "q": 1.0}},
+            "unknown parameter 'q'; known here: 'rank', 'tolerance'",
+        ),
+        (
+            {"type": "repeat", "times": 2, "layers": [{"type": "relu", "slope": 1}]},
+            "unknown parameter 'slope'; remove it or correct its name",
+        ),
+        (
+            {"type": "rleu"},
+            "unknown type 'rleu'; did you mean 'relu'? expected one of 'dense', 'conv'",
+        ),
+        ({"type": "quux"}, "unknown type 'quux'; expected one of 'dense', 'conv'"),
+    ],
+)
+def test_what_was_expected_is_said(layer: dict[str, Any], detail: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_architecture({"layers": [layer]})
+    assert caught.value.detail.startswith(detail), caught.value.detail

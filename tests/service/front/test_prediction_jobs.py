@@ -183,7 +183,7 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
     assert await service.records.unfinished("default") == 0
     kept = {name.split(b":")[1] for name in await left_behind()}
     # The tenant's secret, counts, and a tile on its way to a worker that will drop it.
-    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"architecture", b"held"}
+    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"held"}
 
 
 async def test_a_tile_store_that_cannot_keep_the_kernels_is_named(

@@ -160,6 +160,15 @@ async def test_classification_with_diag_reg_by_leave_one_out(client, working, np
     assert record["receipt"]["loo"]["mse"] == pytest.approx(min(chosen["search"]["scores"]))
 
 
+async def test_a_number_alone_as_diag_reg_is_relative(client):
+    model = {"type": "gaussian_process", "diag_reg": 0.1}
+    record = (await client.post("/v1/predictions", json=body(model=model))).json()
+    assert record["model"]["diag_reg"] == {"type": "relative", "value": 0.1}
+    for wrong in (-0.1, True, "loo"):
+        refused = await client.post("/v1/predictions", json=body(model=model | {"diag_reg": wrong}))
+        assert problem(refused, 422)["pointer"] == "/model/diag_reg"
+
+
 async def test_parts_of_arrays_in_every_representation(client, working):
     async with working():
         record = await predicted(client, body(outputs=["mean", "covariance"]))

@@ -145,6 +145,11 @@ async def test_paths_and_methods_that_are_none(client):
     response = await client.delete("/v1/kernels")
     problem(response, 405)
     assert response.headers["allow"] == "GET, POST, HEAD"
+    for name in ("zarr", "extensions"):
+        response = await client.get(f"/v1/kernels/k0/{name}")
+        assert "known: POST" in problem(response, 405)["detail"]
+        assert response.headers["allow"] == "POST"
+        assert (await client.head(f"/v1/kernels/k0/{name}")).status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,25 @@ async def test_deleting_the_last_job_that_needs_them_frees_the_inputs(
     assert await service.client.exists(rows, keys.held("default")) == 0
 
 
+async def test_a_network_is_kept_as_long_as_a_job_needs_it(
+    service: Service, request_of: Requests
+) -> None:
+    first, second = [await service.jobs.create("default", request_of(n)) for n in (4, 5)]
+    network = keys.architecture("default", first.architecture)
+    assert first.architecture == second.architecture
+    # As long as the job, whose lifetime begins anew when it ends.
+    await service.client.expire(network, 1)
+    await service.lifetimes.renew(f"default:{second.id}")
+    layout = keys.job(f"default:{second.id}", "layout")
+    assert await service.client.ttl(network) >= await service.client.ttl(layout) > 1
+    await service.jobs.delete("default", first.id)
+    assert await service.client.exists(network)
+    await service.jobs.delete("default", second.id)
+    left = [name async for name in service.client.scan_iter(f"*{first.architecture}*")]
+    assert left == []
+    assert not await service.client.exists(keys.held("default"))
+
+
 async def test_jobs_count_against_the_quota_though_they_share_their_inputs(
     service: Service, request_of: Requests
 ) -> None:
