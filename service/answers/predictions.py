@@ -160,11 +160,11 @@ class Predictions:
         ref = keys.ref(tenant, answer_id)
         await self._answers.cancel(ref)
         try:
-            targets = (await self._answers.layout(ref))["rows1"]
+            layout = await self._answers.layout(ref)
         except UnknownJob:  # expired: the record is all that is left
-            targets = []
+            layout: dict[str, Any] = {"architecture": None, "rows1": []}
         await self._answers.delete(ref)
-        await self._inputs.release(tenant, answer_id, targets)
+        await self._inputs.release(tenant, answer_id, layout["architecture"], layout["rows1"])
         await self._each_kernel(tenant, record, self._jobs.delete)
 
     async def base(self, tenant: str, record: PredictionRecord) -> str:

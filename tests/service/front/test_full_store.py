@@ -101,8 +101,8 @@ async def test_what_is_refused_is_not_booked(client, service, npy):
     assert (await client.post("/v1/kernels", json=BODY)).status_code == 202
     dataset = (await client.post("/v1/datasets", content=npy([[1.0]]))).json()
     before = await booked(service)
-    # The job, its rows, the dataset.
-    assert len(before) == 3
+    # The job, its rows, its architecture, the dataset.
+    assert len(before) == 4
     async with full(service):
         for answer in (
             await client.post("/v1/kernels", json=BODY | {"x1": [[3.0, 4.0]]}),
