@@ -77,6 +77,7 @@ if mine == 'claimed' then
   local hour = math.floor(now / 3600)
   redis.call('HSET', KEYS[1], 'hour', hour)
   book_more(held, books, 'keys:' .. hour, bytes, (hour + 1) * 3600 + ARGV[5] / 1000)
+  last_as_long(held, books)
 end
 return {mine, resource}
 """

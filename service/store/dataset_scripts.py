@@ -29,6 +29,7 @@ local function hold_dataset(bytes)
   book(held, books, name, bytes + overhead, expiry)
   redis.call('EXPIRE', made, ttl)
   redis.call('ZADD', held, 'XX', 'GT', expiry, 'made:' .. id)
+  last_as_long(held, books)
 end
 
 -- The record, if it is there with all of its pieces.
@@ -110,6 +111,7 @@ local fresh = 0
 for i = 7, #ARGV do fresh = fresh + redis.call('SADD', made, ARGV[i]) end
 redis.call('EXPIRE', made, ttl)
 book_more(held, books, 'made:' .. id, fresh * ARGV[6], expiry)
+last_as_long(held, books)
 """
 )
 

@@ -37,12 +37,12 @@ local function unbook(held, books, name)
 end
 
 local function lapse(held, books, now, most)
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, most)) do
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, math.ceil(most))) do
     unbook(held, books, name)
   end
 end
 
--- Both are there until the last of the bookings ends.
+-- Both are there until the last of the bookings ends: said once, after whatever is booked.
 local function last_as_long(held, books)
   local last = redis.call('ZREVRANGE', held, 0, 0, 'WITHSCORES')[2]
   if not last then return end
@@ -54,7 +54,6 @@ local function book_more(held, books, name, bytes, expiry)
   redis.call('HINCRBY', books, name, whole(bytes))
   redis.call('HINCRBY', books, 'total', whole(bytes))
   redis.call('ZADD', held, 'GT', expiry, name)
-  last_as_long(held, books)
 end
 
 local function book_less(held, books, name, bytes)
@@ -81,7 +80,7 @@ HOLD = (
     BOOKS
     + """
 local held, books, now, quota = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
-lapse(held, books, now, tonumber(ARGV[5]) + #ARGV)
+lapse(held, books, now, tonumber(ARGV[5]) + #ARGV / 2)
 local total, fresh = total_of(books), {}
 for i = 6, #ARGV, 2 do
   local known = redis.call('HGET', books, ARGV[i])
@@ -94,6 +93,7 @@ if total > quota then
 end
 if ARGV[4] == '0' then return {1, total} end
 for i = 6, #ARGV, 2 do book(held, books, ARGV[i], ARGV[i + 1], ARGV[3]) end
+last_as_long(held, books)
 return {1, total, fresh}
 """
 )
@@ -102,7 +102,13 @@ return {1, total, fresh}
 UNBOOK = _ALWAYS + "for _, name in ipairs(ARGV) do unbook(KEYS[1], KEYS[2], name) end"
 
 # KEYS: held, books; ARGV: name, bytes, expiry -> nothing; booked whatever the quota
-NOTE = _ALWAYS + "book(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])"
+NOTE = (
+    _ALWAYS
+    + """
+book(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+last_as_long(KEYS[1], KEYS[2])
+"""
+)
 
 # KEYS: held, books; ARGV: expiry, names -> nothing; what is booked lasts longer, what is not does not become so
 RENEW = (
