@@ -85,7 +85,7 @@ def running(
 
             stack.callback(stop)
 
-        pair = servers(data_dir, 4 * GIB)
+        pair = servers(data_dir, 0, 4 * GIB)
         for server in pair:
             start(server.command(find_redis_server()))
             wait_until_answering(server, 30, lambda: True)

@@ -93,7 +93,10 @@ class Settings:
     # All such results of one tenant: a few of the largest.
     max_stored_bytes: int = 256 * GIB
 
-    # Ceiling of the embedded tile store; a server of one's own has its own maxmemory.
+    # Ceilings of the embedded stores; a server of one's own has its own maxmemory. The queue's has room for
+    # two tenants at their quota (max_input_bytes): it evicts nothing, and without a ceiling takes the machine's
+    # memory.
+    queue_bytes: int = 4 * GIB
     tiles_bytes: int = 2 * GIB
 
     @classmethod
@@ -209,6 +212,7 @@ VARIABLES = {
     "max_stored_result_bytes": "GRAMD_MAX_STORED_RESULT_BYTES",
     "max_stored_bytes": "GRAMD_MAX_STORED_BYTES",
     "worker_memory_bytes": "GRAMD_WORKER_MEMORY_BYTES",
+    "queue_bytes": "GRAMD_QUEUE_BYTES",
     "tiles_bytes": "GRAMD_TILES_BYTES",
 }
 
@@ -218,6 +222,7 @@ BOUNDS = {
     "workers": (1, 256),
     # A store that cannot hold the tiles of one small job computes them again and again.
     "tiles_bytes": (16 * MIB, MOST),
+    "queue_bytes": (16 * MIB, MOST),
     # The upper one is Redis's limit for one value (proto-max-bulk-len).
     "max_body_bytes": (1, 512 * MIB - 1),
 }

@@ -158,7 +158,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
             inputs=inputs,
             datasets=datasets,
             uploads=UploadStore(client, datasets, settings.upload_ttl, quota),
-            idempotency=Idempotency(client),
+            idempotency=Idempotency(client, quota),
             records=records,
             lifetimes=lifetimes,
             roster=roster,
@@ -176,5 +176,5 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service, None]:
                 answers=answers, arrays=arrays, jobs=jobs, inputs=inputs, tenants=tenants,
                 settings=settings, tiles_client=tiles_client, client=client,
             ),
-            examinations=Examinations(client, answers, jobs, tenants, tiles),
+            examinations=Examinations(client, answers, jobs, tenants, tiles, settings.job_ttl),
         )  # fmt: skip

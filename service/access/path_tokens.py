@@ -36,7 +36,13 @@ class PathTokens:
     async def make(self, ref: str) -> PathToken:
         """A token for the job."""
         token = secrets.token_urlsafe(32)
-        await self._client.set(keys.path_token(_digest(token)), ref, ex=LIFETIME)
+        digest, tokens = _digest(token), keys.job(ref, "tokens")
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(keys.path_token(digest), ref, ex=LIFETIME)
+            # So that they go with the job.
+            pipe.sadd(tokens, digest)
+            pipe.expire(tokens, LIFETIME)
+            await pipe.execute()
         return PathToken(token, datetime.now(UTC) + LIFETIME)
 
     async def job(self, token: str) -> str | None:

@@ -1,6 +1,7 @@
 """Diagnostics and previews of finished kernel jobs, as the API sees them: made once, when asked."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -10,7 +11,7 @@ from service.answers.names import answer_digest, matrix_digest
 from service.errors import TilesMissing, UnknownJob
 from service.jobs.jobs import Jobs
 from service.records import JobRecord
-from service.store import keys
+from service.store import holding, keys
 from service.store.connection import now
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
@@ -18,6 +19,8 @@ from service.store.tiles import TileStore
 Examination = Literal["diagnostics", "preview"]
 # Whoever asks this long after one has failed has it made again: what it failed for may be mended.
 AGAIN_S = 60.0
+# What the record of one takes, most of it its events; as MEMORY USAGE says (test_bookings.py).
+OWN_BYTES = 6_500
 LETTERS: dict[Examination, str] = {"diagnostics": keys.DIAGNOSTICS, "preview": keys.PREVIEW}
 
 
@@ -25,13 +28,20 @@ class Examinations:
     """One answer of each kind a kernel job, under an id that follows from the job's."""
 
     def __init__(
-        self, client: Redis, answers: Answers, jobs: Jobs, tenants: Tenants, tiles: TileStore
+        self,
+        client: Redis,
+        answers: Answers,
+        jobs: Jobs,
+        tenants: Tenants,
+        tiles: TileStore,
+        ttl: timedelta,
     ) -> None:
         self._client = client
         self._answers = answers
         self._jobs = jobs
         self._tenants = tenants
         self._tiles = tiles
+        self._ttl = ttl
 
     async def fields(self, record: JobRecord, kind: Examination, seconds: float) -> dict[str, Any]:
         """The stored fields of the answer, made now if nobody has asked before (or it failed a while
@@ -65,6 +75,16 @@ class Examinations:
             "datasets": stored["datasets"],
         }
         await self._answers.start(ref, kind, {"result": whole["result"]}, whole)
+        try:
+            await holding.note(
+                self._client, record.tenant, f"job:{keys.split(ref)[1]}", OWN_BYTES, self._ttl
+            )
+            await self._jobs.get(record.tenant, record.id)
+        except UnknownJob:
+            # Deleted meanwhile: its deletion came too early for this.
+            await self._answers.delete(ref)
+            await holding.unbook(self._client, record.tenant, [f"job:{keys.split(ref)[1]}"])
+            raise
 
     async def content(
         self, record: JobRecord, kind: Examination, base: str, seconds: float

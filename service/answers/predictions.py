@@ -163,7 +163,7 @@ class Predictions:
         try:
             layout: dict[str, Any] = await self._answers.layout(ref)
         except UnknownJob:  # expired: the record is all that is left
-            layout = {"architecture": "", "rows1": []}
+            layout = {"architecture": None, "rows1": []}
         await self._answers.delete(ref)
         await self._inputs.release(tenant, answer_id, layout["architecture"], layout["rows1"])
         await self._each_kernel(tenant, record, self._jobs.delete)

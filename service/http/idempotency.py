@@ -30,6 +30,7 @@ from service.errors import ServiceError
 from service.http.problems import Conflict, InvalidRequest, Problem
 from service.store import keys
 from service.store.connection import store_with_room
+from service.store.holding import BOOKS, LAPSES, books_of, over_quota
 
 HEADER = "Idempotency-Key"
 # How long a key is remembered after its request was handled: as long as a job by default.
@@ -39,15 +40,21 @@ LEASE = timedelta(seconds=15)
 # How long a second request with the key waits for the first before it is told to come again.
 PATIENCE = timedelta(seconds=5)
 CHECK = timedelta(milliseconds=50)
+# What a key takes of its tenant's quota, as MEMORY USAGE says.
+KEY_BYTES = 400
 # As `GET /v1/limits` names them.
 LIMITS: dict[str, int | float] = {"idempotency_ttl_s": KEPT.total_seconds()}
 
 # A string in quotes (the IETF draft) or as it is, as most clients send it.
 _KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-~]{1,255})')
 
-# KEYS: key, prefix of claims; ARGV: fingerprint, resource id, claim, lease ms, ttl ms
-# -> {what, resource id}
-_CLAIM = """
+# KEYS: key, prefix of claims, held, books; ARGV: fingerprint, resource id, claim, lease ms, ttl ms, KEY_BYTES,
+# quota, LAPSES -> {what, resource id}, or {"full", bytes that the tenant would have}. Keys are booked together
+# that come in the same hour: a booking of its own would be as large as a key.
+_CLAIM = (
+    BOOKS
+    + """
+local held, books, bytes = KEYS[3], KEYS[4], tonumber(ARGV[6])
 local known = redis.call('HMGET', KEYS[1], 'fingerprint', 'resource', 'claim', 'done')
 local mine = 'claimed'
 if known[1] then
@@ -56,25 +63,45 @@ if known[1] then
   if known[3] and redis.call('EXISTS', KEYS[2] .. known[3]) == 1 then return {'busy', ''} end
   mine = 'taken-over'
 end
+local now, total = tonumber(redis.call('TIME')[1]), total_of(books) + bytes
+if mine == 'claimed' and total > tonumber(ARGV[7]) then
+  lapse(held, books, now, tonumber(ARGV[8]))
+  if total_of(books) + bytes < total then return {'again', ''} end
+  return {'full', total}
+end
 local resource = known[2] or ARGV[2]
 redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'resource', resource, 'claim', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('SET', KEYS[2] .. ARGV[3], '1', 'PX', ARGV[4])
+if mine == 'claimed' then
+  local hour = math.floor(now / 3600)
+  redis.call('HSET', KEYS[1], 'hour', hour)
+  book_more(held, books, 'keys:' .. hour, bytes, (hour + 1) * 3600 + ARGV[5] / 1000)
+  last_as_long(held, books)
+end
 return {mine, resource}
 """
-# KEYS: key, prefix of claims; ARGV: claim, resource id, "done", "refused" or "unknown", ttl ms.
+)
+# KEYS: key, prefix of claims, held, books; ARGV: claim, resource id, "done", "refused" or "unknown", ttl ms,
+# KEY_BYTES.
 # In a full store too, or a resource that was made would be answered with an error.
-_END = """#!lua flags=allow-oom
+_END = (
+    "#!lua flags=allow-oom"
+    + BOOKS
+    + """
 if redis.call('HGET', KEYS[1], 'claim') == ARGV[1] then
   if ARGV[3] == 'done' then
     redis.call('HSET', KEYS[1], 'resource', ARGV[2], 'done', '1')
     redis.call('PEXPIRE', KEYS[1], ARGV[4])
   elseif ARGV[3] == 'refused' then
+    local hour = redis.call('HGET', KEYS[1], 'hour')
     redis.call('DEL', KEYS[1])
+    book_less(KEYS[3], KEYS[4], 'keys:' .. hour, tonumber(ARGV[5]))
   end
 end
 redis.call('DEL', KEYS[2] .. ARGV[1])
 """
+)
 
 
 @dataclass
@@ -115,10 +142,11 @@ def fingerprint(path: str, value: Any, parts: Mapping[str, bytes | bytearray] | 
 
 
 class Idempotency:
-    """The keys of all tenants, on Redis A."""
+    """The keys of all tenants, on Redis A; they count against a tenant's `quota` of bytes."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, quota: int) -> None:
         self._client = client
+        self._quota = quota
         self._claim = client.register_script(_CLAIM)
         self._end = client.register_script(_END)
 
@@ -135,14 +163,15 @@ class Idempotency:
 
         A refusal inside frees the key: nothing was created. After any other error whoever sends
         the key next looks whether something was. Raises InvalidRequest for a key that came with
-        another body, Conflict while the first request is still being handled.
+        another body, Conflict while the first request is still being handled, OverLimit (quota).
         """
         if key is None:
             yield Claim(resource)
             return
         name = keys.idempotency(tenant, hashlib.sha256(key.encode()).hexdigest())
         mine = secrets.token_hex(8)
-        claim = await self._claimed(name, mine, request, resource)
+        touched = [name, keys.claim(name, ""), *books_of(tenant)]
+        claim = await self._claimed(touched, mine, request, resource)
         if claim.replayed:
             yield claim
             return
@@ -159,23 +188,27 @@ class Idempotency:
             await asyncio.gather(alive, return_exceptions=True)
             kept = int(KEPT.total_seconds() * 1000)
             await asyncio.shield(
-                self._end(
-                    keys=[name, keys.claim(name, "")], args=[mine, claim.resource, outcome, kept]
-                )
+                self._end(keys=touched, args=[mine, claim.resource, outcome, kept, KEY_BYTES])
             )
 
-    async def _claimed(self, name: str, mine: str, request: str, resource: str) -> Claim:
+    async def _claimed(
+        self, touched: Sequence[str], mine: str, request: str, resource: str
+    ) -> Claim:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE.total_seconds()
         while True:
             async with store_with_room(self._client):
                 what, known = await self._claim(
-                    keys=[name, keys.claim(name, "")],
+                    keys=touched,
                     args=[
                         request, resource, mine, int(LEASE.total_seconds() * 1000),
-                        int(KEPT.total_seconds() * 1000),
+                        int(KEPT.total_seconds() * 1000), KEY_BYTES, self._quota, LAPSES,
                     ],
                 )  # fmt: skip
+            if what == b"full":
+                raise over_quota(self._quota, known)
+            if what == b"again":
+                continue
             if what == b"other":
                 raise InvalidRequest(
                     "this key came with another request before; a key belongs to one request, so"

@@ -14,7 +14,8 @@ from service.jobs.forecasts import Basis, Seconds
 from service.records import KernelRequest
 from service.settings import Settings
 from service.store.connection import ceiling
-from service.store.inputs import check_quota, packed_size
+from service.store.holding import check_quota
+from service.store.inputs import bookings, packed_size
 from service.store.records import RecordStore
 from service.store.tiles import TileStore
 
@@ -141,10 +142,9 @@ class Estimates:
         try:
             check_request(request, await self._records.unfinished(tenant), self._settings)
             check_result(drawn, self._settings, maximum)
-            sizes = {f"rows:{digest}": packed_size(rows) for digest, rows in drawn.rows.items()}
-            network = request.architecture
-            sizes[f"architecture:{network.digest}"] = len(network.canonical_json())
-            sizes["job:"] = (await asyncio.to_thread(drawn.stored, request, missing)).nbytes
+            stored = await asyncio.to_thread(drawn.stored, request, missing)
+            document = (request.architecture.digest, request.architecture.canonical_json())
+            sizes = bookings("", document, drawn.rows, stored.nbytes)
             await check_quota(self._client, tenant, sizes, self._settings.max_input_bytes)
             if self._tiles.far is not None and drawn.is_far:
                 await self._tiles.far.bytes.check(tenant, drawn.bytes_of(missing))

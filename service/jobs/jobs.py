@@ -21,7 +21,7 @@ from service.logs import get_logger
 from service.queue.dispatch import Dispatch
 from service.records import ENDED, JobRecord, KernelRequest, Layout
 from service.settings import Settings
-from service.store import keys
+from service.store import holding, keys
 from service.store.connection import ceiling, now, store_with_room
 from service.store.datasets import DatasetStore
 from service.store.inputs import InputStore
@@ -172,8 +172,11 @@ class Jobs:
         try:
             stored: dict[str, Any] = (await self._records.layout(ref))[0]
         except UnknownJob:  # expired: its rows are gone, the record is all that is left
-            stored = {"architecture": "", "rows1": [], "rows2": [], "digests": []}
-        await self._dispatch.delete(ref)
+            stored = {"architecture": None, "rows1": [], "rows2": [], "digests": []}
+        # What was made of the job goes with it.
+        made = [letter + job_id for letter in keys.EXAMINATIONS]
+        await self._dispatch.delete(ref, *(keys.ref(tenant, name) for name in made))
+        await holding.unbook(self._client, tenant, [f"job:{name}" for name in made])
         rows = blueprint.rows_of(stored)
         await self._inputs.release(tenant, job_id, stored["architecture"], rows)
         await give_back(self._tiles, self._records, tenant, job_id, stored["digests"])

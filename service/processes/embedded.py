@@ -71,15 +71,17 @@ class EmbeddedServer:
             return False
 
 
-def servers(data_dir: Path, tiles_bytes: int) -> tuple[EmbeddedServer, EmbeddedServer]:
-    """The queue's and the tiles' server for a data directory, their folders made."""
+def servers(
+    data_dir: Path, queue_bytes: int, tiles_bytes: int
+) -> tuple[EmbeddedServer, EmbeddedServer]:
+    """The queue's and the tiles' server for a data directory, their folders made, with their ceilings (0: none)."""
     sockets = _socket_dir(data_dir)
     queue, tiles = data_dir / "queue", data_dir / "tiles"
     for folder in (queue, tiles):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return (
         EmbeddedServer("queue", queue, sockets / "queue.sock", (
-            "--maxmemory-policy", "noeviction", "--save", "",
+            "--maxmemory", str(queue_bytes), "--maxmemory-policy", "noeviction", "--save", "",
             "--appendonly", "yes", "--appendfsync", "everysec",
         )),
         EmbeddedServer("tiles", tiles, sockets / "tiles.sock", (

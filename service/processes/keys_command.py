@@ -73,7 +73,7 @@ def _queue_store(settings: Settings) -> Generator[str, None, None]:
         yield settings.redis_url
         return
     make_directory(settings.data_dir, "data directory")
-    server, _ = servers(settings.data_dir, settings.tiles_bytes)
+    server, _ = servers(settings.data_dir, settings.queue_bytes, settings.tiles_bytes)
     if server.answers():
         yield server.url
         return

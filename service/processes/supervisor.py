@@ -158,7 +158,7 @@ class Supervisor:
     def _start_stores(self, settings: Settings) -> Settings:
         binary = find_redis_server()
         held = lock(settings.data_dir)
-        pair = servers(settings.data_dir, settings.tiles_bytes)
+        pair = servers(settings.data_dir, settings.queue_bytes, settings.tiles_bytes)
         self._sockets = pair[0].socket.parent
         for server in pair:
             command = server.command(binary)

@@ -140,10 +140,11 @@ class Dispatch:
         """Cancel a job: its tiles stop unless another job waits for them. False: it had ended."""
         return bool(await self._cancel(args=[ref, await now(self._client), self._ttl]))
 
-    async def delete(self, ref: str) -> None:
-        """Forget a job and everything kept for it (tiles live out their time)."""
+    async def delete(self, *refs: str) -> None:
+        """Forget jobs and everything kept for them (tiles live out their time)."""
         moment = await now(self._client)
-        await self._delete(args=[ref, keys.listing(ref), moment, self._ttl, *keys.JOB_PARTS])
+        for ref in refs:
+            await self._delete(args=[ref, keys.listing(ref), moment, self._ttl, *keys.JOB_PARTS])
 
     async def refill(self, ref: str, entries: Sequence[str]) -> None:
         """Have tiles of an ended job computed again (entries as in its pending list)."""

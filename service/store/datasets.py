@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import math
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,22 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.asyncio import Redis
 
 from service.errors import UnknownDataset
-from service.store import keys
+from service.store import dataset_scripts, holding, keys
 from service.store.array_bytes import little_endian, mask_in, mask_of, values_in
-from service.store.connection import raw, store_with_room
-from service.store.inputs import hold, holding
+from service.store.connection import now, raw, store_with_room
 from service.store.tenants import Tenants
 from service.store.tiles import TileStore
 
 # One Redis value each; small enough that no command holds the server for long.
 PIECE = 8 << 20
-# Digests that one command adds to what was made from a dataset.
-BATCH = 10_000
-# KEYS: record, pieces; ARGV: what was written as the record. A record of somebody else's stays.
-_TAKE_BACK = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-redis.call('DEL', unpack(KEYS, 2))
-"""
+# Digests that one step adds to what was made from a dataset, or takes from it.
+BATCH = 5_000
+# What a set takes for each, as MEMORY USAGE says.
+DIGEST_BYTES = 96
 
 
 class Dataset(BaseModel):
@@ -93,54 +90,78 @@ class DatasetStore:
     async def _create(self, tenant: str, x: np.ndarray, mask: np.ndarray | None) -> Dataset:
         digest, data = await asyncio.to_thread(_encode, x, mask)
         dataset_id = await self.identity(tenant, digest)
-        size = {f"dataset:{dataset_id}": len(data)}
-        async with holding(self._client, tenant, size, self.ttl, self._quota):
-            if not await self.renew(tenant, dataset_id):
-                fields = record_fields(
-                    x.shape, little_endian(x.dtype).str, digest, mask is not None, len(data)
-                )
-                await self._write(tenant, dataset_id, data, fields)
-        return await self.get(tenant, dataset_id)
+        there = await self.renew(tenant, dataset_id)
+        if there is not None:
+            return there
+        fields = record_fields(
+            x.shape, little_endian(x.dtype).str, digest, mask is not None, len(data)
+        )
+        return await self._write(tenant, dataset_id, data, fields)
 
     async def _write(
         self, tenant: str, dataset_id: str, data: bytes, fields: dict[str, Any]
-    ) -> None:
-        """All of a dataset, or nothing."""
+    ) -> Dataset:
+        """All of a dataset, or nothing. Of several who write the same content at once one succeeds, and all
+        have its dataset."""
         # Nobody else writes under this name: a reader of the same content is not disturbed.
         starts = range(0, len(data), PIECE)
         fields = fields | {"stored": secrets.token_hex(16), "pieces": len(starts)}
-        record, text = keys.dataset(tenant, dataset_id), json.dumps(fields)
-        names = _pieces(tenant, fields)
+        text, names = json.dumps(fields), _pieces(tenant, fields)
+        booked = {f"pieces:{fields['stored']}": len(data)}
+        await holding.hold(self._client, tenant, booked, keys.INCOMING, self._quota)
         try:
             for name, start in zip(names, starts, strict=True):
-                await self._client.set(name, data[start : start + PIECE], ex=self.ttl)
+                await self._client.set(name, data[start : start + PIECE], ex=keys.INCOMING)
             # The record comes last: a dataset that can be seen is complete.
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.set(record, text, ex=self.ttl)
-                pipe.expire(keys.made(tenant, dataset_id), self.ttl)
-                await pipe.execute()
+            kept = await self._step(dataset_scripts.KEEP, tenant, dataset_id, text)
         except BaseException:
-            # The record may have been written, and only the news of that been lost.
-            await self._client.register_script(_TAKE_BACK)(keys=[record, *names], args=[text])
+            # The record may have been written, and only the news of that been lost: then it stands.
+            await self._step(dataset_scripts.TAKE_BACK, tenant, dataset_id, text)
             raise
+        return self._dataset(dataset_id, kept)
+
+    async def _step(
+        self, script: str, tenant: str, dataset_id: str, *args: str | bytes | int
+    ) -> Any:
+        """One of `dataset_scripts`."""
+        return raw(
+            await self._client.register_script(script)(
+                keys=self.names(tenant, dataset_id),
+                args=[*await self.about(tenant, dataset_id), *args],
+            )
+        )
+
+    def names(self, tenant: str, dataset_id: str) -> list[str]:
+        """The keys that all of `dataset_scripts` work on."""
+        record, made = keys.dataset(tenant, dataset_id), keys.made(tenant, dataset_id)
+        return [record, made, *holding.books_of(tenant)]
+
+    async def about(self, tenant: str, dataset_id: str) -> list[str | int | float]:
+        """The arguments that all of `dataset_scripts` take."""
+        seconds = self.ttl.total_seconds()
+        expiry = await now(self._client) + seconds
+        pieces = keys.dataset(tenant, "")
+        return [dataset_id, pieces, holding.OVERHEAD, math.ceil(seconds), expiry]
+
+    def _dataset(self, dataset_id: str, record: bytes) -> Dataset:
+        """What has its full lifetime now."""
+        return Dataset(id=dataset_id, expires_at=datetime.now(UTC) + self.ttl, **json.loads(record))
 
     async def identity(self, tenant: str, digest: str) -> str:
         """The id that content of this digest has for the tenant."""
         secret = await self._tenants.secret(tenant)
         return "d" + hmac.new(secret, digest.encode(), hashlib.sha256).hexdigest()[:31]
 
-    async def renew(self, tenant: str, dataset_id: str) -> bool:
-        """Give a dataset its full lifetime again; False when it (or a piece of it) is not there."""
-        try:
-            fields, _ = await self._record(tenant, dataset_id)
-        except UnknownDataset:
-            return False
-        async with self._client.pipeline(transaction=True) as pipe:
-            for name in (keys.dataset(tenant, dataset_id), *_pieces(tenant, fields)):
-                pipe.expire(name, self.ttl)
-            there: list[Any] = await pipe.execute()
-        await self._client.expire(keys.made(tenant, dataset_id), self.ttl)
-        return all(there)
+    async def renew(self, tenant: str, dataset_id: str) -> Dataset | None:
+        """Give a dataset, and what is booked for it, its full lifetime again; None when it (or a piece of it)
+        is not there."""
+        # Ids never contain a colon; one that does must not reach a piece or another tenant's name.
+        found = (
+            None
+            if ":" in dataset_id
+            else await self._step(dataset_scripts.RENEW, tenant, dataset_id)
+        )
+        return None if found is None else self._dataset(dataset_id, found)
 
     async def get(self, tenant: str, dataset_id: str) -> Dataset:
         """What is known about the dataset; raises UnknownDataset."""
@@ -150,23 +171,18 @@ class DatasetStore:
 
     async def load(self, tenant: str, dataset_id: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The array and its mask, as uploaded (little-endian); raises UnknownDataset."""
+        if await self.renew(tenant, dataset_id) is None:
+            raise UnknownDataset(dataset_id)
         fields, _ = await self._record(tenant, dataset_id)
         names = _pieces(tenant, fields)
         # Piece by piece into its place: together, pieces and whole would take twice the memory.
         data, filled = np.zeros(fields["bytes"], np.uint8), 0
         for name in names:
-            piece: bytes | None = raw(await self._client.getex(name, ex=self.ttl))
+            piece: bytes | None = raw(await self._client.get(name))
             if piece is None:
                 raise UnknownDataset(dataset_id)
             data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
             filled += len(piece)
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.expire(keys.dataset(tenant, dataset_id), self.ttl)
-            pipe.expire(keys.made(tenant, dataset_id), self.ttl)
-            await pipe.execute()
-        await hold(
-            self._client, tenant, {f"dataset:{dataset_id}": fields["bytes"]}, self.ttl, self._quota
-        )
         return await asyncio.to_thread(_decode, data, fields)
 
     async def delete(self, tenant: str, dataset_id: str) -> None:
@@ -175,15 +191,17 @@ class DatasetStore:
         Jobs made from it keep their own rows: those that run go on, and what is fetched of those
         that have ended is computed again.
         """
-        fields, _ = await self._record(tenant, dataset_id)
-        made = keys.made(tenant, dataset_id)
-        members: Iterable[bytes] = raw(await self._client.smembers(made))
-        # The tiles go first: should their store be away, the dataset stays and can be deleted later.
-        await self._tiles.delete(tenant, [digest.hex() for digest in members])
-        await self._client.delete(made)
-        names = _pieces(tenant, fields)
-        await self._client.delete(keys.dataset(tenant, dataset_id), *names)
-        await self._client.zrem(keys.held(tenant), f"dataset:{dataset_id}|{fields['bytes']}")
+        await self._record(tenant, dataset_id)
+        made, gone = keys.made(tenant, dataset_id), False
+        while not gone:
+            members: list[bytes] = [*raw(await self._client.smembers(made))]
+            # The tiles go first: should their store be away, the dataset stays and can be deleted later.
+            await self._tiles.delete(tenant, [digest.hex() for digest in members])
+            for start in range(0, len(members), BATCH):
+                await self._client.srem(made, *members[start : start + BATCH])
+            # What a new job is going to make has come meanwhile, or all goes at once.
+            uploads = keys.upload(tenant, "")
+            gone = await self._step(dataset_scripts.DELETE, tenant, dataset_id, uploads)
 
     async def remember(
         self, tenant: str, dataset_ids: Iterable[str], digests: Sequence[str]
@@ -191,12 +209,9 @@ class DatasetStore:
         """Note the tiles that a job is going to make from these datasets, for `delete`."""
         members = [bytes.fromhex(digest) for digest in digests]
         for dataset_id in dataset_ids:
-            made = keys.made(tenant, dataset_id)
             for start in range(0, len(members), BATCH):
-                async with self._client.pipeline(transaction=True) as pipe:
-                    pipe.sadd(made, *members[start : start + BATCH])
-                    pipe.expire(made, self.ttl)
-                    await pipe.execute()
+                batch = members[start : start + BATCH]
+                await self._step(dataset_scripts.REMEMBER, tenant, dataset_id, DIGEST_BYTES, *batch)
 
     async def _record(self, tenant: str, dataset_id: str) -> tuple[dict[str, Any], timedelta]:
         key = keys.dataset(tenant, dataset_id)

@@ -12,13 +12,15 @@ from typing import Any
 from redis.asyncio import Redis
 
 from kernels.inputs import Inputs
-from service.errors import OverLimit
-from service.store import keys
+from service.store import holding, keys
 from service.store.array_bytes import header_of, mask_in, mask_of, mask_size, values_in, values_of
 from service.store.connection import now, raw
 from service.store.framed import framed, header_size, unframed
-from service.store.holding import HOLD, RELEASE, UNBOOK
-from service.store.renewing import renew_scores
+
+# A job or a prediction at its end, beside its plan, most of which are its events; and for each of its groups that
+# it is among those who need the rows. As MEMORY USAGE says (tests/service/room/test_bookings.py).
+JOB_BYTES = 8_500
+USER_BYTES = 96
 
 
 def _header(rows: Inputs) -> dict[str, Any]:
@@ -43,54 +45,14 @@ def unpack(data: bytes) -> Inputs:
     return Inputs(x, mask_in(data, x.shape, start + x.nbytes) if header["masked"] else None)
 
 
-async def hold(
-    client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int
-) -> None:
-    """Book bytes against the tenant's input quota until `ttl` from now; the same name counts once.
-
-    Raises OverLimit when the quota does not allow it; then nothing is booked.
-    """
-    await _hold(client, tenant, sizes, ttl, quota, book=True)
-
-
-@asynccontextmanager
-async def holding(
-    client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int
-) -> AsyncGenerator[None, None]:
-    """`hold` for what is written inside: should that fail, what was not booked before is not any more."""
-    fresh = await _hold(client, tenant, sizes, ttl, quota, book=True)
-    try:
-        yield
-    except BaseException:
-        if fresh:
-            await client.zrem(keys.held(tenant), *fresh)
-        raise
-
-
-async def check_quota(client: Redis, tenant: str, sizes: Mapping[str, int], quota: int) -> None:
-    """Raises OverLimit when `hold` would; nothing is booked."""
-    await _hold(client, tenant, sizes, timedelta(), quota, book=False)
-
-
-async def _hold(
-    client: Redis, tenant: str, sizes: Mapping[str, int], ttl: timedelta, quota: int, *, book: bool
-) -> list[bytes]:
-    """What was not booked before, and is now."""
-    moment = await now(client)
-    fields = [item for name, size in sizes.items() for item in (name, size)]
-    fits, total, *fresh = await client.register_script(HOLD)(
-        keys=[keys.held(tenant)],
-        args=[moment, quota, moment + ttl.total_seconds(), int(book), *fields],
-    )
-    if not fits:
-        raise OverLimit(
-            "max_input_bytes",
-            quota,
-            int(total),
-            f"inputs, datasets and plans of jobs kept for this tenant would take {int(total)} bytes, and "
-            f"{quota} are allowed; delete jobs or datasets, or wait until they expire",
-        )
-    return fresh[0] if fresh else []
+def bookings(
+    user: str, architecture: tuple[str, str], groups: Mapping[str, Inputs], record_bytes: int
+) -> dict[str, int]:
+    """What a job takes of the quota, by name: its rows, its architecture (digest, canonical JSON), itself."""
+    digest, text = architecture
+    rows = {f"rows:{name}": packed_size(rows) for name, rows in groups.items()}
+    own = JOB_BYTES + USER_BYTES * len(groups) + record_bytes
+    return rows | {f"architecture:{digest}": len(text), f"job:{user}": own}
 
 
 class InputStore:
@@ -116,89 +78,61 @@ class InputStore:
         `record_bytes`, what the job itself takes, count against the quota until it is released.
         What is there already only gets its lifetime renewed. Raises OverLimit (quota).
         """
-        network, document = architecture
-        sizes = {digest: packed_size(rows) for digest, rows in groups.items()}
-        booked = {f"rows:{digest}": size for digest, size in sizes.items()}
-        booked[f"architecture:{network}"] = len(document)
-        if record_bytes:
-            booked[f"job:{user}"] = record_bytes
-        await hold(self._client, tenant, booked, self._ttl, self._quota)
+        digest, text = architecture
+        booked = bookings(user, architecture, groups, record_bytes)
         try:
-            await self._use(tenant, user, f"architecture:{network}")
-            await self._client.set(keys.architecture(tenant, network), document, ex=self._ttl)
-            await self._put_rows(tenant, user, groups)
+            # Users come first: `release` for another job must not take away what is booked or there.
+            await self._use(tenant, user, [digest, *groups])
+            await holding.hold(self._client, tenant, booked, self._ttl, self._quota)
+            await self._client.set(keys.architecture(tenant, digest), text, ex=self._ttl)
+            await self._put_rows(tenant, groups)
             yield
         except BaseException:
-            await self._release(tenant, user, (network, len(document)), sizes)
+            await self.release(tenant, user, digest, groups)
             raise
 
-    async def _use(self, tenant: str, user: str, name: str) -> None:
-        """Before it is stored: `release` for another job must not take it away from then on."""
-        users = keys.users(tenant, name)
+    async def _use(self, tenant: str, user: str, digests: Iterable[str]) -> None:
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.sadd(users, user)
-            pipe.expire(users, self._ttl)
+            for digest in digests:
+                pipe.sadd(keys.users(tenant, digest), user)
+                pipe.expire(keys.users(tenant, digest), self._ttl)
             await pipe.execute()
 
-    async def _put_rows(self, tenant: str, user: str, groups: Mapping[str, Inputs]) -> None:
+    async def _put_rows(self, tenant: str, groups: Mapping[str, Inputs]) -> None:
         for digest, rows in groups.items():
             key = keys.rows(tenant, digest)
-            await self._use(tenant, user, digest)
             if not await self._client.expire(key, self._ttl):
                 await self._client.set(key, await asyncio.to_thread(pack, rows), ex=self._ttl)
 
     async def renew(self, tenant: str, user: str, architecture: str, groups: Iterable[str]) -> None:
         """Give what a job needs, and what is booked for it, its full lifetime again."""
-        moment = await now(self._client)
-        expiry = moment + self._ttl.total_seconds()
+        expiry = await now(self._client) + self._ttl.total_seconds()
+        names = [f"job:{user}", f"architecture:{architecture}"]
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.expire(keys.architecture(tenant, architecture), self._ttl)
-            pipe.expire(keys.users(tenant, f"architecture:{architecture}"), self._ttl)
-            wanted = list(groups)
-            for digest in wanted:
+            pipe.expire(keys.users(tenant, architecture), self._ttl)
+            for digest in groups:
                 pipe.expire(keys.rows(tenant, digest), self._ttl)
                 pipe.expire(keys.users(tenant, digest), self._ttl)
+                names.append(f"rows:{digest}")
             await pipe.execute()
-        held = keys.held(tenant)
-        names = {
-            f"job:{user}",
-            f"architecture:{architecture}",
-            *(f"rows:{digest}" for digest in wanted),
-        }
-        members: list[bytes] = raw(await self._client.zrange(held, 0, -1))
-        renewed = [member for member in members if member.decode().rpartition("|")[0] in names]
-        if renewed:
-            await renew_scores(self._client, held, renewed, expiry)
-            await self._client.expire(held, self._ttl, gt=True)
+        await holding.renew(self._client, tenant, names, expiry)
 
     async def release(
-        self, tenant: str, user: str, architecture: str, groups: Iterable[str]
+        self, tenant: str, user: str, architecture: str | None, groups: Iterable[str]
     ) -> None:
-        """A job is gone, and needs this architecture and these rows no longer; what no other job needs
-        is dropped."""
-        document = int(await self._client.strlen(keys.architecture(tenant, architecture)))
-        sizes = {
-            digest: int(await self._client.strlen(keys.rows(tenant, digest)))
-            for digest in set(groups)
-        }
-        await self._release(tenant, user, (architecture, document), sizes)
-
-    async def _release(
-        self, tenant: str, user: str, architecture: tuple[str, int], sizes: Mapping[str, int]
-    ) -> None:
-        """What `release` does, with the bytes of the architecture and of each group."""
-        script, held = self._client.register_script(RELEASE), keys.held(tenant)
-        network = f"architecture:{architecture[0]}"
-        await script(
-            keys=[keys.users(tenant, network), keys.architecture(tenant, architecture[0]), held],
-            args=[user, f"{network}|{architecture[1]}"],
-        )
-        for digest, size in sizes.items():
+        """A job is gone, and needs its architecture (None: not known any more) and these rows no longer;
+        those that no other job needs are dropped."""
+        needed = {digest: (keys.rows(tenant, digest), "rows") for digest in groups}
+        if architecture is not None:
+            needed[architecture] = keys.architecture(tenant, architecture), "architecture"
+        script = self._client.register_script(holding.RELEASE)
+        books = holding.books_of(tenant)
+        for digest, (name, kind) in needed.items():
             await script(
-                keys=[keys.users(tenant, digest), keys.rows(tenant, digest), held],
-                args=[user, f"rows:{digest}|{size}"],
+                keys=[keys.users(tenant, digest), name, *books], args=[user, f"{kind}:{digest}"]
             )
-        await self._client.register_script(UNBOOK)(keys=[held], args=[f"job:{user}"])
+        await holding.unbook(self._client, tenant, [f"job:{user}"])
 
     async def architecture(self, tenant: str, digest: str) -> str | None:
         """The canonical JSON of an architecture, or None when it is gone."""

@@ -10,15 +10,16 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:job:JOB:done               set of finished tile indices                      job
     gramd:job:JOB:events             stream of progress and state                      job
     gramd:job:JOB:awaits             set of the kernel jobs that an answer waits for   job
-    gramd:job:JOB:dependents         set of the answers that wait for a kernel job     job
+    gramd:job:JOB:dependents         set of the answers that a kernel job is for       job
+    gramd:job:JOB:tokens             set of the digests of tokens in paths for it      path_tokens.LIFETIME
     gramd:jobs:{tenant}              sorted set of kernel job ids                      job
     gramd:predictions:{tenant}       sorted set of prediction ids                      job
     gramd:live                       sorted set JOB -> when its lifetimes were renewed permanent, empties
     gramd:architecture:{tenant}:D    canonical JSON                                    job
     gramd:rows:{tenant}:D            the rows of one group                             job
-    gramd:users:{tenant}:D           set of the jobs that need these rows              job
-    gramd:users:{tenant}:architecture:D  set of the jobs of this architecture          job
-    gramd:held:{tenant}              sorted set "name|bytes" -> expiry (input quota)   job / dataset
+    gramd:users:{tenant}:D           set of the jobs that need these rows or network    job
+    gramd:held:{tenant}              sorted set of what is booked -> its end (quota)   job / dataset
+    gramd:books:{tenant}             hash of the same -> bytes; "total" -> their sum   job / dataset
     gramd:dataset:{tenant}:ID        shape, dtype, digest, where its pieces are        dataset
     gramd:dataset:{tenant}:STORED:K  piece K of what was stored under that name        dataset
     gramd:upload:{tenant}:ID         hash, an open dataset and which parts are there   upload
@@ -86,6 +87,7 @@ ANNOUNCED = "gramd:announced"
 JOB_PREFIX = "gramd:job:"
 WAITERS_PREFIX = "gramd:waiters:"
 DELIVERIES_PREFIX = "gramd:deliveries:"
+PATHS_PREFIX = "gramd:path_token:"
 
 # Begins the names of fields of a job: see `store.job_fields`.
 ERROR_ESTIMATE = "error_estimate:"
@@ -138,7 +140,8 @@ def job(ref: str, part: str = "") -> str:
 
 # The first letters of ids; a kernel's diagnostics and preview have its id behind one of theirs.
 KERNEL, PREDICTION, DIAGNOSTICS, PREVIEW = "k", "p", "d", "v"
-JOB_PARTS = ("layout", "pending", "asked", "done", "events", "awaits", "dependents")
+EXAMINATIONS = DIAGNOSTICS, PREVIEW
+JOB_PARTS = ("layout", "pending", "asked", "done", "events", "awaits", "dependents", "tokens")
 
 
 def jobs(tenant: str) -> str:
@@ -169,6 +172,10 @@ def users(tenant: str, digest: str) -> str:
 
 def held(tenant: str) -> str:
     return f"gramd:held:{tenant}"
+
+
+def books(tenant: str) -> str:
+    return f"gramd:books:{tenant}"
 
 
 def dataset(tenant: str, dataset_id: str) -> str:
@@ -202,7 +209,7 @@ def claim(name: str, number: str) -> str:
 
 
 def path_token(token_digest: str) -> str:
-    return f"gramd:path_token:{token_digest}"
+    return f"{PATHS_PREFIX}{token_digest}"
 
 
 def pace(kind: str) -> str:

@@ -15,7 +15,7 @@ local JOB, WAITERS, DELIVERIES = '{keys.JOB_PREFIX}', '{keys.WAITERS_PREFIX}', \
 local RING, TURN, INFLIGHT, LIVE = '{keys.RING}', '{keys.TURN}', '{keys.INFLIGHT}', '{keys.LIVE}'
 local SPARED, ASIDE, TALLIES = '{keys.SPARED}', '{keys.ASIDE}', '{keys.TALLIES}'
 local EVENTS_KEPT, ERROR_ESTIMATE = {keys.EVENTS_KEPT}, '{keys.ERROR_ESTIMATE}'
-local ANNOUNCED = '{keys.ANNOUNCED}'
+local ANNOUNCED, PATH_TOKEN = '{keys.ANNOUNCED}', '{keys.PATHS_PREFIX}'
 local TOMBSTONE = {int(keys.TOMBSTONE.total_seconds())}
 """
     """

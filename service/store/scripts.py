@@ -189,10 +189,7 @@ CANCEL = (
     + """
 local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not active(ref) then return 0 end
-withdraw(ref)
-redis.call('DEL', JOB .. ref .. ':awaits')
-settle(ref, 'cancelled', now, ttl)
-announce(ref, ttl)
+stop(ref, now, ttl)
 disappoint(ref, now, ttl, gone(ref, 'cancelled'))
 return 1
 """
@@ -207,6 +204,9 @@ withdraw(ref)
 disappoint(ref, ARGV[3], tonumber(ARGV[4]), gone(ref, 'deleted'))
 redis.call('ZREM', LIVE, ref)
 redis.call('ZREM', ARGV[2], name_of(ref))
+for _, digest in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':tokens')) do
+  redis.call('DEL', PATH_TOKEN .. digest)
+end
 redis.call('DEL', JOB .. ref)
 for i = 5, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
 """

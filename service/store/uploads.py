@@ -21,18 +21,19 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from service.errors import OverLimit, PartsMissing, TooMuch, UnknownDataset, UploadClosed
-from service.store import keys
+from service.store import holding, keys
 from service.store.array_bytes import little_endian, mask_in, mask_of, mask_size, values_of
 from service.store.connection import now, raw, store_with_room
+from service.store.dataset_scripts import CLOSE, FILL, SEAL
 from service.store.datasets import Dataset, DatasetStore, digest_header, record_fields
-from service.store.inputs import holding
-from service.store.upload_scripts import CLOSE, FILL, KEEP
 
 # One Redis value each: what one command writes while the server does nothing else.
 MAX_PART_BYTES = 64 << 20
 # What a part has when the client does not say.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
+# What its record takes for each part, as MEMORY USAGE says.
+PART_FIELD = 128
 # As `GET /v1/limits` names them.
 LIMITS: dict[str, int | float] = {"max_part_bytes": MAX_PART_BYTES, "max_parts": MAX_PARTS}
 
@@ -75,7 +76,7 @@ class UploadStore:
         self._quota = quota
         self._fill = client.register_script(FILL)
         self._close = client.register_script(CLOSE)
-        self._keep = client.register_script(KEEP)
+        self._keep = client.register_script(SEAL)
 
     async def open(
         self, tenant: str, shape: tuple[int, ...], dtype: str, masked: bool, part_rows: int | None,
@@ -111,10 +112,10 @@ class UploadStore:
             )  # fmt: skip
         moment = await now(self._client)
         expiry = math.ceil(moment + self._ttl.total_seconds())
-        booked = {f"upload:{upload_id}": size}
+        booked = {f"upload:{upload_id}": size + PART_FIELD * -(-shape[0] // rows)}
         async with (
             store_with_room(self._client),
-            holding(self._client, tenant, booked, self._ttl, self._quota),
+            holding.holding(self._client, tenant, booked, self._ttl, self._quota),
         ):
             about = {
                 "shape": list(shape), "dtype": kind.str, "masked": masked, "bytes": size,
@@ -202,8 +203,10 @@ class UploadStore:
             upload = await self.get(tenant, upload_id)
         if upload.dataset is None:
             raise UnknownDataset(upload_id)
-        await self._datasets.renew(tenant, upload.dataset)
-        return await self._datasets.get(tenant, upload.dataset)
+        dataset = await self._datasets.renew(tenant, upload.dataset)
+        if dataset is None:
+            raise UnknownDataset(upload_id)
+        return dataset
 
     async def _seal(self, tenant: str, upload: Upload) -> None:
         mask = await self._mask(tenant, upload)
@@ -227,17 +230,13 @@ class UploadStore:
         dataset_id = await self._datasets.identity(tenant, content)
         size = math.prod(upload.shape) * np.dtype(upload.dtype).itemsize + len(bits)
         fields = record_fields(upload.shape, upload.dtype, content, mask is not None, size)
-        ttl = self._datasets.ttl.total_seconds()
+        text = json.dumps(fields | {"stored": upload.id, "pieces": pieces})
         await self._keep(
-            keys=[
-                keys.upload(tenant, upload.id), keys.dataset(tenant, dataset_id),
-                keys.held(tenant),
-            ],
+            keys=[*self._datasets.names(tenant, dataset_id), keys.upload(tenant, upload.id)],
             args=[
-                dataset_id, json.dumps(fields | {"stored": upload.id, "pieces": pieces}), int(ttl),
-                f"upload:{upload.id}|{upload.bytes}", f"dataset:{dataset_id}|{size}",
-                await now(self._client) + ttl, keys.piece(tenant, upload.id, ""), pieces,
-                keys.upload_mask(tenant, upload.id, ""),
+                *await self._datasets.about(tenant, dataset_id), text, upload.id,
+                keys.upload_mask(tenant, upload.id, ""), holding.OVERHEAD,
+                upload.expires_at.timestamp(),
             ],
         )  # fmt: skip
 
@@ -262,8 +261,8 @@ class UploadStore:
                 *(keys.piece(tenant, upload.id, part) for part in parts),
                 *(keys.upload_mask(tenant, upload.id, part) for part in parts),
             )
-            pipe.zrem(keys.held(tenant), f"upload:{upload.id}|{upload.bytes}")
             await pipe.execute()
+        await holding.unbook(self._client, tenant, [f"upload:{upload.id}"])
 
 
 def part_digest(values: bytes, mask_bits: bytes) -> str:

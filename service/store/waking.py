@@ -1,8 +1,9 @@
 """Answers wait for kernel jobs: the Lua that wakes them when those come to rest, or fails them.
 
-A kernel job is at rest when it has succeeded and nothing of it is being computed (again). What waits
-for it is in its `dependents`, and what an answer waits for in its `awaits`; an answer that waits for
-nothing puts its one task into the round. Part of `store.prelude`.
+A kernel job is at rest when it has succeeded and nothing of it is being computed (again). The answers
+that it is for are in its `dependents`, and what an answer still waits for in its `awaits`; an answer that
+waits for nothing puts its one task into the round. An answer that fails leaves no kernel job running that
+nobody else waits for. Part of `store.prelude`.
 """
 
 import json
@@ -41,10 +42,29 @@ end
 local function rest(ref, ttl)
   if not at_rest(ref) then return end
   for _, dependent in ipairs(dependents(ref)) do
-    redis.call('SREM', JOB .. dependent .. ':awaits', ref)
-    wake(dependent, ttl)
+    if redis.call('SREM', JOB .. dependent .. ':awaits', ref) == 1 then wake(dependent, ttl) end
   end
-  redis.call('DEL', JOB .. ref .. ':dependents')
+end
+
+local function stop(ref, now, ttl)
+  withdraw(ref)
+  redis.call('DEL', JOB .. ref .. ':awaits')
+  settle(ref, 'cancelled', now, ttl)
+  announce(ref, ttl)
+end
+
+local function wanted(ref)
+  for _, dependent in ipairs(dependents(ref)) do
+    if active(dependent) then return true end
+  end
+end
+
+-- The kernel jobs that were made for this answer, which its record names, stop unless another one is left.
+local function let_go(ref, now, ttl)
+  for _, id in pairs(cjson.decode(redis.call('HGET', JOB .. ref, 'kernels') or '{}')) do
+    local kernel = tenant_of(ref) .. ':' .. id
+    if active(kernel) and not wanted(kernel) then stop(kernel, now, ttl) end
+  end
 end
 
 -- What is not computed yet, and will not be, fails; what was once, and cannot be again, has expired.
@@ -55,15 +75,18 @@ local function give_up(ref, now, ttl, problem)
     redis.call('HSET', JOB .. ref, 'error', problem)
     settle(ref, 'failed', now, ttl)
     announce(ref, ttl)
+    let_go(ref, now, ttl)
   elseif redis.call('HGET', JOB .. ref, 'state') == '"succeeded"' then
     redis.call('HSET', JOB .. ref, 'error', problem, 'expires_at', now)
     announce(ref, ttl)
   end
 end
 
+-- What has succeeded, and needs nothing of the job computed again, stays.
 local function disappoint(ref, now, ttl, problem)
   for _, dependent in ipairs(dependents(ref)) do
-    give_up(dependent, now, ttl, problem)
+    local waits = redis.call('SISMEMBER', JOB .. dependent .. ':awaits', ref) == 1
+    if waits or active(dependent) then give_up(dependent, now, ttl, problem) end
   end
   redis.call('DEL', JOB .. ref .. ':dependents')
 end
@@ -81,11 +104,12 @@ local function await(ref, now, ttl, kernels)
       return give_up(ref, now, ttl, gone(kernel, state and 'cancelled' or 'deleted'))
     elseif state == '"failed"' then
       return give_up(ref, now, ttl, redis.call('HGET', JOB .. kernel, 'error'))
-    elseif not at_rest(kernel) then
+    end
+    redis.call('SADD', JOB .. kernel .. ':dependents', ref)
+    redis.call('EXPIRE', JOB .. kernel .. ':dependents', ttl)
+    if not at_rest(kernel) then
       redis.call('SADD', JOB .. ref .. ':awaits', kernel)
-      redis.call('SADD', JOB .. kernel .. ':dependents', ref)
       redis.call('EXPIRE', JOB .. ref .. ':awaits', ttl)
-      redis.call('EXPIRE', JOB .. kernel .. ':dependents', ttl)
     end
   end
   wake(ref, ttl)

@@ -35,7 +35,7 @@ class Running(Served):
 
     def __init__(self, process: subprocess.Popen[str], data_dir: Path) -> None:
         super().__init__(process)
-        queue, tiles = servers(data_dir, 1)
+        queue, tiles = servers(data_dir, 1, 1)
         self.queue, self.tiles = Redis.from_url(queue.url), Redis.from_url(tiles.url)
         self.http = httpx.Client(base_url=self.url, timeout=PATIENCE_S)
 

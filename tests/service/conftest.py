@@ -36,7 +36,7 @@ class Stores:
 def stores() -> Iterator[Stores]:
     """The embedded servers, as `serve` would start them, in a directory with a short path."""
     folder = Path(tempfile.mkdtemp(prefix="gramd-test-"))
-    pair = servers(folder, TILES_BYTES)
+    pair = servers(folder, 0, TILES_BYTES)
     binary = find_redis_server()
     running = [subprocess.Popen(server.command(binary)) for server in pair]
     try:

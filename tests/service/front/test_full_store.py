@@ -101,7 +101,7 @@ async def test_what_is_refused_is_not_booked(client, service, npy):
     assert (await client.post("/v1/kernels", json=BODY)).status_code == 202
     dataset = (await client.post("/v1/datasets", content=npy([[1.0]]))).json()
     before = await booked(service)
-    # The job, its network and rows, the dataset.
+    # The job, its rows, its architecture, the dataset.
     assert len(before) == 4
     async with full(service):
         for answer in (

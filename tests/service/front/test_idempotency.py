@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.http import idempotency
 from service.http.idempotency import Claim
+from service.store import keys
 
 from .conftest import DENSE, problem
 
@@ -58,6 +59,40 @@ async def test_a_refused_request_does_not_use_up_its_key(client, left_behind):
     problem(wrong, 422)
     assert await left_behind() == set()
     assert (await client.post("/v1/kernels", json=BODY, headers=KEY)).status_code == 202
+
+
+async def test_a_key_counts_against_the_quota_of_its_tenant(client, service):
+    async def booked() -> int:
+        return int(await service.client.hget(keys.books("default"), "total") or 0)
+
+    job = (await client.post("/v1/kernels", json=BODY, headers=KEY)).json()
+    await client.delete(job["links"]["self"])
+    assert await booked() == idempotency.KEY_BYTES
+    [name] = await service.client.keys("gramd:idempotency:*")
+    assert await service.client.memory_usage(name, 0) <= idempotency.KEY_BYTES
+    # What is refused gives back what it took.
+    other = {"Idempotency-Key": "another"}
+    problem(await client.post("/v1/kernels", json=BODY | {"x1": [[]]}, headers=other), 422)
+    assert await booked() == idempotency.KEY_BYTES
+    sealed = await client.post("/v1/datasets", json={"shape": [2, 2]}, headers=other)
+    assert sealed.status_code == 201
+    service.idempotency._quota = await booked()
+    refused = problem(
+        await client.post("/v1/kernels", json=BODY, headers={"Idempotency-Key": "third"}), 507
+    )
+    assert refused["limit_name"] == "max_input_bytes"
+    # A key that was taken is answered, whatever the quota.
+    again = await client.post("/v1/datasets", json={"shape": [2, 2]}, headers=other)
+    assert again.json()["id"] == sealed.json()["id"]
+    # Keys of hours that are over fall off.
+    hours = await service.client.zrangebyscore(keys.held("default"), "-inf", "+inf")
+    [hour] = [name for name in hours if name.startswith(b"keys:")]
+    await service.client.zadd(keys.held("default"), {hour: 1})
+    third = await client.post(
+        "/v1/kernels", json=BODY | {"x1": [[]]}, headers={"Idempotency-Key": "third"}
+    )
+    problem(third, 422)
+    assert hour not in await service.client.zrange(keys.held("default"), 0, -1)
 
 
 async def test_many_at_once_make_one_job(client):

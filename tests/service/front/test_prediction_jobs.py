@@ -63,7 +63,7 @@ async def test_what_is_stored_of_a_prediction_is_in_the_list_of_fields(client, w
 
 
 @pytest.mark.parametrize("change", ["cancelled", "deleted"])
-async def test_a_prediction_fails_with_its_kernel(client, working, change):
+async def test_a_prediction_fails_with_its_kernel(client, service, change):
     record = (await client.post("/v1/predictions", json=body())).json()
     path = f"/v1/kernels/{record['kernels']['cross']['id']}"
     if change == "cancelled":
@@ -77,6 +77,30 @@ async def test_a_prediction_fails_with_its_kernel(client, working, change):
     assert "cancelled" in error["detail"]
     assert (error["type"], error["status"]) == ("urn:gramd:problem:kernel-cancelled", 409)
     assert error["title"] == "A kernel that this needs was not computed"
+    # Nobody is left to go on for.
+    assert failed["kernels"]["train"]["state"] == "cancelled"
+    assert not await service.client.exists(keys.RING, keys.LIVE)
+
+
+async def test_a_prediction_fails_at_once_when_a_kernel_is_deleted_that_had_succeeded(
+    client, service, working
+):
+    async with working():
+        done = await predicted(client, body())
+    other = body(x_test=data(seed=1)[2].tolist())
+    record = (await client.post("/v1/predictions", json=other)).json()
+    states = {role: kernel["state"] for role, kernel in record["kernels"].items()}
+    assert states == {"train": "succeeded", "cross": "queued"}
+    await client.delete(f"/v1/kernels/{record['kernels']['train']['id']}")
+    failed = (await client.get(record["links"]["self"])).json()
+    assert failed["state"] == "failed"
+    assert "was deleted" in failed["error"]["detail"]
+    assert failed["kernels"]["cross"]["state"] == "cancelled"
+    assert not await service.client.exists(keys.RING, keys.LIVE)
+    # One that has succeeded needs its kernels no longer.
+    await client.delete(f"/v1/kernels/{done['kernels']['train']['id']}")
+    again = (await client.get(done["links"]["self"])).json()
+    assert (again["state"], again["error"]) == ("succeeded", None)
 
 
 async def test_a_kernel_that_cannot_be_computed_is_the_reason(client, working):
@@ -183,7 +207,7 @@ async def test_limits_are_named_before_any_work(client, service, left_behind):
     assert await service.records.unfinished("default") == 0
     kept = {name.split(b":")[1] for name in await left_behind()}
     # The tenant's secret, counts, and a tile on its way to a worker that will drop it.
-    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"held"}
+    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"held", b"books"}
 
 
 async def test_a_tile_store_that_cannot_keep_the_kernels_is_named(

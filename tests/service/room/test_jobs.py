@@ -175,7 +175,7 @@ async def test_a_network_is_kept_as_long_as_a_job_needs_it(
 async def test_jobs_count_against_the_quota_though_they_share_their_inputs(
     service: Service, request_of: Requests
 ) -> None:
-    async with open_service(replace(service.settings, max_input_bytes=10_000)) as small:
+    async with open_service(replace(service.settings, max_input_bytes=60_000)) as small:
         made: list[JobRecord] = []
 
         async def fill() -> None:

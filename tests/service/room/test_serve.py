@@ -89,7 +89,7 @@ def test_a_deep_data_directory_is_no_obstacle(
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     served = Served(launch(data_dir=deep))
     assert served.compute()["state"] == "succeeded"
-    sockets = servers(deep, 1)[0].socket.parent
+    sockets = servers(deep, 1, 1)[0].socket.parent
     assert sockets.is_dir()
     assert deep not in sockets.parents
     served.process.terminate()
@@ -113,3 +113,9 @@ child = [sys.executable, "-c", "import os; raise SystemExit(os.sched_getaffinity
 raise SystemExit(spawn(child, cpus=[{here}]).wait({PATIENCE_S}))
 """
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_each_embedded_store_has_its_ceiling(tmp_path: Path) -> None:
+    commands = [server.command(Path("redis")) for server in servers(tmp_path, 123, 456)]
+    said = [command[command.index("--maxmemory") + 1] for command in commands]
+    assert said == ["123", "456"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.asyncio.client import Pipeline
+from redis.commands.core import AsyncScript
 
 from kernels import NUMERICS_VERSION
 from kernels.architecture import parse_architecture
@@ -20,7 +20,9 @@ from service.jobs.digests import tile_digest
 from service.records import KernelRequest
 from service.state import Service, open_service
 from service.store import keys
+from service.store.dataset_scripts import KEEP
 from service.store.datasets import PIECE
+from service.store.holding import OVERHEAD
 from service.store.inputs import pack, packed_size, unpack
 from service.store.shelf import Shelf
 
@@ -112,15 +114,15 @@ async def test_a_piece_of_a_dataset_is_not_a_dataset(service: Service) -> None:
 
 
 async def test_the_quota_counts_what_is_kept_and_forgets_what_is_deleted(service: Service) -> None:
-    settings = replace(service.settings, max_input_bytes=1000)
+    settings = replace(service.settings, max_input_bytes=1000 + OVERHEAD)
     async with open_service(settings) as small:
         first = await small.datasets.create("default", np.zeros((10, 10)))
         # The same content again costs nothing; other content does not fit; another tenant's does.
         await small.datasets.create("default", np.zeros((10, 10)))
         with pytest.raises(OverLimit) as caught:
             await small.datasets.create("default", np.ones((10, 10)))
-        assert (caught.value.limit, caught.value.value) == ("max_input_bytes", 1000)
-        assert caught.value.actual == 1600
+        assert (caught.value.limit, caught.value.value) == ("max_input_bytes", 1000 + OVERHEAD)
+        assert caught.value.actual == 1600 + 2 * OVERHEAD
         await small.datasets.create("other", np.ones((10, 10)))
         await small.datasets.delete("default", first.id)
         await small.datasets.create("default", np.ones((10, 10)))
@@ -186,26 +188,27 @@ async def test_a_dataset_is_read_in_little_more_than_its_own_memory(service: Ser
     assert peak < 1.5 * x.nbytes
 
 
-async def test_a_dataset_whose_writing_was_not_confirmed_is_not_there(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_dataset_whose_writing_was_not_confirmed_is_there_whole_or_not_at_all(
+    service: Service, monkeypatch: pytest.MonkeyPatch, *, written: bool
 ) -> None:
     """Neither a record without pieces nor pieces without a record, and it can be sent again."""
-    x, execute = np.ones((3, 2)), Pipeline.execute
+    x, call = np.ones((3, 2)), AsyncScript.__call__
 
-    async def written_but_lost(self: Pipeline, raise_on_error: bool = True) -> Any:
-        wrote = any(command[0][0] == "SET" for command in self.command_stack)
-        answer = await execute(self, raise_on_error)
-        if wrote:
-            raise ConnectionError("the answer was lost")
-        return answer
+    async def lost(self: AsyncScript, *args: Any, **kwargs: Any) -> Any:
+        if self.script != KEEP:
+            return await call(self, *args, **kwargs)
+        if written:
+            await call(self, *args, **kwargs)
+        raise ConnectionError("the answer was lost")
 
-    before = await service.client.keys("gramd:dataset:*")
     with monkeypatch.context() as patch:
-        patch.setattr(Pipeline, "execute", written_but_lost)
+        patch.setattr(AsyncScript, "__call__", lost)
         with pytest.raises(ConnectionError):
             await service.datasets.create("default", x)
-    after = await service.client.keys("gramd:dataset:*")
-    assert after == before
+    # A record and a piece, and what is booked.
+    assert len(await service.client.keys("gramd:dataset:*")) == 2 * written
+    assert await service.client.zcard(keys.held("default")) == written
     made = await service.datasets.create("default", x)
     assert np.array_equal((await service.datasets.load("default", made.id))[0], x)
 
