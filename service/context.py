@@ -23,6 +23,10 @@ access = get_logger("gramd.access")
 
 # What may be taken over from a client into log lines and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+# Whatever else a client sends as a method is counted under one name, or each would be a series for ever.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Of a method, in a log line.
+_METHOD_CHARACTERS = 16
 # What comes after it opens a job's arrays to anyone (service.access.path_tokens). Letters may be escaped.
 _PATH_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
 
@@ -45,6 +49,7 @@ class RequestContext:
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         method: str = scope["method"]
+        counted = method if method in METHODS else "other"
         if method == "HEAD":
             # Routes know GET; what is the same but for its body is done here, once for all.
             scope["method"] = "GET"
@@ -62,7 +67,7 @@ class RequestContext:
                 message = {"type": message["type"], "body": b""}
             await send(message)
 
-        with tracing.request_span(method, Headers(scope=scope).get("traceparent", "")) as span:
+        with tracing.request_span(counted, Headers(scope=scope).get("traceparent", "")) as span:
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception as error:
@@ -76,9 +81,10 @@ class RequestContext:
                 give_back(Request(scope))
                 seconds = time.perf_counter() - began
                 ms = round(1e3 * seconds, 1)
-                access.info("request", method=method, path=_path(scope), status=status, ms=ms)
-                self._metrics.ended(method, _route(scope), status, seconds)
-                tracing.describe_request(span, method, _route(scope), status, request_id)
+                shown = method[:_METHOD_CHARACTERS]
+                access.info("request", method=shown, path=_path(scope), status=status, ms=ms)
+                self._metrics.ended(counted, _route(scope), status, seconds)
+                tracing.describe_request(span, counted, _route(scope), status, request_id)
 
 
 def _route(scope: Scope) -> str:
