@@ -3,6 +3,7 @@ caught."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -15,6 +16,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from service import tracing
 from service.http.body_room import give_back
 from service.http.problem_response import problem_response
+from service.http.problems import NotReady
 from service.logs import get_logger
 from service.metrics import RequestMetrics
 
@@ -35,9 +37,10 @@ class RequestContext:
     """ASGI middleware: `scope["state"]["request_id"]`, X-Request-Id on every response, one access
     line each."""
 
-    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, stopping: asyncio.Event) -> None:
         self._app = app
         self._metrics = metrics
+        self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,6 +80,14 @@ class RequestContext:
                     # whole.
                     raise
                 await problem_response(Request(scope), error)(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                if not self._stopping.is_set():
+                    raise
+                # Its time is up (service.http.protocol). Of an answer that has begun the server closes
+                # the connection.
+                if not status:
+                    late = NotReady("the service is stopping", headers={"Retry-After": "2"})
+                    await problem_response(Request(scope), late)(scope, receive, send_with_id)
             finally:
                 give_back(Request(scope))
                 seconds = time.perf_counter() - began

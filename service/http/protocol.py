@@ -4,7 +4,9 @@ uvicorn answers in plain text, and raises in mid-connection when a chunk of a bo
 answer is on its way already: a traceback in the log for whoever sends two bytes.
 """
 
+import asyncio
 import json
+import socket
 from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
@@ -30,6 +32,20 @@ def server_config(app: Any, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app, http=Http, ws="none", log_config=None, access_log=False, server_header=False, **options
     )
+
+
+class Server(uvicorn.Server):
+    """A server that says, by setting `stopping`, when it has been told to end: what waits answers
+    then, before the time is up after which it is cancelled (timeout_graceful_shutdown)."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and wait for the answers that are under way."""
+        self._stopping.set()
+        await super().shutdown(sockets)
 
 
 class Uncopied(h11.Connection):

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.http.bodies import EVENTS
+from service.http.presence import stopping, while_serving
 from service.http.problems import InvalidRequest
 from service.http.queries import head_only, negotiate, only
 from service.records import ENDED, JobEvent, event_order
@@ -100,11 +101,14 @@ async def _answer(
     headers = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if head_only(request):
         return Response(None, 200, headers)
-    return StreamingResponse(_stream(service, ref, after), 200, headers)
+    return StreamingResponse(_stream(request, service, ref, after), 200, headers)
 
 
-async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterator[bytes]:
-    """The stream's bytes; closing it at any point leaves nothing behind."""
+async def _stream(
+    request: Request, service: Service, ref: str, after: str | None
+) -> AsyncIterator[bytes]:
+    """The stream's bytes; closing it at any point leaves nothing behind. It ends with the process,
+    too: a client that connects again goes on where it was."""
     async with service.events.listen(ref) as listener:
         yield f"retry: {round(RETRY.total_seconds() * 1000)}\n\n".encode()
         told: JobEvent | None = None
@@ -114,7 +118,9 @@ async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterato
             listener.caught_up(event)
             told = event
         while told is None or told.state not in ENDED:
-            event = await listener.next(HEARTBEAT.total_seconds())
+            event = await while_serving(request, listener.next(HEARTBEAT.total_seconds()))
+            if stopping(request).is_set():
+                return
             if event is not None:
                 yield _message(event, told)
                 told = event
