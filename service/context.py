@@ -7,6 +7,7 @@ import asyncio
 import re
 import time
 import uuid
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -29,8 +30,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Of a method, in a log line.
 _METHOD_CHARACTERS = 16
+# As long as a token or longer, wherever it stands: a slash before it may be escaped or be two.
+_TOKEN = re.compile(r"(?:[A-Za-z0-9_-]|%[0-9A-Fa-f]{2}){43,}")
+# The absolute form of a request's target, which any server must take (RFC 9112, section 3.2.2).
+_AUTHORITY = re.compile(rb"https?://[^/]*", re.IGNORECASE)
 # What comes after it opens a job's arrays to anyone (service.access.path_tokens). Letters may be escaped.
-_PATH_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
+_ZARR_TOKEN = re.compile(r"(/(?:z|%7a)(?:a|%61)(?:r|%72){2}/)[^/?]+", re.IGNORECASE)
 
 
 class RequestContext:
@@ -49,6 +54,7 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        _strip_authority(scope)
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         method: str = scope["method"]
@@ -108,4 +114,11 @@ def _path(scope: Scope) -> str:
     without the token that may stand in it."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
     text = raw.decode("ascii", "backslashreplace").replace("\n", "").replace("\r", "")
-    return _PATH_TOKEN.sub(r"\1(token)", text)
+    return _TOKEN.sub("(token)", _ZARR_TOKEN.sub(r"\1(token)", text))
+
+
+def _strip_authority(scope: Scope) -> None:
+    raw: bytes = scope.get("raw_path") or b""
+    if absolute := _AUTHORITY.match(raw):
+        scope["raw_path"] = raw[absolute.end() :] or b"/"
+        scope["path"] = unquote(scope["raw_path"].decode("ascii"))
