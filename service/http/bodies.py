@@ -68,14 +68,21 @@ def media_type(request: Request, accepted: tuple[str, ...], *, default: str | No
 
     Raises UnsupportedMedia for any other, and for a content coding, which could hide any size.
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("identity", ""):
+    coding = ", ".join(request.headers.getlist("content-encoding")).lower()
+    if {name.strip() for name in coding.split(",")} - {"identity", ""}:
         raise UnsupportedMedia(
             f"bodies are read as they are: send no Content-Encoding (got {coding[:60]!r})",
             parameter="Content-Encoding",
             headers={"Accept-Encoding": "identity"},
         )
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower() or default
+    types = request.headers.getlist("content-type")
+    if len(types) > 1:
+        raise UnsupportedMedia(
+            f"expected one Content-Type, got {len(types)}",
+            parameter="Content-Type",
+            headers={"Accept": ", ".join(accepted)},
+        )
+    given = "".join(types).partition(";")[0].strip().lower() or default
     if given not in accepted:
         came = f"got {given[:100]!r}" if given else "the request names none"
         raise UnsupportedMedia(

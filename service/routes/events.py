@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from service.http.bodies import EVENTS
 from service.http.presence import stopping, while_serving
 from service.http.problems import InvalidRequest
-from service.http.queries import head_only, negotiate, only
+from service.http.queries import bodiless, head_only, negotiate, only
 from service.records import ENDED, JobEvent, event_order
 from service.results.available import check_expired
 from service.routes.dependencies import JobId, PredictionId, ServiceNow, Tenant, open_answer
@@ -100,7 +100,7 @@ async def _answer(
             return Response(status_code=204)
     headers = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if head_only(request):
-        return Response(None, 200, headers)
+        return bodiless(headers)
     return StreamingResponse(_stream(request, service, ref, after), 200, headers)
 
 
