@@ -59,10 +59,11 @@ class Layer(Spec):
     """Whether f has a kink, so that its dual has a root at correlation one and amplifies rounding
     there (docs/accuracy.md)."""
     not_finite: ClassVar[str] = (
-        "it leaves the range of the dtype; use smaller inputs or stds, normalise with layer_norm, "
-        "or ask for float64"
+        "it leaves the range of the dtype; use smaller inputs or stds, or normalise with layer_norm"
     )
     """What to say, and advise, when the kernel is not finite after the layer."""
+    float64_helps: ClassVar[bool] = True
+    """Whether, in float32, float64 is advised too."""
 
     @classmethod
     def name(cls) -> str:

@@ -20,7 +20,7 @@ from kernels.layers.chain import expand_all, forward_all, margin_of, steps_of
 from kernels.layers.layer import Exactness, Layer
 from kernels.registry import AnyLayer
 from kernels.spec.model import as_tuple
-from kernels.spec.pointers import spec_error
+from kernels.spec.pointers import shown, spec_error
 from kernels.spec.signal import Signal
 
 MAX_DEPTH: Final = 32
@@ -121,7 +121,7 @@ def parse_architecture(document: object) -> Architecture:
     if isinstance(document, Architecture):
         return document
     if not isinstance(document, Mapping):
-        raise SpecError(f'expected an object {{"layers": [...]}}, got {type(document).__name__}')
+        raise SpecError(f'expected an object {{"layers": [...]}}, got {shown(document)}')
     mapping = cast("Mapping[str, Any]", document)
     _check_size(mapping)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -9,6 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kernels.errors import SpecError
+
+_DICTIONARY = re.compile(r"a valid dictionary(?: or (?:an )?(?:instance of|object to extract) .*)?")
 
 
 def escape(token: str | int) -> str:
@@ -54,25 +58,35 @@ def describe(finding: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return f"unknown parameter '{finding['loc'][-1]}'; remove it or correct its name"
     if kind == "union_tag_invalid":
-        return f"unknown type {context['tag']!r}; expected one of {context['expected_tags']}"
+        given = _children(finding["input"]).get("type", context["tag"])
+        return f"unknown type {shown(given)}; expected one of {context['expected_tags']}"
     if kind in ("union_tag_not_found", "model_attributes_type"):
-        return f"expected an object with a 'type'; got {_shown(finding['input'])}"
+        return f"expected an object with a 'type'; got {shown(finding['input'])}"
     if kind == "value_error":
         return str(context["error"])
     if kind == "too_short":
-        return f"expected at least {context['min_length']} of them; got {_shown(finding['input'])}"
-    return f"{_expectation(finding['msg'])}; got {_shown(finding['input'])}"
+        return f"expected at least {context['min_length']} of them; got {shown(finding['input'])}"
+    return f"{_expectation(finding['msg'])}; got {shown(finding['input'])}"
 
 
 def _expectation(message: str) -> str:
-    """What pydantic expected of what it calls an input, which is another thing in a network."""
-    said = message.replace("tuple", "list")
+    """What pydantic expected of what it calls an input, which is another thing in a network, in
+    JSON's words and not in Python's."""
+    said = message.replace("tuple", "list").replace("should be None", "should be null")
+    said = _DICTIONARY.sub("an object", said)
     for bound in ("greater than", "less than"):
         said = said.replace(f"Input should be {bound}", f"expected a number {bound}")
     said = said.replace("Input should be ", "expected ")
     return said[:1].lower() + said[1:]
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """What came, as JSON, cut short; as Python shows it where it is no JSON, which only callers of
+    `kernels` can send."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    # What ends in a log or on a terminal can hold no half of a pair.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 80 else text[:77] + "..."
