@@ -21,7 +21,7 @@ from kernels.layers.layer import Layer
 from kernels.registry import AnyLayer
 from kernels.spec.exactness import Exactness
 from kernels.spec.model import listed
-from kernels.spec.pointers import spec_error
+from kernels.spec.pointers import shown, spec_error
 from kernels.spec.signal import Signal
 
 MAX_DEPTH: Final = 32
@@ -122,7 +122,7 @@ def parse_architecture(document: object) -> Architecture:
     if isinstance(document, Architecture):
         return document
     if not isinstance(document, Mapping):
-        raise SpecError(f'expected an object {{"layers": [...]}}, got {type(document).__name__}')
+        raise SpecError(f'expected an object {{"layers": [...]}}, got {shown(document)}')
     mapping = cast("Mapping[str, Any]", document)
     _check_size(mapping)
     try:

@@ -82,23 +82,22 @@ def _health(options: argparse.Namespace, settings: Settings) -> int:
 
 def _api(options: argparse.Namespace, settings: Settings) -> int:
     with no_collections():
-        import uvicorn
-
         from service.access.exposure import listen, may_be_open, refuse_exposure
         from service.app import create_app
-        from service.http.protocol import server_config
+        from service.http.protocol import Server, server_config
 
     settings.require_stores()
     # The supervisor hands over a socket that is bound already.
     adopted = None if options.fd is None else socket.socket(fileno=options.fd)
     with adopted or listen(options.host, options.port) as listener:
         refuse_exposure(settings, listener)
+        app = create_app(settings, may_be_open=may_be_open(settings, listener))
         config = server_config(
-            create_app(settings, may_be_open=may_be_open(settings, listener)),
+            app,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        server = uvicorn.Server(config)
+        server = Server(config, app.state.stopping)
         asyncio.run(server.serve([listener]))
     return 0 if server.started else 1
 

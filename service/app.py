@@ -3,6 +3,7 @@ streams."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -70,7 +71,8 @@ def create_app(settings: Settings, *, may_be_open: bool = True) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.requests = RequestMetrics()
-    app.add_middleware(RequestContext, metrics=app.state.requests)
+    app.state.stopping = asyncio.Event()
+    app.add_middleware(RequestContext, metrics=app.state.requests, stopping=app.state.stopping)
     app.state.body_room = BodyRoom(settings.max_reading_bytes)
     for error in (Problem, KernelError, ServiceError, RedisError, HTTPException, ClientDisconnect):
         app.add_exception_handler(error, _respond)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from service.errors import StartError
 
@@ -16,6 +17,21 @@ MOST = 10**15
 # so: the client's, those of docker/compose.yaml, and GRAMD_PORT or GRAMD_SERVICE_HOST, which Kubernetes
 # gives to every pod beside a service named gramd.
 ALIKE = 0.72
+
+STORE_SCHEMES = ("redis://", "rediss://", "unix://")
+# What may stand behind the ? of a store's address, and what its values must be. redis-py knows more;
+# the others are the service's own (how large a pool is, what replies look like).
+STORE_OPTIONS = {
+    "db": int, "socket_timeout": float, "socket_connect_timeout": float, "socket_keepalive": str,
+    "health_check_interval": int, "retry_on_timeout": str, "client_name": str,
+}  # fmt: skip
+TLS_OPTIONS = dict.fromkeys(
+    (
+        "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
+        "ssl_password", "ssl_check_hostname",
+    ),
+    str,
+)  # fmt: skip
 
 Value = Path | str | bool | int | timedelta
 
@@ -47,6 +63,43 @@ def read_value(variable: str, text: str, default: object, bounds: tuple[int, int
     if not least <= number <= most:
         raise StartError(f"{variable} must be {wanted}, got {text}")
     return timedelta(seconds=number) if seconds else int(number)
+
+
+def check_address(variable: str, url: str) -> None:
+    """Raises StartError, in words without a part of it, for what is no address of a Redis server.
+
+    It may hold a password, and redis-py finds some of this out when it connects, and some of it never:
+    a database that is no number would be the database 0.
+    """
+    if not url.startswith(STORE_SCHEMES):
+        raise StartError(f"{variable} must begin with {', '.join(STORE_SCHEMES)}")
+    try:
+        sound = _is_address(url)
+    except ValueError:
+        sound = False
+    if not sound:
+        # Not `from` the error, which quotes it.
+        raise StartError(
+            f"{variable} is not an address; percent-encode # / ? @ in the password (expected"
+            " redis://:PASSWORD@HOST:PORT/DATABASE, rediss:// or unix://PATH; options:"
+            f" {', '.join(STORE_OPTIONS)}, and ssl_... with rediss://)"
+        ) from None
+
+
+def _is_address(url: str) -> bool:
+    """Whether redis-py would connect to what is meant; raises ValueError for some that are none."""
+    parts = urlsplit(url)
+    known = STORE_OPTIONS | (TLS_OPTIONS if parts.scheme == "rediss" else {})
+    for name, value in parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True):
+        if name not in known:
+            return False
+        known[name](value)
+    if parts.fragment or url.endswith("#"):
+        return False
+    if parts.scheme == "unix":
+        return len(parts.path) > 1
+    database = parts.path.removeprefix("/")
+    return parts.port != 0 and (not database or (database.isascii() and database.isdecimal()))
 
 
 def refuse_misspelt(environ: Mapping[str, str], known: Collection[str]) -> None:

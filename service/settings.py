@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from service.environment import MOST, read_value, refuse_misspelt
+from service.environment import MOST, check_address, read_value, refuse_misspelt
 from service.errors import StartError
 
 MIB = 1 << 20
@@ -116,9 +116,8 @@ class Settings:
                 "maxmemory-policy allkeys-lru), or neither to use the embedded servers"
             )
         for variable, url in (("REDIS_URL", redis_url), ("TILES_URL", tiles_url)):
-            if url is not None and not url.startswith(STORE_SCHEMES):
-                # Not what came: it may hold a password.
-                raise StartError(f"{variable} must begin with {', '.join(STORE_SCHEMES)}")
+            if url is not None:
+                check_address(variable, url)
         refuse_misspelt(environ, VARIABLES.values())
         changes: dict[str, Any] = {"redis_url": redis_url, "tiles_url": tiles_url}
         defaults = cls()
@@ -226,4 +225,3 @@ BOUNDS = {
     # The upper one is Redis's limit for one value (proto-max-bulk-len).
     "max_body_bytes": (1, 512 * MIB - 1),
 }
-STORE_SCHEMES = ("redis://", "rediss://", "unix://")

@@ -21,6 +21,7 @@ from service.jobs.events import Events, open_events
 from service.jobs.forecasts import Forecasts
 from service.jobs.jobs import Jobs
 from service.jobs.lifetimes import Lifetimes
+from service.logs import get_logger
 from service.queue.dispatch import Dispatch
 from service.queue.docket import Queue, open_queue
 from service.queue.pace import Pace
@@ -40,6 +41,8 @@ from service.store.records import RecordStore
 from service.store.tenants import Tenants
 from service.store.tiles import MAX_TILE_BYTES, TileStore
 from service.store.uploads import UploadStore
+
+log = get_logger(__name__)
 
 KEEPS = ("noeviction",)
 # Any of these throws out what was not used lately, and only ever tiles live there.
@@ -104,7 +107,8 @@ class Service:
             if await ceiling(self.tiles_client) is None:
                 problems.append("the tiles' Redis (TILES_URL) has no maxmemory: set a ceiling")
         except (RedisError, OSError) as error:
-            return [f"a store cannot be reached: {error}"]
+            log.warning("a store cannot be reached", reason=str(error))
+            return ["a store cannot be reached"]
         if not workers:
             problems.append("no worker has been seen in the last seconds")
         return problems

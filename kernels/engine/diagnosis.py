@@ -45,9 +45,11 @@ def check_finite(
         two = (rows1 if rows2 is None else rows2).take([column])
         same = rows2 is None and row == column
         index, layer = _first_failure(architecture, one, None if same else two, compute)
+        helps = rows1.dtype == "float32" and layer.float64_helps
+        wider = ", or ask for float64" if helps else ""
         raise NumericsError(
             f"the {name} of a pair of inputs is not finite in {rows1.dtype} after layer {index} of "
-            f"the canonical form ({layer.name()}): {layer.not_finite}"
+            f"the canonical form ({layer.name()}): {layer.not_finite}{wider}"
         )
 
 

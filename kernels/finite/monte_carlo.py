@@ -94,9 +94,10 @@ def monte_carlo(
     for name, moment in moments.items():
         mean, error = moment.mean, moment.standard_error()
         if not (np.isfinite(mean).all() and np.isfinite(error).all()):
+            wider = ", or ask for float64" if inputs1.dtype == "float32" else ""
             raise NumericsError(
                 f"the estimated {name} left the range of {inputs1.dtype}: a layer overflows at "
-                f"width {width}; use smaller inputs or stds, or ask for float64"
+                f"width {width}; use smaller inputs or stds{wider}"
             )
         result[name] = mean.astype(inputs1.dtype)
         result[f"{name}_stderr"] = error.astype(inputs1.dtype)

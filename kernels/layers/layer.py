@@ -64,10 +64,11 @@ class Layer(Spec):
     kept_numbers: ClassVar[int] = 1
     """Numbers that a position of an input keeps of what `observe` returns, matrices aside."""
     not_finite: ClassVar[str] = (
-        "it leaves the range of the dtype; use smaller inputs or stds, normalise with layer_norm, "
-        "or ask for float64"
+        "it leaves the range of the dtype; use smaller inputs or stds, or normalise with layer_norm"
     )
     """What to say, and advise, when the kernel is not finite after the layer."""
+    float64_helps: ClassVar[bool] = True
+    """Whether, in float32, float64 is advised too."""
 
     @classmethod
     def name(cls) -> str:

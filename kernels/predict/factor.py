@@ -76,11 +76,16 @@ def factorise(kernel: Array, diag_reg: float) -> Factor:
         diag_reg: absolute, at least 0.
 
     Raises:
-        NumericsError: the largest jitter is not enough; the message says how large diag_reg would
-            have to be about.
+        NumericsError: the largest jitter is not enough, or with diag_reg the diagonal leaves the
+            range of float64.
     """
     scale = mean_diagonal(kernel)
     largest = float(np.diagonal(kernel).max()) + diag_reg
+    if not np.isfinite(largest):
+        raise NumericsError(
+            f"with diag_reg ({diag_reg:g}) added, the diagonal of the kernel of the training inputs "
+            f"(mean {scale:g}) leaves the range of float64; ask for a smaller diag_reg"
+        )
     rounding = len(kernel) * np.finfo(np.float64).eps * largest
     for attempts, relative in enumerate(JITTERS, start=1):
         jitter = relative * scale

@@ -59,7 +59,13 @@ def read_targets(y: npt.NDArray[Any], task: Task, rows: int, pointer: str = "/y"
             f"got shape {list(y.shape)}",
             pointer,
         )
-    if y.dtype.kind not in "fiub" or 0 in y.shape:
+    if 0 in y.shape:
+        raise InputError(
+            f"expected at least one target a row, got shape {list(y.shape)}: the axis of targets is "
+            f"empty",
+            pointer,
+        )
+    if y.dtype.kind not in "fiub":
         raise InputError(
             f"expected real numbers, got dtype {y.dtype}, shape {list(y.shape)}", pointer
         )

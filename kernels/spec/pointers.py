@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -11,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from kernels.errors import SpecError
 from kernels.spec.parameters import did_you_mean, parameters_at
+
+_DICTIONARY = re.compile(r"a valid dictionary(?: or (?:an )?(?:instance of|object to extract) .*)?")
 
 
 def escape(token: str | int) -> str:
@@ -62,7 +65,10 @@ def describe(finding: ErrorDetails, known: Sequence[str] = ()) -> str:
     if kind == "union_tag_invalid":
         tags = re.findall(r"'(\w+)'", context["expected_tags"])
         meant = did_you_mean(context["tag"], tags)
-        return f"unknown type {context['tag']!r}{meant or ';'} expected one of {context['expected_tags']}"
+        given = _children(finding["input"]).get("type", context["tag"])
+        return (
+            f"unknown type {shown(given)}{meant or ';'} expected one of {context['expected_tags']}"
+        )
     if kind in ("union_tag_not_found", "model_attributes_type"):
         return f"expected an object with a 'type'; got {shown(finding['input'])}"
     if kind == "value_error":
@@ -82,8 +88,10 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 
 def _expectation(message: str) -> str:
-    """What pydantic expected of what it calls an input, which is another thing in a network."""
-    said = message.replace("tuple", "list")
+    """What pydantic expected of what it calls an input, which is another thing in a network, in
+    JSON's words and not in Python's."""
+    said = message.replace("tuple", "list").replace("should be None", "should be null")
+    said = _DICTIONARY.sub("an object", said)
     for bound in ("greater than", "less than"):
         said = said.replace(f"Input should be {bound}", f"expected a number {bound}")
     said = said.replace("Input should be ", "expected ")
@@ -91,6 +99,12 @@ def _expectation(message: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """What came, or its beginning."""
-    text = repr(value)
+    """What came, as JSON, cut short; as Python shows it where it is no JSON, which only callers of
+    `kernels` can send."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    # What ends in a log or on a terminal can hold no half of a pair.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 80 else text[:77] + "..."

@@ -68,14 +68,16 @@ def media_type(request: Request, accepted: tuple[str, ...], *, default: str | No
 
     Raises UnsupportedMedia for any other, and for a content coding, which could hide any size.
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("identity", ""):
+    coding = ", ".join(request.headers.getlist("content-encoding")).lower()
+    if {name.strip() for name in coding.split(",")} - {"identity", ""}:
         raise UnsupportedMedia(
             f"bodies are read as they are: send no Content-Encoding (got {coding[:60]!r})",
             parameter="Content-Encoding",
             headers={"Accept-Encoding": "identity"},
         )
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower() or default
+    types = request.headers.getlist("content-type")
+    # Two of them are none that is known.
+    given = ", ".join(each.partition(";")[0].strip().lower() for each in types) or default
     if given not in accepted:
         came = f"got {given[:100]!r}" if given else "the request names none"
         raise UnsupportedMedia(

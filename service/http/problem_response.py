@@ -52,6 +52,8 @@ def problem_response(request: Request, error: Exception) -> Response:
         # What a store says may hold an address; the log has it.
         log.warning("a store cannot be used", reason=str(error))
         headers, detail = {"Retry-After": "2"}, "the store does not answer; try again soon"
+        if "MISCONF" in str(error):  # what Redis answers to every write until it can write itself
+            detail = "the store cannot write to its disk; an operator has to make room there"
     elif kind.status == 500:
         # The message of an unforeseen error may hold what a client must not see; the log has it.
         detail = "an unexpected error; the log holds it under this request id"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from service.http.problems import InvalidRequest, NotAcceptable
 
@@ -35,6 +36,15 @@ def only(request: Request, *names: str) -> None:
 def head_only(request: Request) -> bool:
     """Whether the client asked with HEAD; routes know GET alone (service.context)."""
     return getattr(request.state, "head", False)
+
+
+def bodiless(headers: dict[str, str]) -> Response:
+    """The answer of a HEAD, with the headers that its GET has: where these give no length, because it
+    is not known before the body is made, none is sent."""
+    response = Response(None, 200, headers)
+    if "Content-Length" not in headers:
+        del response.headers["Content-Length"]
+    return response
 
 
 def read_slice(text: str | None, length: int, parameter: str) -> range:

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.http.bodies import EVENTS
+from service.http.presence import stopping, while_serving
 from service.http.problems import InvalidRequest
-from service.http.queries import head_only, negotiate, only
+from service.http.queries import bodiless, head_only, negotiate, only
 from service.records import ENDED, JobEvent, event_order
 from service.results.available import check_expired
 from service.routes.dependencies import JobId, PredictionId, ServiceNow, Tenant, streaming_place
@@ -99,12 +100,15 @@ async def _response(
             return Response(status_code=204)
     headers = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if head_only(request):
-        return Response(None, 200, headers)
-    return StreamingResponse(_stream(service, ref, after), 200, headers)
+        return bodiless(headers)
+    return StreamingResponse(_stream(request, service, ref, after), 200, headers)
 
 
-async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterator[bytes]:
-    """The stream's bytes; closing it at any point leaves nothing behind."""
+async def _stream(
+    request: Request, service: Service, ref: str, after: str | None
+) -> AsyncIterator[bytes]:
+    """The stream's bytes; closing it at any point leaves nothing behind. It ends with the process,
+    too: a client that connects again goes on where it was."""
     async with service.events.listen(ref) as listener:
         yield f"retry: {round(RETRY.total_seconds() * 1000)}\n\n".encode()
         told: JobEvent | None = None
@@ -114,7 +118,9 @@ async def _stream(service: Service, ref: str, after: str | None) -> AsyncIterato
             listener.caught_up(event)
             told = event
         while told is None or told.state not in ENDED:
-            event = await listener.next(HEARTBEAT.total_seconds())
+            event = await while_serving(request, listener.next(HEARTBEAT.total_seconds()))
+            if stopping(request).is_set():
+                return
             if event is not None:
                 yield _message(event, told)
                 told = event

@@ -68,7 +68,7 @@ async def polled(
     seconds = waiting_seconds(request, service.settings.max_wait.total_seconds())
     record = await get()
     if seconds:
-        record = await while_present(request, wait(seconds)) or record
+        record = await while_present(request, wait(seconds)) or await get()
     return record
 
 

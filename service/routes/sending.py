@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.http.arrays import json_elements
 from service.http.bodies import JSON, NPY, OCTETS
-from service.http.queries import head_only
+from service.http.queries import bodiless, head_only
 from service.results.content import Content
 from service.results.reading import ahead
 
@@ -59,7 +59,7 @@ def send(
             "Content-Disposition": f'attachment; filename="{name}.{content.suffix}"',
         }
     if head_only(request):
-        return Response(None, 200, headers)
+        return bodiless(headers)
     runs = ahead(runs)
     if content.media == JSON:
         return StreamingResponse(_json(runs, content.shape, content.kind), 200, headers)

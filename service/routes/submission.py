@@ -108,7 +108,8 @@ async def submit(
     status = 202
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds:g}"
-        record = await while_present(request, collection.wait(record.id, seconds)) or record
+        ended = await while_present(request, collection.wait(record.id, seconds))
+        record = ended or await collection.get(record.id)
         status = 200 if record.ended else 202
     if status == 202:
         headers["Retry-After"] = "1"

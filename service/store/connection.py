@@ -9,7 +9,10 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from service.errors import OverLimit
+from service.logs import get_logger
 from service.store.large_values import LargeValues
+
+log = get_logger(__name__)
 
 SOCKET_TIMEOUT = 30.0
 # Requests of one process that talk to a server at the same moment; one more waits for its turn. (A
@@ -83,17 +86,21 @@ def seconds_of(moment: tuple[int, int]) -> float:
 
 
 async def policy_problem(client: Redis, name: str, wanted: tuple[str, ...]) -> str | None:
-    """Why this server cannot play its part: unreachable, or another eviction policy; else None.
+    """Why this server cannot play its part: unreachable, another eviction policy, or a disk that it
+    cannot write to; else None. Anyone may read it: the log has what would give an address away.
 
     INFO is asked and not CONFIG, which managed servers forbid.
     """
     try:
-        memory = await client.info("memory")
+        about = await client.info("memory", "persistence")
     except (RedisError, OSError) as error:
-        return f"{name} cannot be reached: {error}"
-    policy = str(memory.get("maxmemory_policy", ""))
+        log.warning("a store cannot be reached", store=name, reason=str(error))
+        return f"{name} cannot be reached"
+    policy = str(about.get("maxmemory_policy", ""))
     if policy not in wanted:
         return f"{name} must have maxmemory-policy {' or '.join(wanted)}, it has {policy!r}"
+    if about.get("aof_last_write_status", "ok") != "ok":
+        return f"{name} cannot write to its disk: make room there"
     return None
 
 

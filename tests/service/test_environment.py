@@ -1,14 +1,17 @@
 """Settings from the environment: a wrong value or name is refused in one line that says what to do."""
 
 import re
+import traceback
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from redis.asyncio import BlockingConnectionPool
 
 from service.errors import StartError
 from service.processes.data_dir import make_directory
 from service.settings import VARIABLES, Settings
+from service.store.connection import connect_for_threads
 
 COMPOSE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 
@@ -65,6 +68,58 @@ def test_variables_of_others_are_left_alone() -> None:
 def test_store_addresses_of_another_scheme_are_refused_without_their_password() -> None:
     message = refused(REDIS_URL="http://:secret@x", TILES_URL="redis://y")
     assert message == "REDIS_URL must begin with redis://, rediss://, unix://"
+
+
+PASSWORD = "s3cr"
+BROKEN = [
+    f"redis://:{PASSWORD}#etA@127.0.0.1:6379/0",
+    f"redis://:12#{PASSWORD}@127.0.0.1:6379/0",
+    f"redis://:{PASSWORD}/12@127.0.0.1:6379/0",
+    f"redis://:12/{PASSWORD}@127.0.0.1:6379/0",
+    f"redis://:{PASSWORD}?12@127.0.0.1:6379/0",
+    f"redis://:12?{PASSWORD}@127.0.0.1:6379/0",
+    f"redis://:{PASSWORD}@127.0.0.1:99999/0",
+    f"redis://:{PASSWORD}@127.0.0.1:0/0",
+    f"redis://:{PASSWORD}@127.0.0.1:port/0",
+    f"redis://:{PASSWORD}@127.0.0.1:6379/abc",
+    f"redis://:{PASSWORD}@127.0.0.1:6379/0?foo=1",
+    f"redis://:{PASSWORD}@127.0.0.1:6379/0?socket_timeout=long",
+    f"redis://:{PASSWORD}@127.0.0.1:6379/0?ssl_cert_reqs=none",
+    f"unix://?{PASSWORD}",
+    f"redis://[{PASSWORD}",
+]
+
+
+@pytest.mark.parametrize("url", BROKEN)
+@pytest.mark.parametrize("variable", ["REDIS_URL", "TILES_URL"])
+def test_what_is_no_address_is_refused_in_words_without_it(variable: str, url: str) -> None:
+    both = {"REDIS_URL": "redis://x", "TILES_URL": "redis://x"}
+    with pytest.raises(StartError) as caught:
+        Settings.from_env(both | {variable: url})
+    assert str(caught.value).startswith(f"{variable} is not an address; percent-encode # / ? @")
+    assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value)).partition("raise ")[2]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:a%23%2F%3F%40b@127.0.0.1:6379/3",
+        "redis://user:pass@[::1]:6380/",
+        "unix:///run/redis.sock?db=0",
+        "unix://:pass@/run/redis.sock",
+        "redis://h?socket_timeout=1.5&socket_connect_timeout=1&socket_keepalive=true&client_name=g",
+        "redis://h/1?health_check_interval=3&retry_on_timeout=true&db=2",
+        "rediss://h/0?ssl_cert_reqs=none&ssl_check_hostname=false&ssl_password=p&ssl_ca_path=/x",
+        "rediss://h/0?ssl_certfile=/c&ssl_keyfile=/k&ssl_ca_certs=/a",
+    ],
+)
+def test_an_address_that_is_taken_is_one_that_can_be_used(url: str) -> None:
+    assert Settings.from_env({"REDIS_URL": url, "TILES_URL": url}).redis_url == url
+    with connect_for_threads(url) as client:
+        client.connection_pool.make_connection()
+    BlockingConnectionPool.from_url(url, timeout=1).make_connection()
 
 
 def test_paths_are_made_absolute_and_sizes_are_taken() -> None:

@@ -56,6 +56,7 @@ class Elementwise(Activation):
         "it is tabulated up to a variance of 90,000; use smaller inputs or stds, normalise with "
         "layer_norm, or give a degree and accept its error"
     )
+    float64_helps: ClassVar[bool] = False
 
     @property
     def how_exact(self) -> Exactness:

@@ -52,7 +52,7 @@ class Gaussian(Activation):
     not_finite: ClassVar[str] = (
         "with b > 0 its square has a mean only while the variances below it are less than "
         "1 / (4 b): use smaller inputs or stds or a smaller b, or layer_norm and b below 1 / 4; with "
-        "b < 0 it leaves the range of the dtype: use smaller inputs or stds, or ask for float64"
+        "b < 0 it leaves the range of the dtype: use smaller inputs or stds"
     )
 
     def function(self, numbers: Numbers, x: Array) -> Array:

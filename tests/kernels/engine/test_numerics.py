@@ -123,6 +123,15 @@ def test_overflow_says_what_to_do() -> None:
     assert np.isfinite(kernel_matrix(layers, entries((3, 4)), dtype="float64")["ntk"]).all()
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("method", [{"type": "exact"}, {"type": "monte_carlo", "width": 4}])
+def test_float64_is_not_advised_where_it_is_too_narrow(method: dict[str, Any]) -> None:
+    layers, x = {"layers": [dense(), RELU, dense()]}, np.array([[1e308, 1.0]])
+    with pytest.raises(NumericsError, match="smaller inputs or stds") as caught:
+        kernel_matrix(layers, x, dtype="float64", method=method)
+    assert "ask for float64" not in str(caught.value)
+
+
 EXP = {"type": "exp"}
 BLAMED: dict[str, tuple[list[Any], tuple[int, ...], str, bool]] = {
     "flatten": ([conv(3, 3), EXP, conv(3, 3), FLATTEN, dense()], (2, 6, 6, 3), "1 .*exp", False),

@@ -187,6 +187,9 @@ def test_what_cannot_be_factorised_is_refused_with_what_to_do() -> None:
             attempt()
     with pytest.raises(NumericsError, match="nothing can be learnt"):
         factorise(np.zeros((2, 2)), 0.0)
+    for diag_reg in (1.79e308, np.inf):
+        with pytest.raises(NumericsError, match="ask for a smaller diag_reg"):
+            factorise(np.full((2, 2), 1e307), diag_reg)
 
 
 def test_a_factor_is_made_of_its_lower_half_alone() -> None:

@@ -12,11 +12,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.http.protocol import server_config
+from service.http.protocol import Server, server_config
 from service.settings import Settings
 from service.state import Service
 from service.worker.tiler import Tiler
@@ -94,7 +93,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 async def port(app: FastAPI) -> AsyncIterator[int]:
     """The port of a real server of the application, whose lifespan the fixture `app` has opened."""
     config = server_config(app, lifespan="off")
-    server = uvicorn.Server(config)
+    server = Server(config, app.state.stopping)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve([listening]))

@@ -140,3 +140,19 @@ async def test_the_quota_of_inputs_is_507(settings, npy):
             response = await client.post("/v1/datasets", content=npy([[1.0] * 100]))
             assert response.status_code == 507
             assert response.json()["limit"] == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Content-Encoding", ["identity", "gzip"]),
+        ("Content-Type", ["application/json", "application/x-npy"]),
+        ("Content-Type", ["application/json", "application/json"]),
+    ],
+)
+async def test_a_header_that_comes_twice_is_looked_at_twice(client, name, values):
+    headers = [("Content-Type", "application/json")] if name != "Content-Type" else []
+    headers += [(name, value) for value in values]
+    response = await client.post("/v1/architectures", content=b"{}", headers=headers)
+    assert response.status_code == 415
+    assert response.json()["parameter"] == name

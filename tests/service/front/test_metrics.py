@@ -1,10 +1,12 @@
 """GET /metrics: what has been done, by whom it may be read, and that the docs know every name."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -80,6 +82,19 @@ async def test_requests_are_counted_by_the_template_of_their_route(
         assert found[f"gramd_http_request_seconds_count{{{labels}}}"] == count
     assert found["gramd_http_requests_open"] == 1
     assert found["process_resident_memory_bytes"] > 0
+
+
+async def test_methods_that_a_client_makes_up_are_one_series(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gramd.access")
+    for number in range(20):
+        await client.request(f"M{number:04}" + "X" * 1000, "/healthz")
+    assert "X" * 20 not in caplog.text
+    assert "M0019XXXX" in caplog.text
+    found = await samples(client)
+    ours = {name: count for name, count in found.items() if "gramd_http_requests_total" in name}
+    assert ours == {'gramd_http_requests_total{method="other",route="/healthz",status="405"}': 20}
 
 
 async def test_with_keys_only_one_for_metrics_reads_them(

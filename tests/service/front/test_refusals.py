@@ -175,3 +175,17 @@ async def test_bad_input_shapes(client, shape):
     body = {"architecture": DENSE, "input_shape": shape}
     document = problem(await client.post("/v1/architectures", json=body), 422)
     assert document["pointer"].startswith("/input_shape")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"architecture": None}, "expected an object; got null"),
+        ({"architecture": []}, "expected an object; got []"),
+        ({"outputs": True}, "expected a valid list; got true"),
+        ({"method": {"type": None}}, "unknown type null;"),
+    ],
+)
+async def test_mistakes_are_told_in_the_words_of_json(client, changes, told):
+    body = {"architecture": DENSE, "x1": [[1.0]]} | changes
+    assert told in problem(await client.post("/v1/kernels", json=body), 422)["detail"]

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+import re
 import socket
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 
 from service.access.exposure import listen
 
@@ -68,15 +70,59 @@ async def test_expect_100_continue_is_not_given_to_what_is_refused(port):
         HEAD + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n",
         HEAD + "Content-Length: -3\r\n\r\n",
         HEAD + "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /healthz?a b HTTP/1.1\r\nHost: gramd\r\n\r\n",
     ],
 )
-async def test_what_is_no_http_gets_a_problem_document_too(port, caplog, sent):
+async def test_what_is_no_http_gets_a_problem_document_too(port, app, caplog, sent):
+    caplog.set_level(logging.INFO, "gramd.access")
     head, _, body = (await answer_to(port, sent)).partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n")
     document = json.loads(body)
     assert document["type"] == "urn:gramd:problem:malformed-request"
     assert f"X-Request-Id: {document['request_id']}" in head
     assert "Traceback" not in caplog.text
+    assert f"'request_id': '{document['request_id']}'" in caplog.text
+    assert "'status': 400" in caplog.text
+    counted = generate_latest(app.state.requests.registry).decode()
+    assert re.search(r'gramd_http_requests_total\{.*status="400"\} 1\.0', counted)
+
+
+async def test_an_upgrade_is_passed_over_without_a_word(port, caplog):
+    for wanted in ("websocket", "h2c"):
+        answer = await answer_to(
+            port,
+            "GET /healthz HTTP/1.1\r\nHost: gramd\r\nConnection: upgrade, close\r\n"
+            f"Upgrade: {wanted}\r\n\r\n",
+        )
+        assert answer.startswith("HTTP/1.1 200")
+    assert "pgrade" not in caplog.text
+
+
+@pytest.mark.parametrize("target", ["http://gramd/v1/limits", "HTTPS://other:1/v1%2Flimits?"])
+async def test_a_target_may_be_absolute(port, caplog, target):
+    caplog.set_level(logging.INFO, "gramd.access")
+    close = "Connection: close\r\n\r\n"
+    answer = await answer_to(port, f"GET {target} HTTP/1.1\r\nHost: gramd\r\n{close}")
+    assert answer.startswith("HTTP/1.1 200")
+    assert "'path': '/v1" in caplog.text
+    answer = await answer_to(port, f"GET http://gramd HTTP/1.1\r\nHost: gramd\r\n{close}")
+    assert "text/html" in answer
+
+
+async def test_head_gives_no_length_where_get_has_none(port, working):
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client, working():
+        body = {"architecture": DENSE, "x1": [[1.0, 2.0]]}
+        job = (await client.post("/v1/kernels", json=body, headers={"Prefer": "wait=60"})).json()
+        for path, kind in (("/nngp", "application/json"), ("/events", "text/event-stream")):
+            wanted = job["links"]["self"] + path
+            head = await client.head(wanted, headers={"Accept": kind})
+            got = await client.get(wanted, headers={"Accept": kind})
+            assert "content-length" not in head.headers
+            assert {*head.headers} == {*got.headers}
+        sized = await client.head(job["links"]["nngp"])
+        assert int(sized.headers["content-length"]) > 0
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])

@@ -135,3 +135,27 @@ async def test_only_a_complete_job_is_opened(client):
     await client.patch(job["links"]["self"], json={"state": "cancelled"})
     problem(await client.post(job["links"]["self"] + "/zarr"), 409)
     problem(await client.post("/v1/kernels/k0/zarr"), 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/kernels/{id}/zarr%2F{token}/zarr.json",
+        "/v1/kernels/{id}%2Fzarr/{token}/zarr.json",
+        "/v1/kernels/{id}//zarr//{token}//zarr.json",
+        "/v1/kernels/{id}/zarr/./{token}/zarr.json",
+        "/v1/kernels/{id}/zarr%252F{token}/zarr.json",
+        "/v1/kernels/{id}/zarr%2F%41{tail}/zarr.json",
+        "http://gramd/v1/kernels/{id}/zarr%2f{token}",
+    ],
+)
+async def test_a_token_stays_out_of_the_log_however_its_path_is_written(port, caplog, path):
+    caplog.set_level(logging.INFO, "gramd.access")
+    token = "A" + "b-_9" * 10 + "xy"
+    target = path.format(id="k01a2086bb64936cbcb4be13072d5", token=token, tail=token[1:])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    await reader.read()
+    writer.close()
+    assert "(token)" in caplog.text
+    assert token[1:] not in caplog.text
