@@ -104,6 +104,7 @@ def _of_pair(
     one, two = left.averages, right.averages
     extent = _extent(left, right)
     pooled, error = _pooled(parts.pointwise, between, left, right, extent)
+    error = error * _margin(one.u, two.u)
     scale = one.total * two.total
 
     def finished(pooled: Array) -> Array:
@@ -155,6 +156,13 @@ def _pooled(
     fourth = jnp.matmul(grid, jnp.asarray(_MIXED, f.dtype))
     second = jnp.abs(around[:, ::2] + around[:, 1::2] - 2 * at[:, None]).max(1) / 2
     return pooled, jnp.abs(fourth) + second
+
+
+def _margin(u1: Array, u2: Array) -> Array:
+    """What the estimated error is multiplied by, from the pooling weights, (P,) each: where few positions
+    are pooled, the largest interaction may be far above its root mean square. 3.7 for three positions,
+    where steep functions (sign) were seen 3.1 times as far off; 1.04 for two hundred."""
+    return 1 + 8 * jnp.maximum((u1 * u1).sum(), (u2 * u2).sum())
 
 
 def _at(hats: Chain, positions: Sequence[int]) -> Chain:

@@ -1,4 +1,4 @@
-"""Which layer to blame when a kernel is not finite."""
+"""Which layer to blame when a kernel is not finite, and whether it is zero for want of range."""
 
 from __future__ import annotations
 
@@ -51,6 +51,42 @@ def check_finite(
             f"the {name} of a pair of inputs is not finite in {rows1.dtype} after layer {index} of "
             f"the canonical form ({layer.name()}): {layer.not_finite}{wider}"
         )
+
+
+def check_not_vanished(
+    computed: dict[str, npt.NDArray[Any]],
+    architecture: Architecture,
+    rows: Inputs,
+    compute: Compute,
+) -> None:
+    """Raises where an input's float32 kernel with itself is zero, and in float64 it is not.
+
+    Args:
+        computed: the tile of a group with itself, (n, n) or (n,), by name.
+        architecture: its network.
+        rows: its inputs; one that is all zero may have a kernel of zero.
+        compute: as in `check_finite`.
+
+    Raises:
+        NumericsError: a kernel is below the smallest number of float32, which takes it for zero.
+    """
+    if rows.dtype != "float32" or architecture.exactness == "estimated":
+        return
+    for name, values in computed.items():
+        own = np.diagonal(values) if values.ndim > 1 else values
+        for row in np.flatnonzero(own == 0):
+            one = rows.take([int(row)])
+            if not one.x.any():
+                continue
+            wide = Inputs(one.x.astype(np.float64), one.mask)
+            exact = float(compute(architecture.expanded, wide, None)[name].mean())
+            if exact == 0:
+                break  # by design of the network, and so for the others
+            raise NumericsError(
+                f"the {name} of an input with itself is {exact:.3g}, which float32 takes for zero; use "
+                f"larger inputs or stds (w_std = sqrt(2) keeps variances under relu), normalise with "
+                f"layer_norm, or ask for float64"
+            )
 
 
 def _first_failure(

@@ -14,7 +14,7 @@ from kernels.demand import Demand, plan_pair
 from kernels.engine.additive import Parts
 from kernels.engine.additive_pairs import AdditivePairs
 from kernels.engine.backend import micro_tile_edge, policy
-from kernels.engine.diagnosis import check_finite
+from kernels.engine.diagnosis import check_finite, check_not_vanished
 from kernels.engine.network import Network
 from kernels.engine.pairs import Pairs
 from kernels.engine.schedule import ShouldStop
@@ -74,7 +74,7 @@ def compute_tile(
     Raises:
         KernelError: it takes more memory than the workspace has.
         Stopped: `should_stop` said so.
-        NumericsError: an entry is not finite.
+        NumericsError: an entry is not finite, or an input's kernel with itself has vanished.
     """
     workspace = workspace or Workspace()
     sides = [rows1] if rows2 is None else [rows1, rows2]
@@ -93,6 +93,8 @@ def compute_tile(
             tile = {name: computed.values[name] for name in names}
             compute = partial(_of_one_pair, architecture, form, landmarks)
             check_finite(tile, architecture, rows1, rows2, compute)
+            if rows2 is None and form != "positions":
+                check_not_vanished(tile, architecture, rows1, compute)
         return TileResult(tile, computed.error_estimate)
 
 
@@ -206,8 +208,9 @@ def _of_one_pair(
         layers = (*layers, Flatten())
     layers = with_mixed_inputs(tuple(layers), EXACT)
     workspace, shared = Workspace(), Shared.of(layers, landmarks)
-    pairs = Pairs.of(layers, one, two, True, ends_in, shared, workspace)
-    return _computed(pairs, ends_in, EXACT, workspace, None).values
+    with jax.enable_x64(one.dtype == "float64"):
+        pairs = Pairs.of(layers, one, two, True, ends_in, shared, workspace)
+        return _computed(pairs, ends_in, EXACT, workspace, None).values
 
 
 def _every_pair(architecture: Architecture, inputs: Inputs, form: Form) -> bool:

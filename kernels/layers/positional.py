@@ -29,6 +29,11 @@ class Indicator(Spec):
         return xp.where(distance == 0, 1.0, 0.0)
 
 
+def _relative(xp: Any, distance: Any, numbers: Numbers) -> Any:
+    """Distances in units of the length, which may be so small that float32 takes it for zero."""
+    return xp.where(distance == 0, 0, distance / numbers["length"])
+
+
 class Rational(Spec):
     """R[p, q] = 1 / (1 + (dist / length)^power)."""
 
@@ -38,7 +43,7 @@ class Rational(Spec):
 
     def decay(self, xp: Any, distance: Any, numbers: Numbers) -> Any:
         """R at each distance; `xp` is numpy or jax.numpy."""
-        return 1 / (1 + (distance / numbers["length"]) ** numbers["power"])
+        return 1 / (1 + _relative(xp, distance, numbers) ** numbers["power"])
 
 
 class Exponential(Spec):
@@ -50,7 +55,7 @@ class Exponential(Spec):
 
     def decay(self, xp: Any, distance: Any, numbers: Numbers) -> Any:
         """R at each distance; `xp` is numpy or jax.numpy."""
-        return xp.exp(-((distance / numbers["length"]) ** numbers["power"]))
+        return xp.exp(-(_relative(xp, distance, numbers) ** numbers["power"]))
 
 
 class Positional(Spec):

@@ -21,6 +21,8 @@ ROUNDING = 1e-13
 SHARPNESS = (0.2, 1.0, 4.0, 30.0)
 """qk_std: from an attention that averages everything to one that nearly picks single positions."""
 
+SIGN: Layer = {"type": "sign"}
+TANH: Layer = {"type": "elementwise", "fn": "tanh"}
 FRONT = [dense(), RELU]
 MECHANISMS: dict[str, tuple[list[Layer], dict[str, Any], Layer]] = {
     "softmax": ([conv(3), RELU], {}, RELU),
@@ -84,6 +86,20 @@ def test_it_holds_for_random_inputs(name: str) -> None:
         found += check(layers, x, mask).tolist()
     # Nothing would be violated either if every pair was given up.
     assert np.mean(np.array(found) < 1e-2) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "positions"), [("sparsemax", 2), ("softmax", 3), ("relu", 6)]
+)
+@pytest.mark.parametrize("activation", [SIGN, TANH], ids=["sign", "tanh"])
+def test_it_holds_for_steep_functions_on_few_positions(
+    mechanism: str, positions: int, activation: Layer
+) -> None:
+    given = {"type": "linear", "feature_map": "relu"} if mechanism == "relu" else mechanism
+    layers = [*FRONT, attention(given), {"type": "layer_norm"}, activation, POOL, dense()]
+    for seed in (0, 1, 5, 11, 24, 28):
+        x = np.random.default_rng(seed).normal(size=(16, positions, 2))
+        check(layers, x, np.ones((16, positions), bool))
 
 
 @pytest.mark.slow

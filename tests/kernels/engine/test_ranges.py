@@ -62,6 +62,35 @@ def test_waves_of_small_variances_keep_their_digits(
         assert np.abs((found - expected) / np.outer(own, own)).max() < allowed
 
 
+@pytest.mark.parametrize("form", ["matrix", "diagonal"])
+def test_kernels_below_the_range_are_an_error_and_not_zero(form: Any) -> None:
+    deep: list[Layer] = [
+        {"type": "repeat", "times": 140, "layers": [DENSE, {"type": "relu"}]},
+        DENSE,
+    ]
+    with pytest.raises(NumericsError, match=r"8\.15e-44, which float32 takes for zero"):
+        kernel_matrix({"layers": deep}, X, form=form)
+    assert np.diagonal(kernel_matrix({"layers": deep}, X, dtype="float64")["nngp"]).min() > 0
+
+
+def test_kernels_that_are_zero_by_design_stay_zero() -> None:
+    silent = {"layers": [{"type": "dense", "w_std": 0.0}, {"type": "relu"}, DENSE]}
+    assert not kernel_matrix(silent, X)["nngp"].any()
+    assert not kernel_matrix({"layers": [DENSE, {"type": "relu"}]}, 0 * X)["ntk"].any()
+
+
+def test_a_decay_shorter_than_float32_knows_is_the_indicator() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 2))
+
+    def kernel(decay: Any) -> np.ndarray:
+        attention = {"type": "attention", "positional": {"merge": "sum", "decay": decay}}
+        return kernel_matrix({"layers": [DENSE, attention, POOL]}, x)["nngp"]
+
+    expected = kernel({"type": "indicator"})
+    for kind in ("rational", "exponential"):
+        np.testing.assert_array_equal(kernel({"type": kind, "length": 1e-60}), expected)
+
+
 def test_layer_norm_of_large_variances_has_ones_on_its_diagonal() -> None:
     x = np.array([[1e19], [-1e19], [3.3e18]])
     found = kernel_matrix({"layers": [DENSE, {"type": "layer_norm"}]}, x)["nngp"]
