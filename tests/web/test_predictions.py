@@ -44,6 +44,8 @@ def test_mean_and_spread_of_a_gaussian_process(served: Served, page_of: PageOf) 
     expect(page.locator(".estimate")).to_contain_text("14 × 30")
     page.get_by_label("Added to the diagonal").select_option("absolute")
     page.get_by_label("diag_reg", exact=True).fill("0.01")
+    # Error bars are as wide as left-out targets lie off, unless told otherwise.
+    expect(page.get_by_label("Error bars")).to_have_value("loo")
     prediction = sent(page)
     mean, variance = (answer(served, prediction, name) for name in ("mean", "variance"))
     # The receipt's facts, the plot, and the table, of which the last page is short.
@@ -51,8 +53,13 @@ def test_mean_and_spread_of_a_gaussian_process(served: Served, page_of: PageOf) 
     facts = page.locator(".facts")
     expect(facts).to_contain_text("0.01 (")
     expect(facts).to_contain_text("none was needed")
-    shown = facts.locator("div", has_text="Log marginal likelihood").locator("dd").inner_text()
-    assert abs(float(shown.split()[0]) / record["receipt"]["log_marginal_likelihood"] - 1) < 1e-5
+    for label, name in (
+        ("Log marginal likelihood", "log_marginal_likelihood"),
+        ("Output scale", "output_scale"),
+    ):
+        shown = facts.locator("div", has_text=label).locator("dd").inner_text()
+        assert abs(float(shown.split()[0]) / record["receipt"][name] - 1) < 1e-5
+    assert record["model"]["output_scale"] == "loo"
     expect(page.locator(".chart .band")).to_have_count(1)
     expect(page.locator(".chart .dot")).to_have_count(14)
     page.get_by_role("button", name="Later rows").click()

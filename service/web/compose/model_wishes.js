@@ -15,7 +15,11 @@ const REGULARISATIONS = {
   relative: "a share of the mean diagonal",
   absolute: "this number",
 };
-const CRITERIA = { log_density: "log predictive density", mse: "mean squared error" };
+const CRITERIA = { mse: "mean squared error", log_density: "log predictive density" };
+const OUTPUT_SCALES = {
+  loo: "as wide as leave-one-out says",
+  one: "as the network has them",
+};
 const TASKS = { regression: "regression", classification: "classification" };
 
 export class ModelWishes {
@@ -40,6 +44,7 @@ export class ModelWishes {
     this.regularisation = select("diag-reg", REGULARISATIONS);
     this.value = number("diag-reg-value", "0.0001");
     this.criterion = select("criterion", CRITERIA);
+    this.scale = select("output-scale", OUTPUT_SCALES);
     this.task = select("task", TASKS);
     this.spread = ["variance", "covariance"].map((name, index) => h("input", {
       type: "checkbox", value: name, checked: index === 0, onchange: change,
@@ -52,6 +57,7 @@ export class ModelWishes {
       time: field("t = steps × learning rate", this.time),
       value: field("diag_reg", this.value),
       criterion: field("Best by", this.criterion),
+      scale: field("Error bars", this.scale),
       spread: h("fieldset", {}, h("legend", {}, "Beside the mean"),
         this.spread.map((box) => h("label", { class: "choice" }, box, box.value))),
     };
@@ -61,7 +67,8 @@ export class ModelWishes {
         field("What is trained", this.model), this.parts.kernel, this.parts.until, this.parts.time),
       h("div", { class: "fields" },
         field("Added to the diagonal", this.regularisation), this.parts.value, this.parts.criterion,
-        field("Targets", this.task), this.parts.spread),
+        field("Targets", this.task), this.parts.spread,
+        this.parts.scale),
       h("div", { class: "fields" }, this.dtype.element, this.method.element),
       this.method.fields);
     this.#settle();
@@ -90,7 +97,11 @@ export class ModelWishes {
     const diag_reg = this.regularisation.value === "loo"
       ? { type: "loo", criterion: this.criterion.value }
       : { type: this.regularisation.value, value: this.value.valueAsNumber };
-    if (type !== "gradient_flow") return { type, kernel: this.kernel.value, diag_reg };
+    if (type === "gaussian_process") {
+      const output_scale = this.scale.value === "loo" ? "loo" : 1;
+      return { type, kernel: this.kernel.value, diag_reg, output_scale };
+    }
+    if (type === "kernel_ridge") return { type, kernel: this.kernel.value, diag_reg };
     const time = this.until.value === "infinity" ? "infinity" : this.time.valueAsNumber;
     return { type, time, diag_reg };
   }
@@ -113,5 +124,7 @@ export class ModelWishes {
     this.parts.value.hidden = searched && !finite;
     this.parts.criterion.hidden = !searched || finite;
     this.parts.spread.hidden = this.model.value === "kernel_ridge";
+    // Any scale gives the same mean.
+    this.parts.scale.hidden = this.model.value !== "gaussian_process" || !this.wantsSpread;
   }
 }

@@ -67,6 +67,7 @@ function trained(receipt) {
   const searched = regularisation.search ? `, best by ${regularisation.search.criterion.replace("_", " ")}` : "";
   return [
     ["diag_reg", `${value(regularisation.value)} (${value(regularisation.relative)} of the mean diagonal${searched})`],
+    ["Output scale", receipt.output_scale == null ? null : value(receipt.output_scale)],
     ["Jitter added", jitter ? value(jitter) : "none was needed"],
     ["Log marginal likelihood", evidence == null ? null : `${value(evidence)} nats`],
     ["Leave-one-out error", loo?.mse == null ? null : `${value(loo.mse)} (mean square)`],
