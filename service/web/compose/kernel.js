@@ -6,7 +6,7 @@ import { KernelWishes } from "./kernel_wishes.js";
 import { families } from "./samples.js";
 
 const PLACES = [
-  { name: "x1", mask: "mask1", title: "x1", hint: "inputs: (n, d), (n, T, d) or (n, H, W, C)" },
+  { name: "x1", mask: "mask1", title: "x1", hint: "inputs: (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C)" },
   { name: "x2", mask: "mask2", title: "x2", hint: "optional: the other side; without it, x1 against itself" },
   { name: "mask1", apart: true, title: "mask1", hint: "optional: where a position of x1 is real" },
   { name: "mask2", apart: true, title: "mask2", hint: "optional: the same for x2" },

@@ -8,7 +8,7 @@ import { ModelWishes } from "./model_wishes.js";
 import { curve } from "./samples.js";
 
 const PLACES = [
-  { name: "x_train", mask: "mask_train", title: "x_train", hint: "inputs: (n, d), (n, T, d) or (n, H, W, C)" },
+  { name: "x_train", mask: "mask_train", title: "x_train", hint: "inputs: (n, d), (n, T, d), (n, H, W, C) or (n, D, H, W, C)" },
   { name: "y_train", apart: true, title: "y_train", hint: "targets: (n) or (n, outputs); classes as whole numbers (n)" },
   { name: "x_test", mask: "mask_test", title: "x_test", hint: "inputs to predict for: (m, …)" },
   { name: "mask_train", apart: true, title: "mask_train", hint: "optional: where a position of x_train is real" },
