@@ -108,6 +108,7 @@ class Supervisor:
         self._sockets: Path | None = None
         self._children: list[Child] = []
         self._queue_url = ""
+        self._told = False
 
     def run(self) -> int:
         """Start everything, say where it listens, look after it; returns the exit code.
@@ -115,7 +116,7 @@ class Supervisor:
         Raises StartError, with nothing left behind, when it cannot start.
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _raise_stopping)
+            signal.signal(number, self._tell)
         try:
             with listen(self._host, self._port) as listener:
                 self._start(listener)
@@ -128,6 +129,11 @@ class Supervisor:
                 signal.signal(number, signal.SIG_IGN)
             self._stop()
         return 0
+
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        """A signal: what is under way ends at once, unless it swallows what it does not know."""
+        self._told = True
+        raise Stopping
 
     def _start(self, listener: socket.socket) -> None:
         settings = self._settings
@@ -191,6 +197,9 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def _keep_running(self, children: Sequence[Child]) -> None:
+        if self._told:
+            # It came while Python ran a destructor or a callback, which lets nothing out.
+            raise Stopping
         for child in (*self._stores, *children):
             child.keep_running()
 
@@ -225,10 +234,6 @@ def _say_open() -> None:
         "`python -m service keys create` makes the first.\n"
     )
     sys.stdout.flush()
-
-
-def _raise_stopping(number: int, frame: FrameType | None) -> None:
-    raise Stopping
 
 
 def _ready(host: str, port: int) -> bool:

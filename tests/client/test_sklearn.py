@@ -176,14 +176,11 @@ def test_error_bars_hold_what_they_say_whatever_the_units(url: str) -> None:
     y = 500 + 40 * (np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.1 * rng.normal(size=260))
     process = NNGPRegressor(DENSE, diag_reg="loo", url=url).fit(x[:60], y[:60])
     mean, std = process.predict(x[60:], return_std=True)
-    chosen = process.receipt_
-    noise = chosen["output_scale"] * chosen["diag_reg"]["value"] * process.y_scale_**2
-    inside = np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + noise)
+    inside = np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + process.noise_)
     assert 0.88 < inside.mean() < 0.995
     fixed = NNGPRegressor(DENSE, diag_reg="loo", output_scale=1.0, normalize_y=False, url=url)
     mean, std = fixed.fit(x[:60], y[:60]).predict(x[60:], return_std=True)
-    noise = fixed.receipt_["diag_reg"]["value"]
-    assert np.mean(np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + noise)) < 0.5
+    assert np.mean(np.abs(mean - y[60:]) < 2 * np.sqrt(std**2 + fixed.noise_)) < 0.5
 
 
 def test_estimators_of_sequences_count_channels_not_positions(url: str) -> None:

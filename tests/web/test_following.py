@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 from playwright.sync_api import Page, Route, expect
 
-from tests.service.room.serving import Served
+from tests.service.room.serving import Served, until
 
 from .files import npy
 from .waiting import WAIT_MS, ended
@@ -44,14 +44,13 @@ def test_finished_rows_are_there_before_the_job_is(served: Served, page_of: Page
     page.get_by_role("link", name="training inputs", exact=True).click()
     canvas = page.locator("canvas.heatmap")
     expect(canvas).to_be_visible(timeout=WAIT_MS)
-    page.wait_for_function(
-        """() => {
-            const canvas = document.querySelector('canvas.heatmap');
-            const [red, , , alpha] = canvas.getContext('2d').getImageData(4, 4, 1, 1).data;
-            return canvas.dataset.ready === 'false' && alpha === 255 && red < 230;
-        }""",
-        timeout=WAIT_MS,
-    )
+    painted = """() => {
+        const canvas = document.querySelector('canvas.heatmap');
+        const [red, , , alpha] = canvas.getContext('2d').getImageData(4, 4, 1, 1).data;
+        return canvas.dataset.ready === 'false' && alpha === 255 && red < 230;
+    }"""
+    # Not wait_for_function, which the page's policy lets evaluate nothing a second time.
+    until(lambda: page.evaluate(painted), "a tile is painted before the last is there")
     expect(state).to_have_text("running")
     path = links["kernels.train"]
     assert (asked[path], asked[f"{path}/events"]) == (1, 1)

@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from tests.service.room.serving import Served
+from tests.service.room.serving import Served, until
 
 from .files import give
 from .waiting import ended
@@ -129,7 +129,8 @@ def test_classes_of_networks_trained_for_a_while(served: Served, page_of: PageOf
     # The table is wider than that, and scrolls by keyboard too.
     page.get_by_role("region", name="table of answers").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    # Not wait_for_function, which the page's policy lets evaluate nothing a second time.
+    until(lambda: page.evaluate("document.activeElement.scrollLeft > 0"), "the table scrolls")
     # What it would take again: longer words, which fit on a telephone all the same.
     page.get_by_role("link", name="Predict", exact=True).click()
     page.get_by_role("checkbox", name="covariance").uncheck()

@@ -52,7 +52,7 @@ def kernels(layers: list[Layer], x: Array, *others: Array, **named: Any) -> dict
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of two inputs."""
-    monkeypatch.setattr(tiles_module, "_ESTIMATED_ROWS", 2)
+    monkeypatch.setattr(tiles_module, "_SAMPLED_ROWS", 2)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -263,11 +263,11 @@ def test_a_network_without_layers_is_none(layer: dict[str, Any]) -> None:
         ),
         (
             {"type": "parallel", "branches": "dense"},
-            "expected a list of branches, each a list of layers; got 'dense'",
+            'expected a list of branches, each a list of layers; got "dense"',
         ),
         (
             {"type": "parallel", "branches": [DENSE]},
-            "expected a branch, a list of layers; got {'type': 'dense'}",
+            'expected a branch, a list of layers; got {"type": "dense"}',
         ),
         (
             {"type": "dense", "wstd": 1.0},
@@ -283,9 +283,9 @@ def test_a_network_without_layers_is_none(layer: dict[str, Any]) -> None:
         ),
         (
             {"type": "rleu"},
-            "unknown type 'rleu'; did you mean 'relu'? expected one of 'dense', 'conv'",
+            "unknown type \"rleu\"; did you mean 'relu'? expected one of 'dense', 'conv'",
         ),
-        ({"type": "quux"}, "unknown type 'quux'; expected one of 'dense', 'conv'"),
+        ({"type": "quux"}, "unknown type \"quux\"; expected one of 'dense', 'conv'"),
     ],
 )
 def test_what_was_expected_is_said(layer: dict[str, Any], detail: str) -> None:

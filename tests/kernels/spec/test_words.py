@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from kernels.architecture import parse_architecture
 from kernels.errors import SpecError
-from kernels.spec.architecture import parse_architecture
 
 DENSE = {"type": "dense"}
 

@@ -26,7 +26,7 @@ ABOVE = {"layers": [{"type": "dense"}, {"type": "relu"}, HEADS, {"type": "global
 @pytest.fixture(autouse=True)
 def several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of two inputs, so that heads and landmarks are shared between tiles."""
-    monkeypatch.setattr(tiles_module, "_ESTIMATED_ROWS", 2)
+    monkeypatch.setattr(tiles_module, "_SAMPLED_ROWS", 2)
 
 
 @pytest.mark.parametrize("architecture", [LINEAR, ABOVE], ids=["linear", "landmarks"])

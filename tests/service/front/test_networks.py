@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernels.spec.architecture import parse_architecture
+from kernels.architecture import parse_architecture
 
 from .conftest import DENSE, problem
 from .predicting import body

@@ -29,7 +29,7 @@ BODY = {"architecture": DENSE, "x1": [[1.0, 2.0]]}
 def limited() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A queue server of its own, which learns that a file may not grow instead of dying of it."""
     folder = Path(tempfile.mkdtemp(prefix="gramd-test-"))
-    server, _ = servers(folder, 64 << 20)
+    server, _ = servers(folder, 64 << 20, 64 << 20)
     ignored = signal.getsignal(signal.SIGXFSZ)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

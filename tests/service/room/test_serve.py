@@ -33,6 +33,34 @@ def test_it_computes_and_sigterm_leaves_nothing_but_the_cache(
     assert alive(again.family) == set()
 
 
+SWALLOWING = """
+import os, signal, sys
+from service import __main__ as command
+from service.processes import supervisor
+
+def keys_exist(url):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except Exception:
+        print("swallowed", flush=True)
+    return True
+
+supervisor.keys_exist = keys_exist
+sys.exit(command.main(sys.argv[1:]))
+"""
+
+
+def test_a_signal_that_a_library_swallows_ends_it_all_the_same(root: Path, tmp_path: Path) -> None:
+    """The exception that a signal raises may meet a destructor, or whoever catches every error."""
+    serve = ["serve", "--port", "0", "--workers", "1", "--data-dir", str(tmp_path / "data")]
+    ended = subprocess.run(
+        [sys.executable, "-c", SWALLOWING, *serve],
+        cwd=root, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert "swallowed" in ended.stdout
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_killed_it_leaves_no_process_and_the_directory_can_be_used_again(
     launch: Callable[..., subprocess.Popen[str]],
 ) -> None:
