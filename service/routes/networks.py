@@ -45,7 +45,7 @@ async def get_kernel_architecture(
     """The canonical form, whose SHA-256 is the job's `architecture`; POSTed as `architecture`, it asks
     for the same network. It is there from the POST on, until the job expires."""
     only(request)
-    return await _answer(request, service, await service.jobs.get(tenant, job_id), "job")
+    return await _respond(request, service, await service.jobs.get(tenant, job_id), "job")
 
 
 @router.get(
@@ -62,10 +62,10 @@ async def get_prediction_architecture(
     """As GET /v1/kernels/{job_id}/architecture, of all of its kernels."""
     only(request)
     record = await service.predictions.get(tenant, prediction_id)
-    return await _answer(request, service, record, "prediction")
+    return await _respond(request, service, record, "prediction")
 
 
-async def _answer(
+async def _respond(
     request: Request, service: Service, record: JobRecord | PredictionRecord, noun: str
 ) -> Response:
     """The stored document as it stands; raises Gone."""
