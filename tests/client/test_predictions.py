@@ -126,11 +126,12 @@ def test_classifiers_name_the_classes_they_were_given(
     "estimator",
     [
         NNGPRegressor,
-        pytest.param(NTKRegressor, marks=pytest.mark.slow),
-        pytest.param(NNGPClassifier, marks=pytest.mark.slow),
-        pytest.param(NTKClassifier, marks=pytest.mark.slow),
+        NTKRegressor,
+        NNGPClassifier,
+        NTKClassifier,
     ],
 )
+@pytest.mark.slow
 def test_estimators_are_what_scikit_learn_expects(
     url: str, estimator: Callable[..., BaseEstimator]
 ) -> None:

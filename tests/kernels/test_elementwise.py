@@ -127,7 +127,14 @@ def test_near_duplicates_of_large_variance(fn: str) -> None:
         assert abs(result["ntk"][0, i] - slope * 600 * rho[i]) < 1e-8 * scales[1] * 600
 
 
-@pytest.mark.parametrize("fn", FUNCTIONS)
+@pytest.mark.parametrize(
+    "fn",
+    [
+        # It takes half a minute.
+        pytest.param(fn, marks=pytest.mark.slow) if fn == "arctan" else fn
+        for fn in FUNCTIONS
+    ],
+)
 def test_float32_keeps_the_contract_at_any_correlation(fn: str) -> None:
     x, rho = at_correlations(1.0, 4.0)
     x = x.astype(np.float32)

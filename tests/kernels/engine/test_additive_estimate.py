@@ -91,7 +91,10 @@ def test_it_holds_for_random_inputs(name: str) -> None:
 @pytest.mark.parametrize(
     ("mechanism", "positions"), [("sparsemax", 2), ("softmax", 3), ("relu", 6)]
 )
-@pytest.mark.parametrize("activation", [SIGN, TANH], ids=["sign", "tanh"])
+@pytest.mark.parametrize(
+    "activation",
+    [pytest.param(SIGN, id="sign"), pytest.param(TANH, id="tanh", marks=pytest.mark.slow)],
+)
 def test_it_holds_for_steep_functions_on_few_positions(
     mechanism: str, positions: int, activation: Layer
 ) -> None:

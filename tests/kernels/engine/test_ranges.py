@@ -64,13 +64,18 @@ def test_waves_of_small_variances_keep_their_digits(
 
 @pytest.mark.parametrize("form", ["matrix", "diagonal"])
 def test_kernels_below_the_range_are_an_error_and_not_zero(form: Any) -> None:
-    deep: list[Layer] = [
-        {"type": "repeat", "times": 140, "layers": [DENSE, {"type": "relu"}]},
-        DENSE,
-    ]
-    with pytest.raises(NumericsError, match=r"8\.15e-44, which float32 takes for zero"):
-        kernel_matrix({"layers": deep}, X, form=form)
-    assert np.diagonal(kernel_matrix({"layers": deep}, X, dtype="float64")["nngp"]).min() > 0
+    low = {"layers": [{"type": "dense", "w_std": 1e-20}, {"type": "relu"}, DENSE]}
+    with pytest.raises(NumericsError, match=r"\de-4[12], which float32 takes for zero"):
+        kernel_matrix(low, X, form=form)
+    assert np.diagonal(kernel_matrix(low, X, dtype="float64")["nngp"]).min() > 0
+
+
+def test_an_input_that_vanishes_below_a_sign_is_an_error_and_not_zero() -> None:
+    x = np.array([[2e-19], [6e-20]])
+    network = {"layers": [DENSE, {"type": "sign"}]}
+    with pytest.raises(NumericsError, match="itself is 1, which float32 takes for zero"):
+        kernel_matrix(network, x)
+    np.testing.assert_array_equal(kernel_matrix(network, x, dtype="float64")["nngp"], 1)
 
 
 def test_kernels_that_are_zero_by_design_stay_zero() -> None:

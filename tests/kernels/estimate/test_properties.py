@@ -149,7 +149,11 @@ def test_positions_that_two_images_number_otherwise_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "layers", [[estimated(samples=16), POOL], [dense(), RELU, *PLACED]], ids=["plain", "landmarks"]
+    "layers",
+    [
+        pytest.param([estimated(samples=16), POOL], id="plain"),
+        pytest.param([dense(), RELU, *PLACED], id="landmarks", marks=pytest.mark.slow),
+    ],
 )
 def test_other_images_of_other_grids_are_not(layers: list[Layer]) -> None:
     """Where the logits see no embeddings, or see them through landmarks."""

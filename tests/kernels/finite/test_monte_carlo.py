@@ -45,6 +45,7 @@ def sequences(n: int, length: int = 6, dtype: str = "float64", masked: bool = Tr
     return read_inputs(entries((n, length, 3)), mask, dtype=dtype)
 
 
+@pytest.mark.slow
 def test_any_tiling_gives_the_same_estimates() -> None:
     """Weights are the network's, and a dropout mask is its input's, wherever the input stands."""
     rows = sequences(5)
