@@ -149,6 +149,7 @@ def test_an_inputs_identity_is_its_content() -> None:
     assert len(np.unique(both, axis=0)) == 9
 
 
+@pytest.mark.slow
 def test_padding_an_image_leaves_its_dropout_as_it_is() -> None:
     layers = network(conv(2, 2), DROPOUT, POOL)
     small = read_inputs(entries((2, 3, 2, 1)), dtype="float64")

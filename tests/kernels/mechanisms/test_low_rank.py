@@ -171,7 +171,7 @@ SCALES = np.array([0.05, 6.0, 0.8, 0.1, 0.02])
 MIXED = entries((5, 34, 3)) * SCALES[:, None, None]
 
 
-@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("inside", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_inputs_beyond_the_tolerance_are_exact_and_no_others(inside: bool) -> None:
     def spec(mechanism: Any) -> dict[str, Any]:
         layer = attention(mechanism)
