@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,25 +77,25 @@ def check_not_vanished(
     """
     if rows.dtype != "float32" or architecture.exactness == "estimated":
         return
-    own = {
-        name: np.diagonal(kernel) if kernel.ndim > 1 else kernel
-        for name, kernel in computed.items()
-    }
-    zero = np.any([kernel == 0 for kernel in own.values()], axis=0)
-    # One is enough: where it is zero by design of the network, the others are.
-    row = next((int(row) for row in np.flatnonzero(zero) if rows.x[row].any()), None)
-    if row is None:
-        return
-    one = rows.take([row])
-    wide = Inputs(one.x.astype(np.float64), one.mask)
-    exact = compute(architecture.expanded, wide, None)
-    rounding = _ROUNDING * float((wide.x**2).mean())
-    for name, kernel in own.items():
-        value = float(exact[name].mean())
-        if kernel[row] != 0 or value == 0 or _SMALLEST <= value <= rounding:
+
+    @cache
+    def in_float64(row: int) -> dict[str, npt.NDArray[Any]]:
+        one = rows.take([row])
+        wide = Inputs(one.x.astype(np.float64), one.mask)
+        return compute(architecture.expanded, wide, None)
+
+    for name, values in computed.items():
+        own = np.diagonal(values) if values.ndim > 1 else values
+        # One is enough: where it is zero by design of the network, the others are.
+        row = next((int(row) for row in np.flatnonzero(own == 0) if rows.x[row].any()), None)
+        if row is None:
+            continue
+        exact = float(in_float64(row)[name].mean())
+        rounding = _ROUNDING * float(np.mean(rows.x[row].astype(np.float64) ** 2))
+        if exact == 0 or _SMALLEST <= exact <= rounding:
             continue
         raise NumericsError(
-            f"the {name} of an input with itself is {value:.3g}, which float32 takes for zero; use "
+            f"the {name} of an input with itself is {exact:.3g}, which float32 takes for zero; use "
             f"larger inputs or stds (w_std = sqrt(2) keeps variances under relu), normalise with "
             f"layer_norm, or ask for float64"
         )
