@@ -81,7 +81,8 @@ class Solver:
         arrays["mean"], variance = await self._by_rows(training)
         variance *= training.scale
         if "covariance" in self._outputs:
-            covariance = training.scale * await self._covariance(training)
+            covariance = await self._covariance(training)
+            covariance *= training.scale
             variance = np.diagonal(covariance).copy()
             arrays["covariance"] = covariance
         if "variance" in self._outputs:

@@ -71,12 +71,10 @@ class Network(BaseEstimator):
         """The model of a request."""
         given = self.diag_reg
         if isinstance(given, str):
-            reg: Any = {"type": given}
-        elif isinstance(given, Mapping):
-            reg = given
-        else:
-            reg = {"type": "relative", "value": _number(given)}
-        return {"type": self._model, "diag_reg": reg}
+            given = {"type": given}
+        elif not isinstance(given, Mapping):
+            given = _number(given)  # relative, as the service takes a number
+        return {"type": self._model, "diag_reg": given}
 
     def _learnt(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Any]:
         """X and y as scikit-learn checks them; lists of differing lengths, which it knows not, as they
