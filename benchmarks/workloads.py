@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,13 @@ class Data:
         if self.mask is not None:
             return self.mask.sum(axis=tuple(range(1, self.mask.ndim)))
         return np.full(len(self.x), prod(self.x.shape[1:-1]))
+
+
+class AttentionPairs(NamedTuple):
+    """What any exact method has to do, pair by pair: as `Floor`, arrays."""
+
+    flops: Array
+    bytes: Array
 
 
 @dataclass(frozen=True)
@@ -143,17 +150,20 @@ def of_blocks(passes: int) -> Callable[[Data], Floor]:
 
 
 def of_attention(cut: int = 0) -> Callable[[Data], Floor]:
-    """Both products of A K A'^T for both kernels, 2 T1 T2 (T1 + T2) each; T is shorter by `cut`."""
+    """Both products of A K A'^T for both kernels of pairs i <= j; T is shorter by `cut`."""
 
     def floor(data: Data) -> Floor:
-        t = data.lengths.astype(float) - cut
-        one, two = t[:, None], t[None, :]
-        products = 2 * one * two * (one + two)
-        inputs = 2 * one * two * data.x.shape[-1]
-        blocks = 2 * 4 * one * two
-        return Floor(_pairs(2 * products + inputs), _pairs(2 * blocks))
+        t = data.lengths - cut
+        each = attention_pairs(t[:, None], t[None, :], data.x.shape[-1])
+        return Floor(_pairs(each.flops), _pairs(each.bytes))
 
     return floor
+
+
+def attention_pairs(one: Array, two: Array, channels: int) -> AttentionPairs:
+    """2 T1 T2 (T1 + T2) for each kernel of inputs of T1 and T2 positions, and X X'^T."""
+    products = 2.0 * one * two * (one + two)
+    return AttentionPairs(2 * products + 2.0 * one * two * channels, 2 * 2 * 4.0 * one * two)
 
 
 def of_readout(data: Data) -> Floor:

@@ -28,5 +28,5 @@ Layers import JAX inside their rules only, so everything marked "no JAX" may be 
 process that has none.
 """
 
-NUMERICS_VERSION = "10"
+NUMERICS_VERSION = "11"
 """Part of every tile digest: raised when a change alters the numbers a tile holds."""

@@ -85,8 +85,10 @@ def _of_kinks(architecture: Architecture, dtype: str) -> list[str]:
 
 
 def _check_additive(architecture: Architecture, form: Form) -> None:
-    if form != "matrix":
-        raise InputError(f'method additive is for form "matrix" only, got "{form}"', "/form")
+    if form == "positions":
+        raise InputError(
+            'method additive is for form "matrix" or "diagonal", got "positions"', "/form"
+        )
     if additive_span(architecture.expanded) is None:
         raise InputError(
             "method additive needs a network with attention (scaling linear, no residual), then "

@@ -52,8 +52,8 @@ def kernel_matrix(
         form: "matrix"; "diagonal" for x1[i] with x2[i] only, without computing the rest;
             "positions" for every pair of positions too, of a network that ends with some.
         method: {"type": "exact"}; {"type": "additive", "tolerance"}, faster for attention under
-            pointwise layers and a global pool; {"type": "monte_carlo", "width", "heads", "samples",
-            "seed"} for the mean over random networks of finite width.
+            pointwise layers and a global pool, exact on the diagonal; {"type": "monte_carlo",
+            "width", "heads", "samples", "seed"} for the mean over random networks of finite width.
         memory_bytes: what computing may take beside the inputs (once more, where masks let them
             be cut to shorter ones), the result, and compiled code; 4 GiB if left out. It decides
             how much is computed at once and kept for reuse, and no number.

@@ -179,6 +179,16 @@ class AdditivePairs:
                     matrix[tuple(chunk.T)] = made[name]
 
 
+def own_kernels(parts: Parts, pairs: Pairs, workspace: Workspace) -> dict[str, Matrix]:
+    """`AdditivePairs.own` where no pairs are wanted, whose functions are then not compiled."""
+    group = pairs.left
+
+    def made() -> AdditiveGroup:
+        return AdditiveGroup.of(parts, group, pairs.numbers)
+
+    return workspace.once((parts, group), made, group.rows).own_kernels(parts)
+
+
 def _called(call: Call) -> Any:
     run, arguments = call
     return run(*arguments)

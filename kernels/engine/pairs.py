@@ -127,7 +127,17 @@ class Pairs:
 
     def diagonal(self) -> Rows:
         """Row i with row i."""
-        return self._rows_with(self.right, identical=self.symmetric)
+        pairs = self._turned()
+        return pairs._rows_with(pairs.right, identical=pairs.symmetric)
+
+    def _turned(self) -> Pairs:
+        """The side of the shorter grid first: two grids are compiled in one order, not in either.
+
+        Kernels by position, whose blocks would have to be turned too, are compiled in both.
+        """
+        if self.network.final is not Demand.POINT or self.left.grid <= self.right.grid:
+            return self
+        return replace(self, left=self.right, right=self.left)
 
     def _rows_with(self, right: Group, identical: bool) -> Rows:
         left = self.left
@@ -140,6 +150,9 @@ class Pairs:
         """Every row with every column, (n1, n2, *entry) by name; of a group against itself only
         those with row < column, and some others."""
         left, right, network = self.left, self.right, self.network
+        if (turned := self._turned()) is not self:
+            made = turned.cross(workspace, should_stop)
+            return {name: np.swapaxes(kernel, 0, 1) for name, kernel in made.items()}
         if self.symmetric and left.count == 1:
             # Nothing but what `own` has exactly: not worth a function of its own.
             empty = np.zeros((1, 1, *network.entry(left.grid, left.grid)), left.rows.dtype)

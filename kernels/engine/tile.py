@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kernels.architecture import Architecture
 from kernels.demand import Demand, plan_pair
 from kernels.engine.additive import Parts
-from kernels.engine.additive_pairs import AdditivePairs
+from kernels.engine.additive_pairs import AdditivePairs, own_kernels
 from kernels.engine.backend import micro_tile_edge, policy
 from kernels.engine.diagnosis import check_finite, check_not_vanished
 from kernels.engine.network import Network
@@ -159,20 +159,36 @@ def _computed(
 ) -> TileResult:
     """Every kernel of two groups, by whatever name, and the largest errors."""
     error = largest([pairs.left.error_estimate(), pairs.right.error_estimate()])
+    if not isinstance(method, Additive) or (parts := Parts.of(pairs.network)) is None:
+        return TileResult(_exact(pairs, form, workspace, should_stop), error)
     if form == "diagonal":
-        return TileResult(_with_errors(pairs.network, pairs.diagonal().read(), axis=1), error)
-    if isinstance(method, Additive) and (parts := Parts.of(pairs.network)) is not None:
-        additive = AdditivePairs.of(parts, pairs, workspace, should_stop)
-        tile, error["additive"] = additive.cross(method.tolerance)
-        own = additive.own() if pairs.symmetric else None
-    else:
-        # Begun before the rest, so that nobody waits for it when that is done.
-        begun = pairs.own() if pairs.symmetric else None
-        tile = _with_errors(pairs.network, pairs.cross(workspace, should_stop), axis=2)
-        own = None if begun is None else _with_errors(pairs.network, begun.read(), axis=1)
-    if own is not None:
-        tile = {name: symmetric(kernel, own[name]) for name, kernel in tile.items()}
-    return TileResult(_by_position(pairs, tile), error)
+        error["additive"] = 0.0
+        # Those of the matrix, bit by bit, by what is compiled for it.
+        alone = own_kernels(parts, pairs, workspace) if pairs.symmetric else None
+        return TileResult(alone or pairs.diagonal().read(), error)
+    additive = AdditivePairs.of(parts, pairs, workspace, should_stop)
+    tile, error["additive"] = additive.cross(method.tolerance)
+    return TileResult(_with_own(tile, additive.own() if pairs.symmetric else None), error)
+
+
+def _exact(
+    pairs: Pairs, form: Form, workspace: Workspace, should_stop: ShouldStop | None
+) -> dict[str, Matrix]:
+    """Every kernel of two groups without the additive evaluation."""
+    if form == "diagonal":
+        return _with_errors(pairs.network, pairs.diagonal().read(), axis=1)
+    # Begun before the rest, so that nobody waits for it when that is done.
+    begun = pairs.own() if pairs.symmetric else None
+    tile = _with_errors(pairs.network, pairs.cross(workspace, should_stop), axis=2)
+    own = None if begun is None else _with_errors(pairs.network, begun.read(), axis=1)
+    return _by_position(pairs, _with_own(tile, own))
+
+
+def _with_own(tile: dict[str, Matrix], own: dict[str, Matrix] | None) -> dict[str, Matrix]:
+    """Of a group with itself the pairs on both sides of the diagonal, and it between them."""
+    if own is None:
+        return tile
+    return {name: symmetric(kernel, own[name]) for name, kernel in tile.items()}
 
 
 def _with_errors(network: Network, kernels: dict[str, Matrix], axis: int) -> dict[str, Matrix]:

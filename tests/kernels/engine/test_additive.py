@@ -82,6 +82,26 @@ def test_errors_stay_below_the_tolerance(name: str, masked: bool) -> None:
             np.testing.assert_array_equal(np.diag(made[output]), np.diag(exact[output]))
 
 
+@pytest.mark.parametrize("name", ["flat", "imdb"])
+def test_the_diagonal_is_that_of_the_matrix(name: str) -> None:
+    x = walks(7)
+    mask = masks("tail", x.shape, 0)
+    given: dict[str, Any] = {"method": {"type": "additive", "tolerance": 1e-2}}
+    network = {"layers": NETWORKS[name]}
+    whole = kernel_matrix(network, x, mask1=mask, **given)
+    alone = kernel_matrix(network, x, mask1=mask, form="diagonal", **given)
+    assert alone.error_estimate == {"additive": 0.0}
+    # Of two sides row i with row i, exactly.
+    sides = {"x2": x[::-1], "mask2": None if mask is None else mask[::-1]}
+    paired = kernel_matrix(
+        network, x, mask1=mask, form="diagonal", dtype="float64", **sides, **given
+    )
+    exact = kernel_matrix(network, x, mask1=mask, form="diagonal", dtype="float64", **sides)
+    for output in OUTPUTS:
+        np.testing.assert_array_equal(alone[output], np.diag(whole[output]))
+        np.testing.assert_allclose(paired[output], exact[output], rtol=1e-7)
+
+
 def test_flat_attention_is_additive_and_not_computed_exactly() -> None:
     made, exact = both(NETWORKS["flat"], 1e-2, x1=walks(7), dtype="float64")
     assert 0 < errors(made, exact) < 1e-5

@@ -110,6 +110,24 @@ def test_other_rows_of_one_shape_compile_nothing(compilations: Callable[[], int]
     assert compilations() == compiled
 
 
+def test_test_inputs_compile_nothing_that_training_inputs_did_not(
+    compilations: Callable[[], int],
+) -> None:
+    """Both orders of two lengths, and the diagonal, as predictions take them."""
+    layers = {"layers": [dense(), RELU, attention(), RELU, POOL]}
+    x = entries((6, 300, 3))
+    mask = np.arange(300) < np.array([300, 290, 280, 50, 40, 30])[:, None]
+    kernels = kernel_matrix(layers, x, mask1=mask)
+    compiled = compilations()
+    test = slice(1, 5)
+    cross = kernel_matrix(layers, x[test], x, mask1=mask[test], mask2=mask)
+    prior = kernel_matrix(layers, x[test], mask1=mask[test], form="diagonal")
+    assert compilations() == compiled
+    for name, whole in kernels.items():
+        np.testing.assert_allclose(cross[name], whole[test], rtol=1e-5)
+        np.testing.assert_allclose(prior[name], np.diag(whole)[test], rtol=1e-6)
+
+
 def test_what_is_compiled_ahead_is_not_compiled_again(compilations: Callable[[], int]) -> None:
     run = Compiled(lambda x, count: jnp.tanh(x) * count)
     run.ahead(jax.ShapeDtypeStruct((7, 5), jnp.float32), 1)

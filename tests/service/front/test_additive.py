@@ -56,6 +56,36 @@ async def test_the_same_bits_and_the_largest_estimate(client, working):
         np.testing.assert_array_equal(stored, here[output])
 
 
+async def test_error_bars_of_additive_kernels(client, working):
+    request = {
+        "architecture": NETWORK,
+        "x_train": X[:3].tolist(),
+        "mask_train": MASK[:3].tolist(),
+        "y_train": [1.0, -1.0, 0.5],
+        "x_test": X[3:].tolist(),
+        "mask_test": MASK[3:].tolist(),
+        "dtype": "float64",
+        "outputs": ["mean", "variance"],
+        "model": {
+            "type": "gaussian_process",
+            "diag_reg": {"type": "absolute", "value": 0.1},
+            "output_scale": 1,
+        },
+    }
+    found: list[np.ndarray] = []
+    async with working():
+        for method in ({"type": "exact"}, {"type": "additive", "tolerance": 1e-2}):
+            response = await client.post(
+                "/v1/predictions", json=request | {"method": method}, headers=WAIT
+            )
+            assert response.status_code == 200, response.text
+            assert response.json()["state"] == "succeeded", response.text
+            variance = await client.get(response.json()["links"]["variance"])
+            found.append(read_npy(bytearray(variance.content), ""))
+    assert (found[0] > 0).all()
+    np.testing.assert_allclose(*found, rtol=0.05)
+
+
 async def test_a_tolerance_is_part_of_what_is_cached(client, working):
     async with working():
         await finished(client, {"type": "additive", "tolerance": 1e-2})
