@@ -56,23 +56,20 @@ class Kernels(NamedTuple):
 Found = Mapping[str, Kernels]
 
 
-def reviews(path: str, n: int) -> tuple[Data, Data, Array]:
-    """The first n training and n test reviews, and the labels -1 and 1 of both, in this order."""
+def reviews(path: str, n: int) -> tuple[Data, Array]:
+    """The first n training and n test reviews, in this order, and their labels -1 and 1."""
     with np.load(path) as file:
         ids, offsets, vectors = file["ids"], file["offsets"], file["embeddings"].astype(np.float32)
-        parts = [np.flatnonzero(file["is_train"] == part)[:n] for part in (True, False)]
-        labels = file["label"][np.concatenate(parts)] * 2.0 - 1
-
-    def padded(chosen: Array) -> Data:
-        x = np.zeros((n, LONGEST, vectors.shape[1]), np.float32)
-        mask = np.zeros((n, LONGEST), bool)
-        for row, review in enumerate(chosen):
-            tokens = ids[offsets[review] : offsets[review + 1]]
-            x[row, : len(tokens)] = vectors[tokens]
-            mask[row, : len(tokens)] = True
-        return Data(x, mask)
-
-    return padded(parts[0]), padded(parts[1]), labels
+        rows = [np.flatnonzero(file["is_train"] == part)[:n] for part in (True, False)]
+        chosen = np.concatenate(rows)
+        labels = file["label"][chosen] * 2.0 - 1
+    x = np.zeros((2 * n, LONGEST, vectors.shape[1]), np.float32)
+    mask = np.zeros((2 * n, LONGEST), bool)
+    for row, review in enumerate(chosen):
+        tokens = ids[offsets[review] : offsets[review + 1]]
+        x[row, : len(tokens)] = vectors[tokens]
+        mask[row, : len(tokens)] = True
+    return Data(x, mask), labels
 
 
 def accuracy(kernels: Kernels, labels: Array, share: float) -> float:
@@ -142,7 +139,10 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["additive", "exact"])
     parser.add_argument("--service", action="store_true", help="through a service as well")
     options = parser.parse_args()
-    train, test, labels = reviews(options.data, options.n)
+    data, labels = reviews(options.data, options.n)
+    assert data.mask is not None
+    halves = slice(options.n), slice(options.n, None)
+    train, test = (Data(data.x[half], data.mask[half]) for half in halves)
     for name in options.methods:
         method = {"type": name}
         ways = [("library", in_process), ("service", through_service)]

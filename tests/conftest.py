@@ -1,7 +1,10 @@
-"""Set before anything imports JAX: one thread per test process, strict shapes."""
+"""Set before anything imports JAX: one thread per test process, strict shapes, one store of compiled code."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Adding arrays of different rank is an error in our code: shapes are meant, never guessed.
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+
+# What several modules compile is compiled once: the processes of a run share a folder, new for each.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="gramd-test-compiled-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 # Compilation makes single examples slow without making them wrong, so there is no deadline.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
