@@ -31,7 +31,7 @@ _CODES: tuple[tuple[type[GramdError], int], ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    options = parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         retry = Retry(attempts=options.tries)
         shown = False if options.quiet else None
@@ -49,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return 0
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; IDs may come after them too, of which argparse takes none once it saw an option."""
+    whole = parser()
+    options, rest = whole.parse_known_args(arguments)
+    if rest and (options.run is not commands.jobs or any(word.startswith("-") for word in rest)):
+        whole.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.jobs = [*options.jobs, *rest]
+    return options
 
 
 def _fail(message: str, code: int) -> int:

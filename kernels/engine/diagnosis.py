@@ -14,9 +14,9 @@ from kernels.errors import NumericsError
 from kernels.inputs import Inputs, finite
 from kernels.layers.layer import Layer
 
-_SMALLEST = float(np.finfo(np.float32).tiny)
 _ROUNDING = 1e-6
-"""Of an input's mean square: a float64 kernel below it may be what cancelling leaves of zero."""
+"""Of the kernel that an input would have if nothing cancelled: a float64 kernel below it may be what
+cancelling leaves of zero."""
 
 Compute = Callable[[Sequence[Layer], Inputs, Inputs | None], dict[str, npt.NDArray[Any]]]
 
@@ -79,9 +79,10 @@ def check_not_vanished(
         return
 
     @cache
-    def in_float64(row: int) -> dict[str, npt.NDArray[Any]]:
+    def in_float64(row: int, signs: bool) -> dict[str, npt.NDArray[Any]]:
         one = rows.take([row])
-        wide = Inputs(one.x.astype(np.float64), one.mask)
+        x = one.x.astype(np.float64)
+        wide = Inputs(x if signs else np.abs(x), one.mask)
         return compute(architecture.expanded, wide, None)
 
     for name, values in computed.items():
@@ -90,9 +91,9 @@ def check_not_vanished(
         row = next((int(row) for row in np.flatnonzero(own == 0) if rows.x[row].any()), None)
         if row is None:
             continue
-        exact = float(in_float64(row)[name].mean())
-        rounding = _ROUNDING * float(np.mean(rows.x[row].astype(np.float64) ** 2))
-        if exact == 0 or _SMALLEST <= exact <= rounding:
+        exact = float(in_float64(row, True)[name].mean())
+        # Only positions cancel, whose covariances have signs, and without signs of the input have none.
+        if exact <= 0 or exact <= _ROUNDING * float(in_float64(row, False)[name].mean()):
             continue
         raise NumericsError(
             f"the {name} of an input with itself is {exact:.3g}, which float32 takes for zero; use "

@@ -75,7 +75,7 @@ class LayerNorm(Layer):
         if "spatial" in self.axes and site.wanted_in is not Demand.POINT:
             mask = site.left.mask
             real = jnp.ones(variance.size) if mask is None else mask.astype(float)
-            variance = jnp.full_like(variance, (variance * real).sum() / jnp.maximum(real.sum(), 1))
+            variance = jnp.full_like(variance, _mean(variance, real))
         shifted = variance + site.numbers["eps"]
         zero = shifted <= 0  # and not NaN, which stays
         return jnp.where(zero, 0, 1 / jnp.sqrt(jnp.where(zero, 1, shifted)))
@@ -117,3 +117,12 @@ class LayerNorm(Layer):
         shifted = (scaled**2).sum(axes, keepdims=True) / count
         shifted = shifted + (jnp.sqrt(numbers["eps"]) / unit) ** 2
         return jnp.where(shifted > 0, scaled / jnp.sqrt(jnp.where(shifted > 0, shifted, 1)), 0)
+
+
+def _mean(variance: Array, real: Array) -> Array:
+    """The mean variance of real positions, also where their sum would overflow."""
+    import jax.numpy as jnp
+
+    count = jnp.maximum(real.sum(), 1)
+    fits = variance.max() < jnp.finfo(variance.dtype).max / variance.size
+    return jnp.where(fits, (variance * real).sum() / count, (variance * (real / count)).sum())

@@ -80,13 +80,15 @@ def factorise(kernel: Array, diag_reg: float) -> Factor:
             range of float64.
     """
     scale = mean_diagonal(kernel)
-    largest = float(np.diagonal(kernel).max()) + diag_reg
-    if not np.isfinite(largest):
+    diagonal = np.diagonal(kernel)
+    if not np.isfinite(float(diagonal.max()) + diag_reg):
         raise NumericsError(
             f"with diag_reg ({diag_reg:g}) added, the diagonal of the kernel of the training inputs "
             f"(mean {scale:g}) leaves the range of float64; ask for a smaller diag_reg"
         )
-    rounding = len(kernel) * np.finfo(np.float64).eps * largest
+    # Of each row by itself: Cholesky's rounding of row i is relative to K_ii, however large others are
+    # (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 10.1).
+    rounding = len(kernel) * np.finfo(np.float64).eps * (diagonal + diag_reg)
     for attempts, relative in enumerate(JITTERS, start=1):
         jitter = relative * scale
         regularised = kernel.copy()
@@ -97,7 +99,7 @@ def factorise(kernel: Array, diag_reg: float) -> Factor:
             continue
         # A pivot that is nothing but rounding would be divided by all the same.
         pivots = np.diagonal(lower) ** 2
-        if rounding < pivots.min() and pivots.max() < np.inf:
+        if (rounding < pivots).all() and pivots.max() < np.inf:
             return Factor(lower, diag_reg, jitter, attempts)
     raise NumericsError(
         f"the kernel of the training inputs is not positive definite, even with "

@@ -81,7 +81,9 @@ def test_many_jobs_are_deleted_at_once(folder: Path, client: gramd.Client) -> No
     left = {job.id for job in client.kernels.newest()}
     assert left.isdisjoint(jobs[:2])
     assert left >= set(jobs[2:])
-    client.predict(DENSE, X[:, 0], X[:, 0, 0], X[:2, 0])
+    one, _ = (client.predict(DENSE, X[:, 0], X[:, 0, 0], X[:n, 0]).job.id for n in (2, 3))
+    assert cli.main(["jobs", "delete", "--predictions", one]) == 0
+    assert one not in {job.id for job in client.predictions.newest()}
     assert cli.main(["jobs", "delete", "--all"]) == 0
     assert client.kernels.newest() == []
     assert client.predictions.newest() != []
@@ -115,6 +117,7 @@ def test_the_vocabulary_and_checks(folder: Path, capsys: pytest.CaptureFixture[s
         ("jobs show", cli.USAGE, "needs the ID"),
         ("jobs list --all", cli.USAGE, "--all stands in the place of the IDs of gramd jobs delete"),
         ("jobs delete abc --all", cli.USAGE, "in the place of the IDs"),
+        ("jobs delete --all abc", cli.USAGE, "in the place of the IDs"),
     ],
 )
 def test_mistakes_are_one_line_and_an_exit_code(

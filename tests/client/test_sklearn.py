@@ -169,6 +169,20 @@ def test_targets_in_other_units_are_predicted_in_them(url: str, estimator) -> No
     assert not np.allclose(left.predict(NEW), mean, rtol=1e-6)
 
 
+def test_equal_targets_have_no_spread_and_no_say_in_that_of_others(url: str) -> None:
+    """The mean of 24 times 0.1 is not 0.1: what is left of them is not to be brought to unit variance."""
+
+    def bars(constant: float) -> np.ndarray:
+        process = NNGPRegressor(DENSE, url=url).fit(X, np.stack([Y, np.full(24, constant)], 1))
+        mean, std = process.predict(NEW, return_std=True)
+        np.testing.assert_allclose(mean[:, 1], constant)
+        return std
+
+    np.testing.assert_allclose(bars(0.1), bars(1.0), rtol=1e-9)
+    with pytest.raises(gramd.GramdError, match="1e\\+150"):
+        NNGPRegressor(DENSE, url=url).fit(X, 1e200 * Y)
+
+
 def test_error_bars_hold_what_they_say_whatever_the_units(url: str) -> None:
     """Two standard deviations, noise included, of 200 targets in units far from the prior's."""
     rng = np.random.default_rng(6)

@@ -12,6 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from gramd.arrays import Array
 from gramd.sklearn.base import Flow, Network
 
+_ROUNDING = 10 * float(np.finfo(np.float64).eps)
+"""Of a mean: equal targets may lie that far from it, as 24 times 0.1 does."""
+
 
 class _Regressor(RegressorMixin, Network):
     """Regression, of targets with zero mean and unit variance where `normalize_y` says so."""
@@ -27,9 +30,9 @@ class _Regressor(RegressorMixin, Network):
         """Learn y (n) or (n, outputs) of X (n, features), (n, T, d), or a list of arrays (T_i, d)."""
         inputs, targets = self._learnt(X, y, multi_output=True, y_numeric=True)
         targets = np.asarray(targets, np.float64)
-        self.y_mean_ = targets.mean(axis=0) if self.normalize_y else np.zeros(targets.shape[1:])
-        spread = targets.std(axis=0) if self.normalize_y else np.ones(targets.shape[1:])
-        self.y_scale_ = np.where(spread > 0, spread, 1.0)
+        self.y_mean_, self.y_scale_ = np.zeros(targets.shape[1:]), np.ones(targets.shape[1:])
+        if self.normalize_y:
+            self.y_mean_, self.y_scale_ = _mean_and_scale(targets)
         return self._fit(inputs, (targets - self.y_mean_) / self.y_scale_)
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
@@ -45,6 +48,15 @@ class _Regressor(RegressorMixin, Network):
         if return_cov:
             return mean, np.multiply.outer(answer.covariance, self.y_scale_**2)
         return mean
+
+
+def _mean_and_scale(targets: Array) -> tuple[Array, Array]:
+    """Of each output the mean, and the standard deviation: 1 where that is rounding of the mean, or
+    leaves the range of float64, whose targets the service refuses in words."""
+    with np.errstate(over="ignore"):
+        mean, spread = targets.mean(axis=0), targets.std(axis=0)
+    usable = (spread > _ROUNDING * np.abs(mean)) & np.isfinite(spread)
+    return np.where(np.isfinite(mean), mean, 0.0), np.where(usable, spread, 1.0)
 
 
 class _Classifier(ClassifierMixin, Network):

@@ -84,6 +84,18 @@ def test_kernels_that_are_zero_by_design_stay_zero() -> None:
     assert not kernel_matrix({"layers": [DENSE, {"type": "relu"}]}, 0 * X)["ntk"].any()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e-11])
+def test_positions_that_cancel_leave_zero_up_to_rounding_and_no_error(scale: float) -> None:
+    """Of an odd function, and of each input its opposite: whether sums end in 0 or beside it is chance."""
+    network = {"layers": [DENSE, {"type": "sin"}, POOL]}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        half = rng.normal(size=(1, 2, 7))
+        x = scale * np.concatenate([half, -half], 1)[:, rng.permutation(4)]
+        for kernel in kernel_matrix(network, x).values():
+            assert np.abs(kernel).max() < 1e-6 * scale**2
+
+
 def test_a_decay_shorter_than_float32_knows_is_the_indicator() -> None:
     x = np.random.default_rng(0).normal(size=(2, 3, 2))
 
@@ -100,6 +112,23 @@ def test_layer_norm_of_large_variances_has_ones_on_its_diagonal() -> None:
     x = np.array([[1e19], [-1e19], [3.3e18]])
     found = kernel_matrix({"layers": [DENSE, {"type": "layer_norm"}]}, x)["nngp"]
     np.testing.assert_allclose(found, [[1, -1, 1], [-1, 1, -1], [1, -1, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "large", "small"), [("float32", 63, -60), ("float64", 511, -505)]
+)
+def test_layer_norm_over_positions_does_not_add_variances_up(
+    dtype: str, large: int, small: int
+) -> None:
+    """Each variance fits into the dtype, and the sum over positions does not; both sides differ."""
+    norm = {"type": "layer_norm", "axes": ["channel", "spatial"], "eps": 0.0}
+    network = {"layers": [DENSE, norm, DENSE, {"type": "relu"}, POOL]}
+    x = np.sign(np.random.default_rng(0).normal(size=(3, 4, 2))) * [1.0, 1.25]
+    one = kernel_matrix(network, x, -x, dtype=dtype)
+    for exponent in (large, small):
+        found = kernel_matrix(network, np.ldexp(x, exponent), np.ldexp(-x, exponent), dtype=dtype)
+        for name, kernel in found.items():
+            np.testing.assert_allclose(kernel, one[name], rtol=1e-6)
 
 
 def test_finite_networks_normalise_inputs_whose_squares_overflow() -> None:

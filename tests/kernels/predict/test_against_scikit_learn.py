@@ -180,6 +180,16 @@ def test_pivots_that_are_only_rounding_are_not_divided_by(seed: int) -> None:
     assert np.abs(misfit[1:5]).max() < 1e-2 * np.abs(y).max()
 
 
+def test_rows_that_are_small_beside_others_are_no_rounding() -> None:
+    """Inputs of very different sizes: a network without biases has a kernel of such rows."""
+    nngp, y = problem(1)
+    sizes = np.logspace(-9, 9, N)
+    factor = factorise(nngp[:N, :N] * np.outer(sizes, sizes), 0.0)
+    assert factor.jitter == 0
+    found = sizes[:, None] * ridge.dual_weights(factor, sizes[:, None] * y)
+    np.testing.assert_allclose(found, np.linalg.solve(nngp[:N, :N], y), rtol=1e-6)
+
+
 def test_what_cannot_be_factorised_is_refused_with_what_to_do() -> None:
     indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
     for attempt in (lambda: factorise(indefinite, 0.0), lambda: decompose(indefinite).jitter(0.0)):
