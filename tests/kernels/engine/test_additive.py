@@ -68,7 +68,7 @@ def both(layers: list[Layer], tolerance: float, **given: Any) -> tuple[Any, Any]
     return kernel_matrix(network, **given, method=method), kernel_matrix(network, **given)
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_errors_stay_below_the_tolerance(name: str, masked: bool) -> None:
     """The pairs that are kept have estimates below it, so errors above would violate them."""

@@ -43,6 +43,7 @@ ABOVE = [
 ]
 """Factors go through landmarks."""
 NETWORKS = {"linear": LINEAR, "above": ABOVE}
+NAMED = ["linear", pytest.param("above", marks=pytest.mark.slow)]
 
 
 def kernels(layers: list[Layer], x: Array, *others: Array, **named: Any) -> dict[str, Array]:
@@ -55,7 +56,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiles_module, "_SAMPLED_ROWS", 2)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMED)
 @pytest.mark.usefixtures("small_tiles")
 def test_many_tiles_are_one_positive_semidefinite_matrix(name: str) -> None:
     x, real = entries(SHAPE), masks("tail", SHAPE)
@@ -69,7 +70,7 @@ def test_many_tiles_are_one_positive_semidefinite_matrix(name: str) -> None:
         assert eigenvalues[0] >= -1e-6 * eigenvalues[-1]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMED)
 @pytest.mark.usefixtures("small_tiles")
 def test_permuted_inputs_permute_the_matrix(name: str) -> None:
     x, real = entries(SHAPE), masks("holes", SHAPE)
@@ -94,7 +95,7 @@ def test_a_part_of_the_inputs_has_a_part_of_the_matrix() -> None:
         np.testing.assert_allclose(diagonal[output], np.diag(whole[output]), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMED)
 def test_padding_changes_nothing(name: str) -> None:
     x, longer = entries(SHAPE), np.full((9, 40, 3), np.nan)
     longer[:, :4] = x
@@ -127,6 +128,7 @@ def padded(x: Array, *grid: int) -> tuple[Array, Array]:
     return np.pad(x, [*wide, (0, 0)]), np.pad(np.ones(x.shape[:-1], bool), wide)
 
 
+@pytest.mark.slow
 def test_higher_images_share_the_heads_of_lower_ones() -> None:
     x, higher = entries((3, 2, 3, 2)), entries((2, 4, 3, 2))
     filled, real = padded(x, 4, 3)
@@ -165,7 +167,7 @@ def test_other_images_of_other_grids_are_not(layers: list[Layer]) -> None:
         np.testing.assert_allclose(two[output], one[output], rtol=0, atol=1e-7 * scale)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMED)
 def test_the_seed_is_all_that_is_random(name: str) -> None:
     x = entries(SHAPE).astype(np.float32)
     layers = NETWORKS[name]
@@ -183,6 +185,7 @@ def test_the_seed_is_all_that_is_random(name: str) -> None:
         np.testing.assert_allclose(single[output], one[output], rtol=0, atol=2e-5 * scale)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_what_estimates_scatter_by() -> None:
     """Over seeds the deviation from a long run, over the standard error, has variance one."""
     x, wanted = entries((3, 4, 3)), ("nngp", "ntk")
@@ -203,6 +206,7 @@ def test_standard_errors_are_what_estimates_scatter_by() -> None:
     assert (long["ntk_stderr"] < 0.15 * typical).all()
 
 
+@pytest.mark.slow
 def test_antithetic_heads_are_worth_more_than_independent_ones() -> None:
     x = entries((4, 5, 3))
     errors = []
@@ -212,6 +216,7 @@ def test_antithetic_heads_are_worth_more_than_independent_ones() -> None:
     assert errors[0].mean() < 0.6 * errors[1].mean()
 
 
+@pytest.mark.slow
 def test_landmarks_that_are_not_all_inputs_keep_every_input_exact(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -247,6 +252,7 @@ def test_compressed_attention_above_an_estimate_says_how_far_it_is_off(mechanism
     assert above_an_estimate(mechanism).error_estimate["mixing"] > 0.1
 
 
+@pytest.mark.slow
 def test_what_is_not_tolerated_above_an_estimate_is_exact_in_every_replicate() -> None:
     exact, made = map(above_an_estimate, ("softmax", {**RANK_3, "tolerance": 1e-9}))
     assert made.error_estimate["mixing"] <= 1e-9

@@ -184,6 +184,7 @@ def test_climbing_does_not_pass_the_bounds(length: int, norm: NormName) -> None:
         np.testing.assert_allclose(climbed[0], again, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_infinity_bound_is_nearly_reached() -> None:
     """One position at 0 and all others at +-sqrt(c), c = phi^-1(N - 1) + 1: all of (*) but its ends.
 

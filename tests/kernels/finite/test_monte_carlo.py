@@ -67,6 +67,7 @@ def test_cutting_masked_positions_off_changes_nothing() -> None:
         np.testing.assert_allclose(cut[name], values, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_mean_is_positive_semidefinite_and_symmetric() -> None:
     estimate = monte_carlo(TRANSFORMER, sequences(5), width=8, heads=1, samples=3)
     for name in ("nngp", "ntk"):
@@ -118,6 +119,7 @@ def test_a_ring_of_features_that_meets_itself_is_refused(mechanism: str) -> None
         dpfp(jnp.ones((2, 4)), nu=8)
 
 
+@pytest.mark.slow
 def test_equal_inputs_are_dropped_independently() -> None:
     """As in the limit, in one matrix or against each other: only an input with itself is scaled."""
     layers = network(dense(), RELU, DROPOUT, dense())

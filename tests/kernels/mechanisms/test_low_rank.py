@@ -125,7 +125,7 @@ def test_a_higher_rank_is_nearer_and_the_full_rank_is_exact() -> None:
         np.testing.assert_array_equal(kernel, exact[output])
 
 
-@pytest.mark.parametrize("real", [2, 3, 4])
+@pytest.mark.parametrize("real", [pytest.param(2, marks=pytest.mark.slow), 3, 4])
 def test_inputs_with_no_more_positions_than_the_rank_are_exact_however_padded(real: int) -> None:
     x = np.random.default_rng(1).normal(size=(3, real, 4))
     attention = {"type": "attention", "qk_std": 4.0}
@@ -203,6 +203,7 @@ def test_inputs_beyond_the_tolerance_are_exact_and_no_others(inside: bool) -> No
         np.testing.assert_allclose(pair[output], kernel[:1], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_every_layer_keeps_its_tolerance() -> None:
     layers = [dense(), RELU, attention(compressed(5, tolerance=0.01)), POOL]
     deep = [*layers[:3], RELU, attention(compressed(8, tolerance=0.02)), POOL]
