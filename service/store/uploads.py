@@ -189,17 +189,21 @@ class UploadStore:
     async def seal(self, tenant: str, upload_id: str) -> Dataset:
         """Make a dataset of the upload; sealing it again answers the same one.
 
-        Raises PartsMissing, UnknownDataset. A process that dies on the way leaves an upload that
-        takes no more parts and can be sealed again.
+        Raises PartsMissing, UnknownDataset, OverLimit (a full store). A process that dies on the way
+        leaves an upload that takes no more parts and can be sealed again.
         """
         upload = await self.get(tenant, upload_id)
-        state: bytes = await self._close(keys=[keys.upload(tenant, upload_id)], args=[upload.parts])
+        async with store_with_room(self._client):
+            state: bytes = await self._close(
+                keys=[keys.upload(tenant, upload_id)], args=[upload.parts]
+            )
         upload = await self.get(tenant, upload_id)
         if state == b"open":
             there = set(upload.received)
             raise PartsMissing([part for part in range(upload.parts) if part not in there])
         if upload.dataset is None:
-            await self._seal(tenant, upload)
+            async with store_with_room(self._client):
+                await self._seal(tenant, upload)
             upload = await self.get(tenant, upload_id)
         if upload.dataset is None:
             raise UnknownDataset(upload_id)
@@ -220,11 +224,10 @@ class UploadStore:
         if mask is not None:
             bits = mask_of(mask)
             digest.update(bits)
-            async with store_with_room(self._client):
-                await self._client.set(
-                    keys.piece(tenant, upload.id, pieces), bits,
-                    exat=math.ceil(upload.expires_at.timestamp()),
-                )  # fmt: skip
+            await self._client.set(
+                keys.piece(tenant, upload.id, pieces), bits,
+                exat=math.ceil(upload.expires_at.timestamp()),
+            )  # fmt: skip
             pieces += 1
         content = digest.hexdigest()
         dataset_id = await self._datasets.identity(tenant, content)
