@@ -204,7 +204,7 @@ withdraw(ref)
 disappoint(ref, ARGV[3], tonumber(ARGV[4]), gone(ref, 'deleted'))
 redis.call('ZREM', LIVE, ref)
 redis.call('ZREM', ARGV[2], name_of(ref))
-for _, digest in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':tokens')) do
+for _, digest in ipairs(redis.call('ZRANGE', JOB .. ref .. ':tokens', 0, -1)) do
   redis.call('DEL', PATH_TOKEN .. digest)
 end
 redis.call('DEL', JOB .. ref)
