@@ -250,8 +250,9 @@ class Tiler:
         (log.warning if kind is TILE_REFUSED else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
         problem = kind.about(what).document(detail)
-        for ref in await self._service.dispatch.fail(task, problem):
-            log.info("job failed", job=keys.split(ref)[1])
+        for ref, state in (await self._service.dispatch.fail(task, problem)).items():
+            words = "job failed" if state == "failed" else "job cancelled"
+            log.info(words, job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
 
