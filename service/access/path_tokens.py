@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 
 from service.store import keys
-from service.store.connection import raw
+from service.store.connection import now, raw
 
 LIFETIME = timedelta(hours=1)
 # As `GET /v1/limits` names them.
@@ -37,10 +37,12 @@ class PathTokens:
         """A token for the job."""
         token = secrets.token_urlsafe(32)
         digest, tokens = _digest(token), keys.job(ref, "tokens")
+        moment = await now(self._client)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.set(keys.path_token(digest), ref, ex=LIFETIME)
-            # So that they go with the job.
-            pipe.sadd(tokens, digest)
+            # So that they go with the job; those that have ended make room.
+            pipe.zremrangebyscore(tokens, "-inf", moment)
+            pipe.zadd(tokens, {digest: moment + LIFETIME.total_seconds()})
             pipe.expire(tokens, LIFETIME)
             await pipe.execute()
         return PathToken(token, datetime.now(UTC) + LIFETIME)

@@ -118,8 +118,8 @@ class Answers:
 
     async def cancel(self, ref: str) -> None:
         """Stop it unless it has ended."""
-        if await self._dispatch.cancel(ref):
-            await self._lifetimes.renew(ref)
+        for ended in await self._dispatch.cancel(ref):
+            await self._lifetimes.renew(ended)
 
     async def delete(self, ref: str) -> None:
         """Forget it; its arrays live out their time in the tile store."""

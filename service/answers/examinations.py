@@ -50,10 +50,12 @@ class Examinations:
         try:
             fields = await self._answers.fields(ref)
         except UnknownJob:
-            fields = {"state": "expired"}
-        if fields["state"] == "expired" or await self._failed_before(fields):
-            await self._answers.delete(ref)
+            # Others may ask first at the same moment: what they began is not deleted.
             await self._start(record, kind, ref)
+        else:
+            if fields["state"] == "expired" or await self._failed_before(fields):
+                await self._answers.delete(ref)
+                await self._start(record, kind, ref)
         return await self._answers.wait(ref, seconds)
 
     async def _failed_before(self, fields: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Predictions, as the API sees them: kernel jobs of the same tenant, and an answer made of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -71,9 +71,12 @@ class Predictions:
         """
         check_prediction(request, self._settings, await ceiling(self._tiles_client))
         made: dict[str, JobRecord] = {}
+        ids: list[str] = []
         try:
             for role, wanted in (await asyncio.to_thread(kernel_requests, request)).items():
-                made[role] = await self._jobs.create(tenant, wanted)
+                # Known beforehand: one may be made, and only the news of that be lost.
+                ids.append(await self._jobs.new_id())
+                made[role] = await self._jobs.create(tenant, wanted, ids[-1])
             async with store_with_room(self._client):
                 answer_id = answer_id or await self.new_id()
                 record = await self._create(tenant, answer_id, request, made)
@@ -81,8 +84,7 @@ class Predictions:
                 return record
         except BaseException:
             # Whatever went wrong, a request that is not answered leaves no work behind.
-            for record in made.values():
-                await self._jobs.delete(tenant, record.id)
+            await self._each_kernel(tenant, ids, self._jobs.delete)
             raise
 
     async def _create(
@@ -118,8 +120,13 @@ class Predictions:
         fields = {**_first_fields(request, layout, inputs), "result": layout["result"]}
         ref = keys.ref(tenant, answer_id)
         async with self._inputs.put(tenant, answer_id, document, {rows: targets}):
-            await self._answers.start(ref, KIND, fields, layout, listed=True)
-        return await self.get(tenant, answer_id)
+            try:
+                await self._answers.start(ref, KIND, fields, layout, listed=True)
+                return await self.get(tenant, answer_id)
+            except BaseException:
+                # Else it would fail without its kernels, and be what its Idempotency-Key made.
+                await self._answers.delete(ref)
+                raise
 
     async def get(self, tenant: str, answer_id: str) -> PredictionRecord:
         """The record; raises UnknownJob."""
@@ -152,7 +159,7 @@ class Predictions:
         record = await self.get(tenant, answer_id)
         await self._answers.cancel(keys.ref(tenant, answer_id))
         if not record.ended:
-            await self._each_kernel(tenant, record, self._jobs.cancel)
+            await self._each_kernel(tenant, _kernels(record), self._jobs.cancel)
         return await self.get(tenant, answer_id)
 
     async def delete(self, tenant: str, answer_id: str) -> None:
@@ -166,7 +173,7 @@ class Predictions:
             layout = {"architecture": None, "rows1": []}
         await self._answers.delete(ref)
         await self._inputs.release(tenant, answer_id, layout["architecture"], layout["rows1"])
-        await self._each_kernel(tenant, record, self._jobs.delete)
+        await self._each_kernel(tenant, _kernels(record), self._jobs.delete)
 
     async def base(self, tenant: str, record: PredictionRecord) -> str:
         """The digest of everything that its outputs depend on; raises UnknownJob."""
@@ -183,10 +190,10 @@ class Predictions:
         """The rows of one of its stripes; None when they have just been evicted."""
         return await self._arrays.stripe(array, stripe)
 
-    async def _each_kernel(self, tenant: str, record: PredictionRecord, change: Change) -> None:
-        for kernel in record.kernels.values():
+    async def _each_kernel(self, tenant: str, ids: Iterable[str], change: Change) -> None:
+        for job_id in ids:
             try:
-                await change(tenant, kernel.id)
+                await change(tenant, job_id)
             except UnknownJob:
                 # Somebody deleted it, or it expired: there is nothing to change.
                 continue
@@ -201,6 +208,11 @@ class Predictions:
             return await self._jobs.get(tenant, job_id)
         except UnknownJob:
             return None
+
+
+def _kernels(record: PredictionRecord) -> list[str]:
+    """The ids of its kernel jobs."""
+    return [kernel.id for kernel in record.kernels.values()]
 
 
 def _first_fields(

@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -51,9 +51,7 @@ def problem_response(request: Request, error: Exception) -> Response:
     elif isinstance(error, (RedisError, ResultStoreAway)):
         # What a store says may hold an address; the log has it.
         log.warning("a store cannot be used", reason=str(error))
-        headers, detail = {"Retry-After": "2"}, "the store does not answer; try again soon"
-        if "MISCONF" in str(error):  # what Redis answers to every write until it can write itself
-            detail = "the store cannot write to its disk; an operator has to make room there"
+        headers, detail = {"Retry-After": "2"}, _of_store(error)
     elif kind.status == 500:
         # The message of an unforeseen error may hold what a client must not see; the log has it.
         detail = "an unexpected error; the log holds it under this request id"
@@ -69,6 +67,15 @@ def not_allowed(request: Request, allowed: list[str]) -> MethodNotAllowed:
         f"{request.method} is not known here; known: {', '.join(allowed)}",
         headers={"Allow": ", ".join(allowed)},
     )
+
+
+def _of_store(error: RedisError | ResultStoreAway) -> str:
+    """What a client may know of why a store cannot be used."""
+    if "MISCONF" in str(error):  # what Redis answers to every write until it can write itself
+        return "the store cannot write to its disk; an operator has to make room there"
+    if isinstance(error, OutOfMemoryError):
+        return "the store is full; delete jobs or datasets, or try again when some have expired"
+    return "the store does not answer; try again soon"
 
 
 def _of_framework(request: Request, error: HTTPException) -> Exception:

@@ -81,10 +81,11 @@ class Http(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """End the connection, with a response where one can still be told from what was sent."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(self._refusal())
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
-        if cycle is not None and not cycle.response_complete:
+        under_way = cycle is not None and not cycle.response_complete
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(self._refusal(counted=not under_way))
+        if cycle is not None and under_way:
             # What the application answers goes nowhere.
             cycle.disconnected = True
             cycle.message_event.set()
@@ -93,13 +94,14 @@ class Http(H11Protocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: an upgrade that is not made is no matter for whoever reads the log."""
 
-    def _refusal(self) -> bytes:
-        """The answer, logged and counted where service.context has nothing to count."""
+    def _refusal(self, *, counted: bool) -> bytes:
+        """The answer, logged, and counted where service.context has nothing to count."""
         kind, request_id = KINDS[MalformedRequest], uuid4().hex
         about = {"method": "other", "path": "", "status": kind.status, "ms": 0.0}
         access.info("request", **about, request_id=request_id)
-        self._requests.began()
-        self._requests.ended("other", "none", kind.status, 0.0)
+        if counted:
+            self._requests.began()
+            self._requests.ended("other", "none", kind.status, 0.0)
         body = json.dumps(kind.document(DETAIL, request_id=request_id))
         head = (
             f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"

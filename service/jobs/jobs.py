@@ -160,26 +160,29 @@ class Jobs:
         """
         ref = _ref(tenant, job_id)
         await self._records.read(ref)
-        if await self._dispatch.cancel(ref):
-            await self._lifetimes.renew(ref)
+        for ended in await self._dispatch.cancel(ref):
+            await self._lifetimes.renew(ended)
         return await self._records.read(ref)
 
     async def delete(self, tenant: str, job_id: str) -> None:
         """Forget the job, stopping it first when it is unfinished; raises UnknownJob."""
         ref = _ref(tenant, job_id)
         await self._records.read(ref)
-        await self._dispatch.cancel(ref)
+        ended = await self._dispatch.cancel(ref)
         try:
             stored: dict[str, Any] = (await self._records.layout(ref))[0]
         except UnknownJob:  # expired: its rows are gone, the record is all that is left
             stored = {"architecture": None, "rows1": [], "rows2": [], "digests": []}
         # What was made of the job goes with it.
         made = [letter + job_id for letter in keys.EXAMINATIONS]
-        await self._dispatch.delete(ref, *(keys.ref(tenant, name) for name in made))
+        ended |= await self._dispatch.delete(ref, *(keys.ref(tenant, name) for name in made))
         await holding.unbook(self._client, tenant, [f"job:{name}" for name in made])
         rows = blueprint.rows_of(stored)
         await self._inputs.release(tenant, job_id, stored["architecture"], rows)
         await give_back(self._tiles, self._records, tenant, job_id, stored["digests"])
+        # Those that ended with it are kept from now on, as their records say.
+        for other in ended:
+            await self._lifetimes.renew(other)
 
     async def layout(self, record: JobRecord) -> Layout:
         """Where the job's tiles are; raises UnknownJob when they are not known any more."""

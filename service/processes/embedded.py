@@ -87,8 +87,9 @@ def servers(
         EmbeddedServer("tiles", tiles, sockets / "tiles.sock", (
             "--maxmemory", str(tiles_bytes), "--maxmemory-policy", "allkeys-lru",
             # A snapshot now and then, so that even a kill -9 leaves most of the cache; and one at
-            # a clean shutdown, which Redis takes when save points are set.
-            "--save", "300 1", "--appendonly", "no",
+            # a clean shutdown, which Redis takes when save points are set. One that fails (a full disk,
+            # no memory for a second process) is no reason to take no more tiles.
+            "--save", "300 1", "--stop-writes-on-bgsave-error", "no", "--appendonly", "no",
         )),
     )  # fmt: skip
 

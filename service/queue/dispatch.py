@@ -127,24 +127,28 @@ class Dispatch:
             args += [name, value]
         return [ref.decode() for ref in await self._finish(args=args)]
 
-    async def fail(self, task: Task, problem: Mapping[str, Any]) -> list[str]:
-        """The tile cannot be computed; returns the jobs that failed for it.
+    async def fail(self, task: Task, problem: Mapping[str, Any]) -> dict[str, str]:
+        """The tile cannot be computed; returns the jobs that ended for it, with their states.
 
         Those that had succeeded, and lost it since, expire: nobody waits for what will not come.
         """
         moment = await now(self._client)
         args = [task.ref, moment, self._ttl, json.dumps(problem)]
-        return [ref.decode() for ref in await self._fail(args=args)]
+        return _settled(await self._fail(args=args))
 
-    async def cancel(self, ref: str) -> bool:
-        """Cancel a job: its tiles stop unless another job waits for them. False: it had ended."""
-        return bool(await self._cancel(args=[ref, await now(self._client), self._ttl]))
+    async def cancel(self, ref: str) -> dict[str, str]:
+        """Cancel a job: its tiles stop unless another job waits for them. Returns the jobs that ended with
+        it, and it, with their states; none when it had ended."""
+        return _settled(await self._cancel(args=[ref, await now(self._client), self._ttl]))
 
-    async def delete(self, *refs: str) -> None:
-        """Forget jobs and everything kept for them (tiles live out their time)."""
-        moment = await now(self._client)
+    async def delete(self, *refs: str) -> dict[str, str]:
+        """Forget jobs and everything kept for them (tiles live out their time); returns those that ended for
+        it, with their states."""
+        moment, ended = await now(self._client), dict[str, str]()
         for ref in refs:
-            await self._delete(args=[ref, keys.listing(ref), moment, self._ttl, *keys.JOB_PARTS])
+            args = [ref, keys.listing(ref), moment, self._ttl, *keys.JOB_PARTS]
+            ended |= _settled(await self._delete(args=args))
+        return ended
 
     async def refill(self, ref: str, entries: Sequence[str]) -> None:
         """Have tiles of an ended job computed again (entries as in its pending list)."""
@@ -162,3 +166,9 @@ class Dispatch:
         flights: list[bytes] = raw(await self._client.hvals(keys.INFLIGHT))
         await self._queue.add([read_flight(flight) for flight in flights])
         await self.pump()
+
+
+def _settled(reply: Sequence[bytes]) -> dict[str, str]:
+    """What a script says of jobs that ended: their states, by reference."""
+    words = [word.decode() for word in reply]
+    return dict(zip(words[::2], words[1::2], strict=True))

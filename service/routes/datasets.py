@@ -175,10 +175,10 @@ async def delete_dataset(
     only(request)
     if is_upload(dataset_id):
         upload = await service.uploads.get(tenant, dataset_id)
-        if upload.dataset is None:
-            await service.uploads.delete(tenant, upload)
+        sealed = await service.uploads.delete(tenant, upload)
+        if sealed is None:
             return Response(status_code=204)
-        dataset_id = upload.dataset
+        dataset_id = sealed
     await service.datasets.delete(tenant, dataset_id)
     return Response(status_code=204)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from service.errors import OverLimit
 from service.logs import get_logger
@@ -72,6 +72,13 @@ async def store_with_room(client: Redis) -> AsyncGenerator[None, None]:
             f"the store of inputs and records is full ({maximum} bytes); try again when jobs and "
             "datasets have expired or were deleted",
         ) from error
+
+
+def takes_nothing(error: Exception) -> bool:
+    """Whether a server says that it takes nothing for now: it is full, or cannot write to its disk."""
+    return isinstance(error, OutOfMemoryError) or (
+        isinstance(error, ResponseError) and "MISCONF" in str(error)
+    )
 
 
 async def now(client: Redis) -> float:

@@ -147,6 +147,22 @@ redis.call('HSET', KEYS[1], 'state', 'sealing')
 return 'sealing'
 """
 
+# KEYS: upload, held, books; ARGV: its id, what names of its pieces begin with, and of masks of its parts, number of
+# either at most -> the dataset that it has become, and then nothing is done; else false: it is gone
+ABANDON = (
+    "#!lua flags=allow-oom\n"
+    + BOOKS
+    + """
+local upload, held, books = unpack(KEYS)
+local id, pieces, masks, count = unpack(ARGV)
+local sealed = redis.call('HGET', upload, 'dataset')
+if sealed then return sealed end
+redis.call('DEL', upload)
+for number = 0, tonumber(count) - 1 do redis.call('DEL', pieces .. number, masks .. number) end
+unbook(held, books, 'upload:' .. id)
+"""
+)
+
 # KEYS: ..., upload; ARGV: ..., record JSON, upload id, name of the masks of parts up to their number, what the
 # upload takes from now on, its expiry -> 1 when its pieces are the dataset now, or the content was there
 # already; -1 when the upload is not being sealed

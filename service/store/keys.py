@@ -11,7 +11,7 @@ Redis A (REDIS_URL), which evicts nothing. `JOB` is `tenant:id`, `TILE` is `tena
     gramd:job:JOB:events             stream of progress and state                      job
     gramd:job:JOB:awaits             set of the kernel jobs that an answer waits for   job
     gramd:job:JOB:dependents         set of the answers that a kernel job is for       job
-    gramd:job:JOB:tokens             set of the digests of tokens in paths for it      path_tokens.LIFETIME
+    gramd:job:JOB:tokens             sorted set, digests of tokens in paths -> their end path_tokens.LIFETIME
     gramd:jobs:{tenant}              sorted set of kernel job ids                      job
     gramd:predictions:{tenant}       sorted set of prediction ids                      job
     gramd:live                       sorted set JOB -> when its lifetimes were renewed permanent, empties

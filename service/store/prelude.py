@@ -66,7 +66,12 @@ local function withdraw(ref)
   redis.call('ZREM', ASIDE, ref)
 end
 
+-- Each job that has come to an end in this step, behind it its state: it is to live on from now.
+local settled = {}
+
 local function settle(ref, state, now, ttl)
+  settled[#settled + 1] = ref
+  settled[#settled + 1] = state
   redis.call('HSET', JOB .. ref, 'state', '"' .. state .. '"', 'finished_at', now,
     'expires_at', now + ttl)
   redis.call('EXPIRE', JOB .. ref, ttl + TOMBSTONE)

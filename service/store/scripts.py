@@ -163,8 +163,8 @@ return ended
 """
 )
 
-# ARGV: tile, now, ttl, problem JSON -> jobs that failed; those that had succeeded, and asked for it
-# again, have expired
+# ARGV: tile, now, ttl, problem JSON -> jobs that ended and their states; those that had succeeded, and asked
+# for it again, have expired
 FAIL = (
     PRELUDE
     + """
@@ -173,29 +173,27 @@ local refs = redis.call('HKEYS', WAITERS .. tile)
 land(tile)
 redis.call('DEL', DELIVERIES .. tile, WAITERS .. tile)
 tally(tile, 'failed', 1)
-local ended = {}
 for _, ref in ipairs(refs) do
-  if active(ref) then ended[#ended + 1] = ref end
   give_up(ref, now, ttl, problem)
   disappoint(ref, now, ttl, problem)
 end
-return ended
+return settled
 """
 )
 
-# ARGV: job, now, ttl -> 1 if the job was unfinished
+# ARGV: job, now, ttl -> jobs that ended, if it was unfinished, and their states
 CANCEL = (
     PRELUDE
     + """
 local ref, now, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-if not active(ref) then return 0 end
+if not active(ref) then return {} end
 stop(ref, now, ttl)
 disappoint(ref, now, ttl, gone(ref, 'cancelled'))
-return 1
+return settled
 """
 )
 
-# ARGV: job, its list of jobs, now, ttl, names of its parts -> nothing
+# ARGV: job, its list of jobs, now, ttl, names of its parts -> jobs that ended with it, and their states
 DELETE = (
     PRELUDE
     + """
@@ -204,11 +202,12 @@ withdraw(ref)
 disappoint(ref, ARGV[3], tonumber(ARGV[4]), gone(ref, 'deleted'))
 redis.call('ZREM', LIVE, ref)
 redis.call('ZREM', ARGV[2], name_of(ref))
-for _, digest in ipairs(redis.call('SMEMBERS', JOB .. ref .. ':tokens')) do
+for _, digest in ipairs(redis.call('ZRANGE', JOB .. ref .. ':tokens', 0, -1)) do
   redis.call('DEL', PATH_TOKEN .. digest)
 end
 redis.call('DEL', JOB .. ref)
 for i = 5, #ARGV do redis.call('DEL', JOB .. ref .. ':' .. ARGV[i]) end
+return settled
 """
 )
 

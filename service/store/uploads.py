@@ -24,7 +24,7 @@ from service.errors import OverLimit, PartsMissing, TooMuch, UnknownDataset, Upl
 from service.store import holding, keys
 from service.store.array_bytes import little_endian, mask_in, mask_of, mask_size, values_of
 from service.store.connection import now, raw, store_with_room
-from service.store.dataset_scripts import CLOSE, FILL, SEAL
+from service.store.dataset_scripts import ABANDON, CLOSE, FILL, SEAL
 from service.store.datasets import Dataset, DatasetStore, digest_header, record_fields
 
 # One Redis value each: what one command writes while the server does nothing else.
@@ -77,6 +77,7 @@ class UploadStore:
         self._fill = client.register_script(FILL)
         self._close = client.register_script(CLOSE)
         self._keep = client.register_script(SEAL)
+        self._abandon = client.register_script(ABANDON)
 
     async def open(
         self, tenant: str, shape: tuple[int, ...], dtype: str, masked: bool, part_rows: int | None,
@@ -189,17 +190,21 @@ class UploadStore:
     async def seal(self, tenant: str, upload_id: str) -> Dataset:
         """Make a dataset of the upload; sealing it again answers the same one.
 
-        Raises PartsMissing, UnknownDataset. A process that dies on the way leaves an upload that
-        takes no more parts and can be sealed again.
+        Raises PartsMissing, UnknownDataset, OverLimit (a full store). A process that dies on the way
+        leaves an upload that takes no more parts and can be sealed again.
         """
         upload = await self.get(tenant, upload_id)
-        state: bytes = await self._close(keys=[keys.upload(tenant, upload_id)], args=[upload.parts])
+        async with store_with_room(self._client):
+            state: bytes = await self._close(
+                keys=[keys.upload(tenant, upload_id)], args=[upload.parts]
+            )
         upload = await self.get(tenant, upload_id)
         if state == b"open":
             there = set(upload.received)
             raise PartsMissing([part for part in range(upload.parts) if part not in there])
         if upload.dataset is None:
-            await self._seal(tenant, upload)
+            async with store_with_room(self._client):
+                await self._seal(tenant, upload)
             upload = await self.get(tenant, upload_id)
         if upload.dataset is None:
             raise UnknownDataset(upload_id)
@@ -220,11 +225,10 @@ class UploadStore:
         if mask is not None:
             bits = mask_of(mask)
             digest.update(bits)
-            async with store_with_room(self._client):
-                await self._client.set(
-                    keys.piece(tenant, upload.id, pieces), bits,
-                    exat=math.ceil(upload.expires_at.timestamp()),
-                )  # fmt: skip
+            await self._client.set(
+                keys.piece(tenant, upload.id, pieces), bits,
+                exat=math.ceil(upload.expires_at.timestamp()),
+            )  # fmt: skip
             pieces += 1
         content = digest.hexdigest()
         dataset_id = await self._datasets.identity(tenant, content)
@@ -252,17 +256,19 @@ class UploadStore:
                 rows[...] = mask_in(bits, (*rows.shape, upload.shape[-1]))
         return None if mask.all() else mask
 
-    async def delete(self, tenant: str, upload: Upload) -> None:
-        """Forget an upload that is not sealed, with its parts and its booking."""
-        parts = range(upload.parts + 1)
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.delete(keys.upload(tenant, upload.id))
-            pipe.delete(
-                *(keys.piece(tenant, upload.id, part) for part in parts),
-                *(keys.upload_mask(tenant, upload.id, part) for part in parts),
+    async def delete(self, tenant: str, upload: Upload) -> str | None:
+        """Forget an upload, with its parts and its booking; or, when it has been sealed meanwhile, whose parts
+        those of its dataset are, the id of that."""
+        sealed: bytes | None = raw(
+            await self._abandon(
+                keys=[keys.upload(tenant, upload.id), *holding.books_of(tenant)],
+                args=[
+                    upload.id, keys.piece(tenant, upload.id, ""),
+                    keys.upload_mask(tenant, upload.id, ""), upload.parts + 1,
+                ],
             )
-            await pipe.execute()
-        await holding.unbook(self._client, tenant, [f"upload:{upload.id}"])
+        )  # fmt: skip
+        return None if sealed is None else sealed.decode()
 
 
 def part_digest(values: bytes, mask_bits: bytes) -> str:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from opentelemetry.trace import Span
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.contextvars import bound_contextvars
 
@@ -35,6 +35,7 @@ from service.queue.roster import WorkerCard
 from service.queue.tasks import Compute, Task, TileTask
 from service.state import Service
 from service.store import keys
+from service.store.connection import takes_nothing
 from service.store.shelf import Shelf
 from service.worker import compiling
 from service.worker.learning import learn
@@ -135,12 +136,15 @@ class Tiler:
                 await dispatch.unbegin(task)
                 await dispatch.set_aside(task, ASIDE_S)
                 return
-            except (RedisConnectionError, RedisTimeoutError, OutOfMemoryError):
-                # A store is away or full, which no tile is to blame for: the sweep queues it again,
-                # however often that takes.
+            except (RedisConnectionError, RedisTimeoutError):
+                # A store is away, which no tile is to blame for: the sweep queues it again, however
+                # often that takes.
                 await dispatch.unbegin(task)
                 raise
             except Exception as error:
+                if takes_nothing(error):  # as for one that is away
+                    await dispatch.unbegin(task)
+                    raise
                 # Boundary: whatever a tile raises must not end the worker; it is told to the
                 # jobs that wait once the tile is given up.
                 log.exception("task failed", beginning=count)
@@ -250,8 +254,9 @@ class Tiler:
         (log.warning if kind is TILE_REFUSED else log.error)("task given up", reason=detail)
         what = "kernel" if isinstance(task, TileTask) else task.kind
         problem = kind.about(what).document(detail)
-        for ref in await self._service.dispatch.fail(task, problem):
-            log.info("job failed", job=keys.split(ref)[1])
+        for ref, state in (await self._service.dispatch.fail(task, problem)).items():
+            words = "job failed" if state == "failed" else "job cancelled"
+            log.info(words, job=keys.split(ref)[1])
             await self._service.lifetimes.renew(ref)
 
 

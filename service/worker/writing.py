@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import ResponseError
 
 from kernels.errors import Stopped
 from service.errors import ResultStoreAway, ResultStoreClosed
 from service.logs import get_logger
 from service.queue.tasks import Task, TileTask
+from service.store.connection import takes_nothing
 from service.store.tiles import TileStore
 
 log = get_logger(__name__)
@@ -40,8 +41,10 @@ async def write(
     while True:
         try:
             return await tiles.write(task.tenant, task.tile, values, meta)
-        except OutOfMemoryError:
-            log.warning("the tile store is full", again_in_s=pause)
+        except ResponseError as error:
+            if not takes_nothing(error):
+                raise
+            log.warning("the tile store takes nothing", reason=str(error), again_in_s=pause)
         except ResultStoreClosed:
             raise
         except ResultStoreAway as error:

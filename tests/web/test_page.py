@@ -212,6 +212,8 @@ def test_the_modules_of_the_page(served: Served, page_of: PageOf) -> None:
         (1, 82, 5, [20, 40, 60, 80]),
         (1, 102, 5, [50, 100]),
         (1, 2, 5, [1, 2]),
+        (1, 1, 5, [1]),
+        (0, 0, 6, [0]),
     ):
         got = page.evaluate(
             "async (range) => (await import('/web/elements/chart.js')).marks(...range)",

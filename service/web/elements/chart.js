@@ -75,7 +75,7 @@ function decades(points) {
 
 /** The whole numbers from `low` to `high` at which an index is marked: multiples of a round step, `most` gaps at most. */
 export function marks(low, high, most) {
-  const step = Math.max(1, roundStep(high - low, most));
+  const step = Math.max(1, roundStep(high - low || 1, most));
   const from = Math.ceil(low / step);
   return Array.from({ length: Math.floor(high / step) - from + 1 }, (_, index) => (from + index) * step);
 }

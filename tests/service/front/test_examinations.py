@@ -6,6 +6,8 @@ import numpy as np
 
 from kernels.matrix import kernel_matrix
 from service.answers import examinations
+from service.answers.answers import Answers
+from service.errors import UnknownJob
 from service.queue.tasks import read_flight
 from service.store import keys
 
@@ -96,6 +98,27 @@ async def test_what_cannot_be_examined_is_refused_or_answered_later(client, work
     assert (too_large["limit"], too_large["actual"]) == (10, 12)
     await client.delete(record["links"]["self"])
     problem(await client.get(path), 404)
+
+
+async def test_those_who_ask_first_at_once_have_one_made(client, working, service, monkeypatch):
+    """The second finds nothing, and before it goes on the first has begun."""
+    async with working():
+        record = await job(client)
+    path, read = f"{record['links']['self']}/diagnostics", Answers.fields
+    begun: dict[str, Any] = {}
+
+    async def too_early(self: Answers, ref: str) -> dict[str, Any]:
+        if not begun:
+            monkeypatch.setattr(Answers, "fields", read)
+            problem(await client.get(path, headers={"Prefer": "wait=0"}), 409)
+            begun.update(await read(self, ref))
+            raise UnknownJob(ref)
+        return await read(self, ref)
+
+    monkeypatch.setattr(Answers, "fields", too_early)
+    problem(await client.get(path, headers={"Prefer": "wait=0"}), 409)
+    ref = keys.ref("default", keys.DIAGNOSTICS + record["id"])
+    assert await service.predictions._answers.fields(ref) == begun
 
 
 async def test_one_that_failed_is_made_again_a_while_later(client, working, service, monkeypatch):

@@ -1,6 +1,8 @@
 """The queue's Redis is full, and evicts nothing: what is there can be read, and thrown away."""
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +24,7 @@ from .conftest import DENSE, problem
 BODY = {"architecture": DENSE, "x1": [[1.0, 2.0]]}
 PREDICTION = {"architecture": DENSE, "x_train": [[1.0]], "y_train": [1.0], "x_test": [[2.0]]}
 UPLOAD = {"shape": [4, 2], "dtype": "float32", "part_rows": 2}
+SEALED = {"state": "sealed"}
 
 
 @asynccontextmanager
@@ -90,6 +93,30 @@ async def test_what_is_new_is_refused_with_the_limit(client, service, npy, left_
         ).status_code < 500
         assert (await client.post("/v1/estimates", json=BODY)).status_code == 200
     assert await left_behind() <= before
+
+
+async def test_sealing_is_refused_with_the_limit_and_can_be_done_later(client, service, npy):
+    upload = (await client.post("/v1/datasets", json=UPLOAD)).json()
+    rows = npy(np.ones((2, 2), np.float32))
+    digest = base64.b64encode(hashlib.sha256(rows).digest()).decode()
+    for part in (0, 1):
+        url, headers = (
+            f"{upload['links']['parts']}/{part}",
+            {"Content-Digest": f"sha-256=:{digest}:"},
+        )
+        assert (await client.put(url, content=rows, headers=headers)).status_code == 204
+    async with full(service):
+        refused = problem(await client.patch(upload["links"]["self"], json=SEALED), 507)
+        assert refused["limit_name"] == "queue_store_bytes"
+    assert (await client.patch(upload["links"]["self"], json=SEALED)).status_code == 200
+
+
+async def test_what_a_get_needs_room_for_says_that_there_is_none(client, service, working):
+    async with working():
+        job = await client.post("/v1/kernels", json=BODY, headers={"Prefer": "wait=30"})
+    async with full(service):
+        refused = problem(await client.get(job.json()["links"]["diagnostics"]), 503)
+    assert refused["detail"].startswith("the store is full; delete jobs or datasets")
 
 
 async def booked(service: Service) -> set[bytes]:

@@ -180,3 +180,37 @@ async def test_a_creator_that_dies_leaves_its_id_to_the_next(client, service, mo
     monkeypatch.setattr(service.records, "write", write)
     assert (await client.post("/v1/kernels", json=BODY, headers=other)).status_code == 202
     assert await count(client) == 2
+
+
+@pytest.mark.parametrize("steps", range(3))
+async def test_a_prediction_that_was_not_answered_is_made_anew_and_whole(
+    client, service, monkeypatch, left_behind, steps
+):
+    """The store goes away behind the first kernel job that was written, the second, or all of it."""
+    pump = service.dispatch.pump
+
+    async def lost() -> None:
+        nonlocal steps
+        steps -= 1
+        if steps < 0:
+            raise RedisConnectionError("gone")
+        await pump()
+
+    monkeypatch.setattr(service.dispatch, "pump", lost)
+    body = {"architecture": DENSE, "x_train": [[1.0]], "y_train": [1.0], "x_test": [[2.0]]}
+    problem(await client.post("/v1/predictions", json=body, headers=KEY), 503)
+    # Its id is kept for the retry, and there is no work to be done for nobody.
+    kept = {name.split(b":")[1] for name in await left_behind()}
+    assert kept <= {b"secret", b"turn", b"tallies", b"inflight", b"held", b"books", b"idempotency"}
+    assert set(await service.client.hkeys(keys.books("default"))) <= await hours(service)
+    monkeypatch.setattr(service.dispatch, "pump", pump)
+    again = await client.post("/v1/predictions", json=body, headers=KEY)
+    assert (again.status_code, again.json()["state"]) == (202, "queued")
+    assert len((await client.get("/v1/predictions")).json()["predictions"]) == 1
+    assert await count(client) == 2
+
+
+async def hours(service: Any) -> set[bytes]:
+    """What is booked for keys, and the sum of it."""
+    names = await service.client.zrange(keys.held("default"), 0, -1)
+    return {b"total", *(name for name in names if name.startswith(b"keys:"))}

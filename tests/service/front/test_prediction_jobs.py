@@ -1,13 +1,16 @@
 """Predictions as jobs: polled, evicted, cancelled, failed and refused."""
 
 from collections.abc import Sequence
+from unittest.mock import AsyncMock
 
 import numpy as np
 import pytest
 
+from kernels.errors import KernelError
 from service.store import keys
 from service.store.job_fields import PredictionFields
 from service.store.tiles import TileStore
+from service.worker.tiler import Tiler
 
 from .conftest import problem
 from .predicting import WAIT, body, data, fetched, predicted
@@ -80,6 +83,29 @@ async def test_a_prediction_fails_with_its_kernel(client, service, change):
     # Nobody is left to go on for.
     assert failed["kernels"]["train"]["state"] == "cancelled"
     assert not await service.client.exists(keys.RING, keys.LIVE)
+
+
+@pytest.mark.parametrize("change", ["cancelled", "deleted", "failed"])
+async def test_what_ends_with_a_kernel_is_kept_as_long_as_its_record_says(
+    client, working, service, monkeypatch, change
+):
+    record = (await client.post("/v1/predictions", json=body())).json()
+    train, cross = (record["kernels"][role]["id"] for role in ("train", "cross"))
+    layouts = [keys.job(keys.ref("default", name), "layout") for name in (record["id"], train)]
+    for layout in layouts:
+        await service.client.expire(layout, 60)
+    if change == "cancelled":
+        await client.patch(f"/v1/kernels/{cross}", json={"state": "cancelled"})
+    elif change == "deleted":
+        await client.delete(f"/v1/kernels/{cross}")
+    else:
+        refused = AsyncMock(side_effect=KernelError("it cannot be computed"))
+        monkeypatch.setattr(Tiler, "_tile", refused)
+        async with working():
+            await client.get(record["links"]["self"], headers=WAIT)
+    assert (await client.get(record["links"]["self"])).json()["state"] == "failed"
+    for layout in layouts:
+        assert await service.client.ttl(layout) > 60
 
 
 async def test_a_prediction_fails_at_once_when_a_kernel_is_deleted_that_had_succeeded(

@@ -176,6 +176,26 @@ async def test_an_abandoned_upload_expires_and_frees_its_quota(client, service, 
     assert [n async for n in service.client.scan_iter("gramd:*") if not others.match(n)] == []
 
 
+async def test_an_upload_that_is_sealed_while_it_is_deleted_is_a_dataset_that_is_deleted(
+    client, service, put, left_behind, monkeypatch
+):
+    dataset = await opened(client)
+    for part in range(3):
+        await put(f"{dataset['links']['parts']}/{part}", X[3 * part :][:3])
+    read, sealed = service.uploads.get, {}
+
+    async def sealed_behind(tenant: str, upload_id: str) -> Any:
+        found = await read(tenant, upload_id)
+        monkeypatch.setattr(service.uploads, "get", read)
+        sealed.update((await seal(client, dataset)).json())
+        return found
+
+    monkeypatch.setattr(service.uploads, "get", sealed_behind)
+    assert (await client.delete(dataset["links"]["self"])).status_code == 204
+    problem(await client.get(sealed["links"]["self"]), 404)
+    assert {name.split(b":")[1] for name in await left_behind()} == {b"secret"}
+
+
 async def test_a_part_that_finds_no_place_leaves_nothing(
     client, service, put, left_behind, monkeypatch
 ):

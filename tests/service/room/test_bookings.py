@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.access import path_tokens
 from service.answers.answers import Answers
 from service.errors import OverLimit, UnknownJob
 from service.records import JobRecord, KernelRequest
@@ -188,3 +189,22 @@ async def test_an_examination_of_a_job_that_is_deleted_meanwhile_leaves_nothing(
         await service.examinations.fields(job, "diagnostics", 0)
     assert await names(service, f"*{job.id}*") == []
     assert await total(service) == 0
+
+
+async def test_of_tokens_that_have_ended_nothing_is_kept(
+    service: Service, request_of: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = keys.ref("default", (await service.jobs.create("default", request_of(4))).id)
+    kept = keys.job(ref, "tokens")
+    monkeypatch.setattr(path_tokens, "LIFETIME", timedelta(seconds=1))
+    for _ in range(50):
+        await service.path_tokens.make(ref)
+    # As it is for whoever asks again before the last of them has ended.
+    await service.client.persist(kept)
+    await asyncio.sleep(1.1)
+    monkeypatch.undo()
+    made = await service.path_tokens.make(ref)
+    assert await service.client.memory_usage(kept, 0) < 500
+    assert await service.path_tokens.job(made.token) == ref
+    await service.jobs.delete("default", ref.partition(":")[2])
+    assert await service.path_tokens.job(made.token) is None
