@@ -13,8 +13,9 @@ from kernels.errors import InputError
 Task = Literal["regression", "classification"]
 MAX_LABEL: Final = 2**53
 """Whole numbers up to here are the same in float64 and in JSON."""
-MAX_TARGET: Final = 1e150
-"""Squares of larger ones leave the range of float64, and sums of squares do."""
+MAX_TARGET: Final = 1e100
+"""Squares of much larger ones leave the range of float64, and so do those of weights, K^-1 y, where
+kernels are as small as 1e-50."""
 
 
 @dataclass(frozen=True, eq=False)
