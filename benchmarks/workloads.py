@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,16 +40,9 @@ class Data:
         return np.full(len(self.x), prod(self.x.shape[1:-1]))
 
 
-class AttentionPairs(NamedTuple):
-    """What any exact method has to do, pair by pair: as `Floor`, arrays."""
-
-    flops: Array
-    bytes: Array
-
-
 @dataclass(frozen=True)
 class Floor:
-    """What any method has to do, for pairs i <= j.
+    """What any method has to do; of a whole workload, for pairs i <= j.
 
     Attributes:
         flops: of matrix products.
@@ -111,6 +104,8 @@ IMDB: Final[Layers] = [
     {"type": "dense"},
 ]
 """The network of the infinite-attention authors' IMDb example (arXiv 2006.10540)."""
+CONVOLVED: Final = 8
+"""Positions that its convolution takes from each review."""
 
 
 def normal(*shape: int) -> Data:
@@ -153,17 +148,20 @@ def of_attention(cut: int = 0) -> Callable[[Data], Floor]:
     """Both products of A K A'^T for both kernels of pairs i <= j; T is shorter by `cut`."""
 
     def floor(data: Data) -> Floor:
-        t = data.lengths - cut
-        each = attention_pairs(t[:, None], t[None, :], data.x.shape[-1])
-        return Floor(_pairs(each.flops), _pairs(each.bytes))
+        t, channels = data.lengths - cut, data.x.shape[-1]
+        every = of_attention_pairs(t[:, None], t[None, :], channels)
+        own = of_attention_pairs(t, t, channels)
+        return Floor((every.flops + own.flops) / 2, (every.bytes + own.bytes) / 2)
 
     return floor
 
 
-def attention_pairs(one: Array, two: Array, channels: int) -> AttentionPairs:
-    """2 T1 T2 (T1 + T2) for each kernel of inputs of T1 and T2 positions, and X X'^T."""
+def of_attention_pairs(one: Array, two: Array, channels: int) -> Floor:
+    """2 T1 T2 (T1 + T2) for each kernel, and X X'^T, of all pairs of inputs of T1 and T2 positions,
+    broadcast."""
     products = 2.0 * one * two * (one + two)
-    return AttentionPairs(2 * products + 2.0 * one * two * channels, 2 * 2 * 4.0 * one * two)
+    flops = 2 * products + 2.0 * one * two * channels
+    return Floor(float(flops.sum()), float((2 * 2 * 4.0 * one * two).sum()))
 
 
 def of_readout(data: Data) -> Floor:
@@ -202,8 +200,10 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     Workload(
         "c: attention, T 256, n 24", _B, lambda: normal(24, 256, 32), of_attention(), (2, 4, 8)
     ),
-    Workload("d12: IMDb-like, n 12", IMDB, lambda: reviews_alike(12), of_attention(8), (2, 3, 4)),
-    Workload("d64: IMDb-like, n 64", IMDB, lambda: reviews_alike(64), of_attention(8), ()),
+    Workload(
+        "d12: IMDb-like, n 12", IMDB, lambda: reviews_alike(12), of_attention(CONVOLVED), (2, 3, 4)
+    ),
+    Workload("d64: IMDb-like, n 64", IMDB, lambda: reviews_alike(64), of_attention(CONVOLVED), ()),
     Workload(
         "e: conv 3x3 x 4, pool, 16x16x3, n 24",
         [*_CONVS, POOL, dense()],

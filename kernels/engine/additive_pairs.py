@@ -70,15 +70,11 @@ class AdditivePairs:
         """
         numbers = pairs.numbers
 
-        def additive(group: Group) -> AdditiveGroup:
-            def made() -> AdditiveGroup:
-                compile_ahead(parts, pairs.left, pairs.right, numbers, workspace)
-                return AdditiveGroup.of(parts, group, numbers)
+        def ahead() -> None:
+            compile_ahead(parts, pairs.left, pairs.right, numbers, workspace)
 
-            return workspace.once((parts, group), made, group.rows)
-
-        left = additive(pairs.left)
-        right = left if pairs.symmetric else additive(pairs.right)
+        left = _kept(parts, pairs.left, numbers, workspace, ahead)
+        right = left if pairs.symmetric else _kept(parts, pairs.right, numbers, workspace, ahead)
         return cls(parts, numbers, left, right, workspace, should_stop)
 
     def own(self) -> dict[str, Matrix]:
@@ -181,12 +177,23 @@ class AdditivePairs:
 
 def own_kernels(parts: Parts, pairs: Pairs, workspace: Workspace) -> dict[str, Matrix]:
     """`AdditivePairs.own` where no pairs are wanted, whose functions are then not compiled."""
-    group = pairs.left
+    return _kept(parts, pairs.left, pairs.numbers, workspace).own_kernels(parts)
+
+
+def _kept(
+    parts: Parts,
+    group: Group,
+    numbers: Any,
+    workspace: Workspace,
+    ahead: Callable[[], None] = lambda: None,
+) -> AdditiveGroup:
+    """What the workspace has of a group, or else it is computed, after `ahead`."""
 
     def made() -> AdditiveGroup:
-        return AdditiveGroup.of(parts, group, pairs.numbers)
+        ahead()
+        return AdditiveGroup.of(parts, group, numbers)
 
-    return workspace.once((parts, group), made, group.rows).own_kernels(parts)
+    return workspace.once((parts, group), made, group.rows)
 
 
 def _called(call: Call) -> Any:

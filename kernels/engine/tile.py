@@ -163,9 +163,10 @@ def _computed(
         return TileResult(_exact(pairs, form, workspace, should_stop), error)
     if form == "diagonal":
         error["additive"] = 0.0
+        if not pairs.symmetric:
+            return TileResult(pairs.diagonal().read(), error)
         # Those of the matrix, bit by bit, by what is compiled for it.
-        alone = own_kernels(parts, pairs, workspace) if pairs.symmetric else None
-        return TileResult(alone or pairs.diagonal().read(), error)
+        return TileResult(own_kernels(parts, pairs, workspace), error)
     additive = AdditivePairs.of(parts, pairs, workspace, should_stop)
     tile, error["additive"] = additive.cross(method.tolerance)
     return TileResult(_with_own(tile, additive.own() if pairs.symmetric else None), error)

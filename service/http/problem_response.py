@@ -24,6 +24,7 @@ from service.http.problems import (
     kind_of,
 )
 from service.logs import get_logger
+from service.store.connection import cannot_write
 
 log = get_logger(__name__)
 
@@ -71,7 +72,7 @@ def not_allowed(request: Request, allowed: list[str]) -> MethodNotAllowed:
 
 def _of_store(error: RedisError | ResultStoreAway) -> str:
     """What a client may know of why a store cannot be used."""
-    if "MISCONF" in str(error):  # what Redis answers to every write until it can write itself
+    if cannot_write(error):
         return "the store cannot write to its disk; an operator has to make room there"
     if isinstance(error, OutOfMemoryError):
         return "the store is full; delete jobs or datasets, or try again when some have expired"

@@ -8,7 +8,7 @@ import redis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
-from service.errors import OverLimit
+from service.errors import OverLimit, ResultStoreAway
 from service.logs import get_logger
 from service.store.large_values import LargeValues
 
@@ -76,9 +76,12 @@ async def store_with_room(client: Redis) -> AsyncGenerator[None, None]:
 
 def takes_nothing(error: Exception) -> bool:
     """Whether a server says that it takes nothing for now: it is full, or cannot write to its disk."""
-    return isinstance(error, OutOfMemoryError) or (
-        isinstance(error, ResponseError) and "MISCONF" in str(error)
-    )
+    return isinstance(error, OutOfMemoryError) or cannot_write(error)
+
+
+def cannot_write(error: Exception) -> bool:
+    """Whether a server says that it cannot write to its disk, as Redis answers to every write until it can."""
+    return isinstance(error, (ResponseError, ResultStoreAway)) and "MISCONF" in str(error)
 
 
 async def now(client: Redis) -> float:
