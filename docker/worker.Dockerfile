@@ -23,7 +23,7 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 # The last two: glibc gives large freed buffers back (service/processes/supervisor.py).
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRAMD_COMPILE_DIR=/var/cache/gramd \
-    MALLOC_MMAP_THRESHOLD_=8388608 MALLOC_TRIM_THRESHOLD_=33554432
+    MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=8388608 MALLOC_TRIM_THRESHOLD_=67108864
 WORKDIR /app
 USER 10001:10001
 VOLUME ["/var/cache/gramd"]

@@ -5,6 +5,7 @@ Where to go; at run time each imports only what stands above it (pyproject.toml 
     errors.py        what a caller can do wrong                                          no JAX
     result.py        what comes out, and what is known of its error                      no JAX
     compiler_options.py   how XLA compiles what numbers come from                        no JAX
+    processor.py     what the processor does fast
     code_memory.py   room for what it compiled
     spec/            what layers and mechanisms are written in: numbers, signals         no JAX
     inputs.py        arrays and masks, checked                                           no JAX
@@ -28,5 +29,5 @@ Layers import JAX inside their rules only, so everything marked "no JAX" may be 
 process that has none.
 """
 
-NUMERICS_VERSION = "11"
+NUMERICS_VERSION = "12"
 """Part of every tile digest: raised when a change alters the numbers a tile holds."""

@@ -33,4 +33,5 @@ LARGE_PRODUCTS: Final = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Beside the others, for functions whose products of matrices are of more than 128 positions and not
 in batches: Eigen computes them instead of YNNPACK, which is up to a fifth slower where a side is no
 multiple of 64 (GFlop/s of a core at 184: 197 against 235, at 492: 227 against 253). Never for small
-ones: XLA needs more than 20 GB to compile a chain of products of 14 x 14 that YNNPACK may not have."""
+ones: XLA needs more than 20 GB to compile a chain of products of 14 x 14 that YNNPACK may not have. Nor
+where products of bfloat16 are wanted (kernels/mechanisms/flat.py), which Eigen has not."""

@@ -76,11 +76,18 @@ def wanted_by(steps: Sequence[Step], otherwise: Demand) -> Demand:
 
 def multiplies(steps: Sequence[Step]) -> bool:
     """Whether blocks of every pair of positions go through products of matrices."""
-    return any(
-        (step.wanted_in is Demand.FULL and step.layer.multiplies)
-        or any(multiplies(branch) for branch in step.branches)
-        for step in steps
-    )
+    return any(step.layer.multiplies for step in _of_full_blocks(steps))
+
+
+def may_be_flat(steps: Sequence[Step]) -> bool:
+    """Whether some of these products look for attention that is flat, see `Layer.may_be_flat`."""
+    return any(step.layer.may_be_flat for step in _of_full_blocks(steps))
+
+
+def _of_full_blocks(steps: Sequence[Step]) -> list[Step]:
+    """The steps, those of branches too, whose input is a block of every pair of positions."""
+    found = [step for step in steps if step.wanted_in is Demand.FULL]
+    return found + [inner for step in steps for b in step.branches for inner in _of_full_blocks(b)]
 
 
 def plan_pair(

@@ -123,6 +123,12 @@ class Site:
         variance = jnp.maximum(jnp.diagonal(cov) if self.wanted_in is Demand.FULL else cov, 0)
         return jnp.where(variance < jnp.inf, variance, jnp.nan)
 
+    def masked(self, k: Array) -> Array:
+        """A full block with zeros wherever either position is masked."""
+        if self.left.mask is not None:
+            k = jnp.where(self.left.mask[:, None], k, 0)
+        return k if self.right.mask is None else jnp.where(self.right.mask[None, :], k, 0)
+
     def coincide(self) -> Array | bool:
         """Where a position meets itself, so that its correlation is exactly one."""
         if not self.identical:

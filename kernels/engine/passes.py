@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kernels.compiler_options import COMPILER_OPTIONS, LARGE_PRODUCTS, QUICKLY
-from kernels.demand import Demand, Step, multiplies, wanted_by
+from kernels.demand import Demand, Step, may_be_flat, multiplies, wanted_by
 from kernels.engine.backend import Policy, micro_tile_edge
 from kernels.engine.block import Block, Side, Site
 from kernels.engine.chain import Masks, observe, run_pair
@@ -27,6 +27,7 @@ from kernels.engine.network import Network
 from kernels.engine.over_rows import over_rows
 from kernels.engine.replicates import replicates_of_one, replicates_of_pair
 from kernels.layers.mixed_inputs import MixedInputs
+from kernels.processor import multiplies_bfloat16
 
 HeadStates = tuple[Array, ...]
 _Progress = tuple[Array, dict[str, Array]]
@@ -231,7 +232,8 @@ def pair_pass(
     # Long sequences come in every pair of buckets, images on one grid.
     many = edge == 1 and len(grid1) == 1 and multiplies(steps)
     options = COMPILER_OPTIONS | QUICKLY if many else COMPILER_OPTIONS
-    if edge == 1 and not network.replicates and min(prod(grid1), prod(grid2)) > _SMALL:
+    large = edge == 1 and not network.replicates and min(prod(grid1), prod(grid2)) > _SMALL
+    if large and not (may_be_flat(steps) and multiplies_bfloat16()):
         options = options | LARGE_PRODUCTS
     return Compiled(run, options)
 

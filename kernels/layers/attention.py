@@ -26,7 +26,7 @@ from kernels.spec.signal import Signal
 if TYPE_CHECKING:
     from jax import Array
 
-    from kernels.engine.block import Block, Side, Site
+    from kernels.engine.block import Block, Site
     from kernels.mechanisms.mixing import Mixing
     from kernels.registry import AnyMechanism
     from kernels.spec.width import Width
@@ -157,7 +157,11 @@ class Attention(Layer):
             mixing = self.mechanism.causal_mixing(logits, visible, own)
         else:
             mixing = self.mechanism.mixing(logits, visible, own)
-        return mixing if queries is None else mixing.of_queries(queries)
+        mixing = mixing if queries is None else mixing.of_queries(queries)
+        if not self.may_be_flat or site.included is not None:
+            return mixing
+        in_values = self.with_positions(cov, site) if self.values_have_places else cov
+        return mixing.with_flat(numbers["ov_std"] ** 2 * in_values)
 
     def doubt(self, seen: Any) -> Doubt | None:
         if self.estimates or seen.error is None:
@@ -184,6 +188,11 @@ class Attention(Layer):
     @property
     def multiplies(self) -> bool:
         return True
+
+    @property
+    def may_be_flat(self) -> bool:
+        # Causal queries see other keys each, and random logits have no A(x).
+        return self.scaling == "linear" and not self.causal
 
     @property
     def separable(self) -> bool:
@@ -223,7 +232,7 @@ class Attention(Layer):
 
     def values(self, block: Block, site: Site) -> Block:
         """ov^2 K and ov^2 (Theta + 2 K)."""
-        if self.positional is not None and self.positional.in_values:
+        if self.values_have_places:
             # Adds to a tangent kernel that was zero, too.
             block = block.filled().map(lambda k: self.with_positions(k, site))
         scale = site.numbers["ov_std"] ** 2
@@ -233,15 +242,14 @@ class Attention(Layer):
     def _mixed(self, block: Block, site: Site) -> Block:
         """ov^2 A K A'^T + b^2 and ov^2 A (Theta + 2 K) A'^T + b^2; their diagonals where that is
         wanted."""
-        from kernels.mechanisms.mixing import congruence, congruence_diagonal, congruences
+        from kernels.mechanisms.mixing import congruence_diagonal, congruences
 
         values, bias = self.values(block, site), site.constant(site.numbers["b_std"] ** 2)
         left, right = site.left.seen, site.right.seen
-        if values.ntk is not None and site.wanted_out is not Demand.DIAGONAL:
-            nngp, ntk = congruences(left, values.nngp, values.ntk, right)
-            return block._replace(nngp=nngp, ntk=ntk).plus(bias)
-        product = congruence_diagonal if site.wanted_out is Demand.DIAGONAL else congruence
-        return values.map(lambda k: product(left, k, right)).plus(bias)
+        if site.wanted_out is Demand.DIAGONAL:
+            return values.map(lambda k: congruence_diagonal(left, k, right)).plus(bias)
+        mixed = congruences(left, [k for k in values if k is not None], right, site.identical)
+        return block._replace(nngp=mixed[0], ntk=mixed[1] if len(mixed) > 1 else None).plus(bias)
 
     def with_positions(self, k: Array, site: Site) -> Array:
         """K with the embeddings' covariance merged in at real positions."""
@@ -252,7 +260,7 @@ class Attention(Layer):
         numbers = site.numbers["positional"]
         r = self.positional.covariance(jnp, site.left.grid, site.right.grid, numbers)
         r = r.astype(k.dtype)
-        return self.positional.mixed(k, _masked(r, site.left, site.right), numbers)
+        return self.positional.mixed(k, site.masked(r), numbers)
 
     def prepare(self, numbers: Numbers, grid: tuple[int, ...]) -> Numbers:
         if self.positional is None:
@@ -287,11 +295,3 @@ class Attention(Layer):
             return attended
         share = numbers["residual"]["weight"]
         return jnp.sqrt(share) * x + jnp.sqrt(1 - share) * attended
-
-
-def _masked(r: Array, left: Side, right: Side) -> Array:
-    import jax.numpy as jnp
-
-    if left.mask is not None:
-        r = jnp.where(left.mask[:, None], r, 0)
-    return r if right.mask is None else jnp.where(right.mask[None, :], r, 0)

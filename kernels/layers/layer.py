@@ -142,6 +142,11 @@ class Layer(Spec):
         return False
 
     @property
+    def may_be_flat(self) -> bool:
+        """Whether queries may attend to nearly the same (kernels/mechanisms/flat.py)."""
+        return False
+
+    @property
     def separable(self) -> bool:
         """Whether K' is A(x) K A(x')^T up to a factor and a constant: some attention is."""
         return False

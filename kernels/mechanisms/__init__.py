@@ -2,6 +2,7 @@
 
 mechanism.py    what a mechanism is
 mixing.py       A(x), dense or in two thin factors, and products with it
+flat.py         the same products where all queries attend to nearly the same
 head.py         one head with random logits
 softmax.py, sparsemax.py, l2.py, linear.py, delta.py, performer.py, elementwise.py
 low_rank.py     softmax in two factors, by pivoted Cholesky

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from kernels.mechanisms.flat import FEWEST, Flat, congruences_if_flat
+from kernels.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
     from jax import Array
@@ -20,12 +24,14 @@ class Mixing(NamedTuple):
         error: (), how large sums over a row of |A - A_exact| are at most (two rows of different
             weights that sum to 1 are at most 2 apart); None where A is exact.
         within: (), whether the caller tolerates that error; None where no tolerance was said.
+        flat: what saves time where all rows are nearly the same; None where nobody asked for it.
     """
 
     read: Array
     write: Array | None = None
     error: Array | None = None
     within: Array | None = None
+    flat: Flat | None = None
 
     def dense(self) -> Array:
         """A itself, (P, P)."""
@@ -53,6 +59,14 @@ class Mixing(NamedTuple):
         if self.write is None:
             return self._replace(read=where(real[:, None], self.read, 0))
         return self._replace(write=where(real[:, None], self.write, 0))
+
+    def with_flat(self, k: Array) -> Mixing:
+        """With what pairs of inputs need to look for flat attention, where that saves time; `k` is K(x, x),
+        (P, P)."""
+        large = len(self.read) >= FEWEST and self.write is None and self.read.dtype == "float32"
+        if not large or not multiplies_bfloat16():
+            return self
+        return self._replace(flat=Flat.of(self.read, k))
 
 
 def cheaper_in_factors(size: int, columns: int) -> bool:
@@ -97,20 +111,33 @@ def deviation(weights: Array, exact: Array, visible: Array | None) -> Array:
     return (rows if visible is None else jnp.where(jnp.diagonal(visible), rows, 0)).max()
 
 
-def congruence(left: Mixing, k: Array, right: Mixing) -> Array:
-    """A(x) k A(x')^T, (P, P'), from k, (P, P')."""
-    return _written(left, _gathered(left, k, right), right)
+def congruences(
+    left: Mixing, kernels: Sequence[Array], right: Mixing, identical: bool
+) -> tuple[Array, ...]:
+    """A(x) k A(x')^T, (P, P'), of each k, (P, P'): of two in products twice as wide, which run faster.
 
-
-def congruences(left: Mixing, one: Array, two: Array, right: Mixing) -> tuple[Array, Array]:
-    """`congruence` of two matrices at once, (P, P') each: in products twice as wide, which run faster."""
+    Args:
+        left: A(x).
+        kernels: one or two; the first has the scale of K.
+        right: A(x').
+        identical: x' is x.
+    """
     import jax.numpy as jnp
 
-    wide = jnp.matmul(left.read, jnp.concatenate([one, two], axis=1))
-    # Row by row, of one and then of two: as they lie in memory, nothing is copied.
-    tall = jnp.matmul(wide.reshape(-1, one.shape[1]), right.read.T)
-    both = tall.reshape(len(wide), 2, -1)
-    return _written(left, both[:, 0], right), _written(left, both[:, 1], right)
+    size, other, count = *kernels[0].shape, len(kernels)
+    wide = jnp.concatenate(kernels, axis=1)
+
+    def in_full() -> Array:
+        # Row by row, of one and then of two: as they lie in memory, nothing is copied.
+        tall = jnp.matmul(jnp.matmul(left.read, wide).reshape(-1, other), right.read.T)
+        return tall.reshape(len(left.read), count, -1)
+
+    if left.flat is None or right.flat is None or identical:
+        gathered = in_full()
+    else:
+        sides, facts = (left.read, right.read), (left.flat, right.flat)
+        gathered = congruences_if_flat(sides, facts, wide.reshape(size, count, other), in_full)
+    return tuple(_written(left, gathered[:, place], right) for place in range(count))
 
 
 def congruence_diagonal(left: Mixing, k: Array, right: Mixing) -> Array:

@@ -55,6 +55,14 @@ NETWORKS: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans are made for processors that multiply bfloat16, where inputs keep more; the API cannot know
+    what its workers run on."""
+    monkeypatch.setattr("kernels.mechanisms.mixing.multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr("kernels.engine.passes.multiplies_bfloat16", lambda: True)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_planned_is_at_least_what_code_takes_and_at_most_twice(name: str) -> None:
     document, shape = NETWORKS[name]
@@ -129,7 +137,8 @@ def test_what_an_input_keeps_grows_with_depth_and_the_square_of_the_length() -> 
         network = parse_architecture({"layers": layers}).expanded
         return kept_by_input(network, (size,), 4, 4, Demand.POINT)
 
-    assert kept(1, 512) == pytest.approx(4 * 512**2, rel=0.1)
+    # A in float32, and half as much for attention that is flat.
+    assert kept(1, 512) == pytest.approx(1.5 * 4 * 512**2, rel=0.1)
     assert kept(8, 512) == pytest.approx(8 * kept(1, 512), rel=0.1)
     assert kept(1, 1024) == pytest.approx(4 * kept(1, 512), rel=0.1)
 
@@ -140,7 +149,7 @@ def test_a_group_with_itself_is_counted_once() -> None:
     alone = tile_memory(work, group, None, lambda entries, products, rows: 1)
     two = tile_memory(work, group, group, lambda entries, products, rows: 1)
     assert (len(alone.groups), len(two.groups)) == (1, 2)
-    assert two.alone - alone.alone == pytest.approx(32 * 2**20, rel=0.1)
+    assert two.alone - alone.alone == pytest.approx(1.5 * 32 * 2**20, rel=0.1)
 
 
 @pytest.mark.parametrize("wanted", [("nngp",), ("nngp", "ntk")], ids=["nngp", "both"])

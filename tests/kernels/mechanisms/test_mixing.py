@@ -11,7 +11,6 @@ import pytest
 
 from kernels.mechanisms.mixing import (
     Mixing,
-    congruence,
     congruence_diagonal,
     congruences,
     of_factors,
@@ -39,12 +38,11 @@ def test_factors_act_as_the_matrix(rank1: int, rank2: int, dtype: str) -> None:
         (left, a), (right, b) = factors(6, rank1, 0, dtype), factors(5, rank2, 1, dtype)
         random = np.random.default_rng(2)
         one, two = random.normal(size=(2, 6, 5)).astype(dtype)
-        np.testing.assert_allclose(
-            congruence(left, jnp.asarray(one), right), a @ one @ b.T, **close
-        )
-        both = congruences(left, jnp.asarray(one), jnp.asarray(two), right)
+        both = congruences(left, [jnp.asarray(one), jnp.asarray(two)], right, identical=False)
         for found, k in zip(both, (one, two), strict=True):
             np.testing.assert_allclose(found, a @ k @ b.T, **close)
+            (alone,) = congruences(left, [jnp.asarray(k)], right, identical=False)
+            np.testing.assert_allclose(alone, a @ k @ b.T, **close)
         square = one[:5]
         small = factors(5, rank1, 3, dtype)
         np.testing.assert_allclose(
