@@ -124,7 +124,7 @@ bench-load: install ## latency of each route under 200 clients; a small job besi
 bench-additive-depth: install ## whether kernels stay additive above what follows an attention
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.additive_depth
 
-bench-attention: install ## readout contraction, low-rank softmax and performers against exact attention
+bench-attention: install ## contraction, low ranks, performers and flat attention against exact float32
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/attention_structure.py
 
 audit: install ## known vulnerabilities of the locked dependencies; asks the OSV database

@@ -1,4 +1,4 @@
-"""What readout contraction, mixed inputs and thin factors save, each against the same network without them.
+"""What readout contraction, mixed inputs, thin factors and flat attention save, each against the same without.
 
     make bench-attention
 
@@ -28,6 +28,7 @@ import numpy.typing as npt
 from kernels.compiler_options import COMPILER_OPTIONS
 from kernels.matrix import KernelMatrices, kernel_matrix
 from kernels.mechanisms.mixing import Mixing, congruences
+from kernels.mechanisms.softmax import softmax_rows
 
 Layer = dict[str, Any]
 Array = npt.NDArray[Any]
@@ -37,6 +38,7 @@ CHANNELS = 32
 # Positions and inputs.
 SIZES = ((128, 24), (256, 12), (512, 6))
 LONGEST, RANK = 512, 128
+LENGTHS, PAIRS = (128, 256, 492), 16
 
 RELU: Layer = {"type": "relu"}
 POOL: Layer = {"type": "global_avg_pool"}
@@ -105,18 +107,60 @@ def products() -> None:
     print("|---|---|---|---|")
     random = np.random.default_rng(0)
     shapes = ((LONGEST, LONGEST), (LONGEST, RANK), (RANK, LONGEST))
-    run = jax.jit(congruences, compiler_options=COMPILER_OPTIONS)
-
-    def computed(a: Mixing, k: jax.Array) -> None:
-        jax.block_until_ready(run(a, k, k, a))
-
     for dtype in ("float32", "float64"):
         with jax.enable_x64(dtype == "float64"):
             block, write, read = (jnp.asarray(random.normal(size=s), dtype) for s in shapes)
             forms = {"dense": Mixing(block), "factors": Mixing(read, write)}
-            time = seconds({name: partial(computed, a, block) for name, a in forms.items()})
+            time = seconds({name: partial(mixed, a, block) for name, a in forms.items()})
         cells = " | ".join(f"{1e3 * time[name]:.1f} ms" for name in forms)
         print(f"| {dtype} | {cells} | {time['dense'] / time['factors']:.1f} |")
+
+
+@partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+def both_kernels(a: Mixing, k: jax.Array) -> tuple[jax.Array, ...]:
+    """A k A^T and A 2k A^T, as of two inputs that happen to be alike."""
+    return congruences(a, [k, 2 * k], a, identical=False)
+
+
+def mixed(a: Mixing, k: jax.Array) -> None:
+    jax.block_until_ready(both_kernels(a, k))
+
+
+def flat_attention() -> None:
+    """The same products in float32, and where flat attention is looked for first (kernels/mechanisms/flat.py):
+    it is found for flat logits, and for sharp ones it is not. A ratio of 1 where the processor multiplies no
+    bfloat16."""
+    print("| positions | attention | float32 | looked for | ratio |")
+    print("|---|---|---|---|---|")
+    random = np.random.default_rng(0)
+    for positions in LENGTHS:
+        x = random.normal(size=(positions, 4 * CHANNELS))
+        k = jnp.asarray(x @ x.T / x.shape[1], jnp.float32)
+        # Of other inputs, none of them nearly equal to this one.
+        shape = PAIRS, positions, positions
+        between = jnp.asarray(0.5 + 0.1 * random.normal(size=shape), jnp.float32)
+        for name, scale in (("flat", 0.1), ("sharp", 30.0)):
+            a = Mixing(softmax_rows(scale * k, None))
+            ways = {"float32": a, "looked for": a.with_flat(k + 1)}
+            time = seconds({way: partial(mixed_each, a, between) for way, a in ways.items()})
+            cells = " | ".join(f"{1e3 * time[way] / PAIRS:.2f} ms" for way in ways)
+            print(
+                f"| {positions} | {name} | {cells} | {time['looked for'] / time['float32']:.2f} |"
+            )
+
+
+@partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+def sums_of_each(a: Mixing, kernels: jax.Array) -> jax.Array:
+    """What a pool makes of both kernels of each pair of inputs, which are written to no fresh memory."""
+
+    def pair(k: jax.Array) -> jax.Array:
+        return jnp.stack([jnp.abs(m).sum() for m in congruences(a, [k, 2 * k], a, False)])
+
+    return jax.lax.map(pair, kernels)
+
+
+def mixed_each(a: Mixing, kernels: jax.Array) -> None:
+    jax.block_until_ready(sums_of_each(a, kernels))
 
 
 def mechanisms() -> None:
@@ -149,9 +193,8 @@ def accuracy() -> None:
     print("|---|---|---|---|---|")
     random = np.random.default_rng(0)
     rows = random.normal(size=(128, 64))
-    cases = {"raw": rows @ rows.T / 64, "after dense and relu": None}
     hidden = np.maximum(rows @ random.normal(size=(64, 4096)) / 8, 0)
-    cases["after dense and relu"] = 2 * hidden @ hidden.T / 4096
+    cases = {"raw": rows @ rows.T / 64, "after dense and relu": 2 * hidden @ hidden.T / 4096}
     for case, unit in cases.items():
         for size in (1, 4):
             for rank in (16, 32, 64):
@@ -189,7 +232,7 @@ def trace_bound(logits: Array, rank: int) -> float:
 
 
 def main() -> None:
-    for table in (contraction, mixed_inputs, products, mechanisms, accuracy):
+    for table in (contraction, mixed_inputs, products, flat_attention, mechanisms, accuracy):
         table()
         print()
 

@@ -15,7 +15,9 @@ def multiplies_bfloat16() -> bool:
     """Whether products of bfloat16 matrices, added up in float32, take less time here than float32 ones."""
     import jax
 
-    if jax.default_backend() != "cpu":
-        return False
-    facts = Path("/proc/cpuinfo")
-    return facts.exists() and not _BFLOAT16.isdisjoint(facts.read_text().split())
+    return jax.default_backend() == "cpu" and says_bfloat16(Path("/proc/cpuinfo"))
+
+
+def says_bfloat16(cpuinfo: Path) -> bool:
+    """Whether Linux names such instructions in this file; other systems have none."""
+    return cpuinfo.exists() and not _BFLOAT16.isdisjoint(cpuinfo.read_text().split())

@@ -125,9 +125,7 @@ class Site:
 
     def masked(self, k: Array) -> Array:
         """A full block with zeros wherever either position is masked."""
-        if self.left.mask is not None:
-            k = jnp.where(self.left.mask[:, None], k, 0)
-        return k if self.right.mask is None else jnp.where(self.right.mask[None, :], k, 0)
+        return masked(k, self.left.mask, self.right.mask)
 
     def coincide(self) -> Array | bool:
         """Where a position meets itself, so that its correlation is exactly one."""
@@ -143,3 +141,13 @@ class Site:
             assert self.left.weights is not None and self.right.weights is not None
             return value * self.left.weights.sum() * self.right.weights.sum()
         return value
+
+
+def masked(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
+    """A block, (P, P'), (P,) or (), with zeros wherever either position is masked."""
+    if k.ndim == 2:
+        mask1 = None if mask1 is None else mask1[:, None]
+        mask2 = None if mask2 is None else mask2[None, :]
+    for mask in (mask1, mask2):
+        k = k if mask is None or k.ndim == 0 else jnp.where(mask, k, 0)
+    return k

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kernels.demand import Demand, Step
-from kernels.engine.block import Block, Side, Site
+from kernels.engine.block import Block, Side, Site, masked
 from kernels.engine.kept import Chain, Observed
 from kernels.engine.replicates import Replicate
 from kernels.layers.structure import Parallel
@@ -88,7 +88,7 @@ def _observe(
                 above = _merged(step, [Block(_known(k), None) for _, k in inner]).nngp
             else:
                 above = step.layer.pair(Block(_known(cov), None), site).nngp
-            above = _finished(above, masks[i + 1], of_columns[i + 1])
+            above = masked(above, masks[i + 1], of_columns[i + 1])
             above = _narrowed(above, step.wanted_out, own_weights[i + 1], own_weights[i + 1])
         cov = above
     weights = _readout_weights(pair, masks, grids, seen)
@@ -188,7 +188,7 @@ def run_pair(
             block = step.layer.pair(block, site)
         grid1, grid2 = step.layer.output_grid(grid1), step.layer.output_grid(grid2)
         if step.masks:
-            block = block.map(partial(_finished, mask1=one.mask, mask2=two.mask))
+            block = block.map(partial(masked, mask1=one.mask, mask2=two.mask))
         block = _narrowed_block(block, step.wanted_out, one, two)
         below1, below2 = one.mask, two.mask
     return block
@@ -257,17 +257,6 @@ def _own_input_of(step: Step, branch: Sequence[Step], cov: Array | None) -> Arra
     if cov is None or wanted is Demand.NOTHING:
         return None
     return cov if branch else _narrowed(cov, wanted, None, None)
-
-
-def _finished(k: Array, mask1: Array | None, mask2: Array | None) -> Array:
-    """Zero wherever either position is masked; see `Step.masks`."""
-    if k.ndim == 2:
-        k = k if mask1 is None else jnp.where(mask1[:, None], k, 0)
-        return k if mask2 is None else jnp.where(mask2[None, :], k, 0)
-    if k.ndim == 1:
-        k = k if mask1 is None else jnp.where(mask1, k, 0)
-        return k if mask2 is None else jnp.where(mask2, k, 0)
-    return k
 
 
 def _narrowed(k: Array, wanted: Demand, weights1: Array | None, weights2: Array | None) -> Array:

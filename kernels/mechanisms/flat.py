@@ -16,6 +16,7 @@ float32 where it is not. docs/accuracy.md has the limits, docs/performance.md wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,15 +51,17 @@ class Flat(NamedTuple):
         sums: r, of A's rows, (P,).
         mean: m, the mean of A's rows, (P,).
         rest: E^T, what each row has beside it, (P, P) in bfloat16.
+        queries: r^T r, how many rows are not zero, ().
         sharpness: how far rows are from their mean, root mean square, ().
-        scale: m^T K(x, x) m, the variance of a query that attends as all do on average, ().
+        deviation: the root of m^T K(x, x) m: of a query that attends as all do on average, ().
     """
 
     sums: Array
     mean: Array
     rest: Array
+    queries: Array
     sharpness: Array
-    scale: Array
+    deviation: Array
 
     @classmethod
     def of(cls, weights: Array, k: Array) -> Flat:
@@ -74,8 +77,9 @@ class Flat(NamedTuple):
             sums,
             mean,
             rest.T.astype(jnp.bfloat16),
+            queries,
             jnp.sqrt(jnp.vdot(rest, rest) / queries),
-            jnp.matmul(jnp.matmul(mean, k), mean),
+            jnp.sqrt(jnp.maximum(jnp.matmul(jnp.matmul(mean, k), mean), 0)),
         )
 
 
@@ -97,28 +101,43 @@ def congruences_if_flat(
     from jax import lax
 
     left, right = facts
-    shared = _shared(sides, facts, kernels)
-    variance = jnp.sqrt(jnp.maximum(left.scale, 0)) * jnp.sqrt(jnp.maximum(right.scale, 0))
-    cosine = shared.s[0] / variance
-    sine = jnp.sqrt(jnp.maximum(1 - cosine * cosine, 0))
-    tolerated = jnp.minimum(_TOLERATED, _TOLERATED_OF_ANGLE * sine)
-    hopeful = (left.sharpness * right.sharpness < _HOPELESS) & (tolerated > _LEAST)
-    interactions = lax.cond(
-        hopeful,
-        lambda: _interactions(sides[0], facts, kernels, shared),
-        lambda: jnp.zeros(kernels.shape, kernels.dtype),
-    )
-    scales = jnp.maximum(variance, jnp.abs(shared.s))
-    pairs = jnp.vdot(left.sums, left.sums) * jnp.vdot(right.sums, right.sums)
-    squares = ((interactions / scales[None, :, None]) ** 2).sum((0, 2)) / pairs
-    # What is not a number is not below anything: it is computed in float32, and found there.
-    flat = hopeful & (_ROUNDING * jnp.sqrt(squares.max()) <= tolerated)
+
+    def looked_at() -> tuple[Array, Array, Array, Array]:
+        """The interactions, what the queries of x and of x' add, and whether that is good enough."""
+        shared = _shared(sides, facts, kernels)
+        interactions = _interactions(sides[0], facts, kernels, shared)
+        flat = _small_enough(interactions, shared.s, facts)
+        return interactions, shared.by_query, shared.by_other, flat
+
+    def nothing() -> tuple[Array, Array, Array, Array]:
+        size, count, other = kernels.shape
+        zeros = partial(jnp.zeros, dtype=kernels.dtype)
+        return zeros(kernels.shape), zeros((size, count)), zeros((count, other)), jnp.array(False)
+
+    hopeful = left.sharpness * right.sharpness < _HOPELESS
+    interactions, by_query, by_other, flat = lax.cond(hopeful, looked_at, nothing)
 
     def together() -> Array:
-        of_queries = shared.by_query[:, :, None] * right.sums[None, None, :]
-        return interactions + of_queries + left.sums[:, None, None] * shared.by_other[None, :, :]
+        of_queries = by_query[:, :, None] * right.sums[None, None, :]
+        return interactions + of_queries + left.sums[:, None, None] * by_other[None, :, :]
 
     return lax.cond(flat, together, otherwise)
+
+
+def _small_enough(interactions: Array, s: Array, facts: tuple[Flat, Flat]) -> Array:
+    """Whether the error of the interactions is tolerated, () bool."""
+    import jax.numpy as jnp
+
+    left, right = facts
+    variance = left.deviation * right.deviation
+    cosine = s[0] / variance
+    sine = jnp.sqrt(jnp.maximum(1 - cosine * cosine, 0))
+    tolerated = jnp.minimum(_TOLERATED, _TOLERATED_OF_ANGLE * sine)
+    scales = jnp.maximum(variance, jnp.abs(s))
+    squares = ((interactions / scales[None, :, None]) ** 2).sum((0, 2)).max()
+    error = _ROUNDING * jnp.sqrt(squares / (left.queries * right.queries))
+    # What is not a number is not below anything: it is computed in float32, and found there.
+    return (tolerated > _LEAST) & (error <= tolerated)
 
 
 class _Shared(NamedTuple):
